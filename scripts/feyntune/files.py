@@ -1,0 +1,94 @@
+"""Files that are either whole or not there: every result is written aside, flushed to disk, then renamed."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from feyntune.errors import FeynTuneError
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """Give a path beside ``path`` to write to; rename it to ``path`` if the block ends well, else remove it.
+
+    The name keeps the suffix of ``path``, by which some libraries choose a format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield aside
+        _flush(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _flush(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path, text):
+    """Write ``text`` to ``path``, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path, content):
+    """Write ``content`` as indented JSON, whole or not at all; NaN is refused, for JSON has none."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """Read one JSON file; a fault in it is told with its path."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise FeynTuneError(f"{path}: not valid JSON ({error}); delete it and let it be made again") from None
+
+
+def write_table(path, table, provenance=None):
+    """Write a pyarrow table as parquet, whole or not at all.
+
+    ``provenance`` (a JSON-able dict) goes into the file's metadata under the key ``feyntune``. The bytes depend on
+    the content alone: no time and no machine is recorded.
+    """
+    import pyarrow.parquet
+
+    if provenance is not None:
+        note = json.dumps(provenance, sort_keys=True).encode()
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"feyntune": note})
+    with written_whole(path) as aside:
+        pyarrow.parquet.write_table(table, aside, compression="zstd")
+
+
+def read_table(path, columns=None):
+    """Read a parquet file as a pyarrow table.
+
+    Raises FeynTuneError if the file is not there, is no parquet, or lacks one of ``columns``.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        present = pyarrow.parquet.read_schema(path).names
+        missing = [name for name in columns or [] if name not in present]
+        if missing:
+            raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
+        return pyarrow.parquet.read_table(path, columns=columns)
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise FeynTuneError(f"{path}: not a readable parquet file ({reason}); delete it and run again") from None
+
+
+def table_provenance(path):
+    """The provenance that ``write_table`` put into a parquet file, or an empty dict."""
+    import pyarrow.parquet
+
+    return json.loads((pyarrow.parquet.read_schema(path).metadata or {}).get(b"feyntune", b"{}"))

@@ -1,0 +1,73 @@
+"""Fingerprints of the *meaning* of code: a program and every module of ours that it imports, without comments.
+
+Snakemake compares them as parameters (it cannot see imported helpers itself): an edit that changes what a program does
+makes its results stale, a better comment, docstring or layout does not.
+"""
+
+import ast
+import copy
+import functools
+import hashlib
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def code_fingerprint(program):
+    """Fingerprint of ``scripts/{program}`` and of all modules under ``scripts/`` that it imports, however deep.
+
+    Nothing is imported or run. Raises FileNotFoundError if there is no such program.
+    """
+    meanings = {name: _meaning(name) for name in sorted(_closure(program))}
+    joined = "\n".join(f"{name} {meaning}" for name, meaning in meanings.items())
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def _closure(program):
+    found, left = set(), [program]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += _imports(name)
+    return found
+
+
+@functools.cache
+def _tree(name):
+    return ast.parse((SCRIPTS / name).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(name):
+    """Files under ``scripts/`` that a file imports anywhere in it, also late, inside functions."""
+    modules = set()
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return sorted(file for module in modules for file in _files(module))
+
+
+def _files(module):
+    """The module's own file, and the packages' ``__init__`` that Python runs on the way to it."""
+    parts = module.split(".")
+    packages = ["/".join([*parts[: depth + 1], "__init__.py"]) for depth in range(len(parts))]
+    candidates = ["/".join(parts) + ".py", *packages]
+    return [file for file in candidates if (SCRIPTS / file).is_file()]
+
+
+@functools.cache
+def _meaning(name):
+    stripped = _WithoutDocstrings().visit(copy.deepcopy(_tree(name)))
+    return hashlib.sha256(ast.unparse(stripped).encode()).hexdigest()
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Drops strings that stand alone as statements: docstrings, and the descriptions under settings."""
+
+    def visit_Expr(self, node):
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

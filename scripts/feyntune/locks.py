@@ -1,0 +1,23 @@
+"""Folders that only one process may work in: after a scheduler's death its jobs may live on beside their successors."""
+
+import contextlib
+import fcntl
+from pathlib import Path
+
+from feyntune.errors import FeynTuneError
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Make ``folder`` and hold it for this process alone; the lock ends with the process, even a killed one.
+
+    Raises:
+        FeynTuneError: another process holds it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with open(Path(folder) / ".lock", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FeynTuneError(f"{folder}: another process is at work there; wait for it, or end it") from None
+        yield

@@ -1,0 +1,30 @@
+"""Pool the results of all runs into one tidy table, with the runs' labels in front."""
+
+import json
+from pathlib import Path
+
+from feyntune.errors import FeynTuneError
+from feyntune.program import launch
+from feyntune.report.pool import pool_statistics, pool_tables
+
+
+def arguments(parser):
+    """Declare the options."""
+    parser.add_argument("--kind", required=True, help="completions, perplexity, similarity, or a scorer's name")
+    parser.add_argument("--inputs", nargs="+", type=Path, required=True, help="one file a run")
+    parser.add_argument("--runs", type=json.loads, required=True, help="JSON: for each input its labels, in order")
+    parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
+
+
+def main(options):
+    """Pool statistics (JSON) or tables (parquet)."""
+    if len(options.inputs) != len(options.runs):
+        raise FeynTuneError(f"--runs: {len(options.runs)} entries for {len(options.inputs)} inputs; give one for each")
+    if options.kind == "similarity":
+        pool_statistics(options.inputs, options.runs, options.output)
+    else:
+        pool_tables(options.kind, options.inputs, options.runs, options.output)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

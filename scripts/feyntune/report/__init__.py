@@ -1,0 +1,1 @@
+"""What people look at: pooled results, tables, figures, one page, and rating sheets."""

@@ -1,0 +1,14 @@
+"""What each field of science writes about, and its own way to go on from the first half of an abstract."""
+
+from feyntune.demo.fields import cs, gr_qc, hep_ph, hep_th, q_bio
+
+FIELDS = {"hep-th": hep_th.FIELD, "hep-ph": hep_ph.FIELD, "gr-qc": gr_qc.FIELD, "cs": cs.FIELD, "q-bio": q_bio.FIELD}
+
+GUESTS = {
+    "hep-th": ("gr-qc", "hep-ph"),
+    "hep-ph": ("hep-th", "gr-qc"),
+    "gr-qc": ("hep-th", "hep-ph"),
+    "cs": ("q-bio",),
+    "q-bio": ("cs",),
+}
+"""Fields whose subjects turn up as the second subject of a field's papers."""

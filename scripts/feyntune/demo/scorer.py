@@ -1,0 +1,63 @@
+"""The small sentence-embedding model of the embedded default: static word vectors from the snapshot's own texts."""
+
+import numpy
+
+FILES = ("config_sentence_transformers.json", "model.safetensors", "modules.json", "tokenizer.json")
+"""What the folder consists of that sentence-transformers loads."""
+
+
+def fit_scorer(texts, settings):
+    """Fit a SentenceTransformer whose sentence vector is the mean of its words' vectors.
+
+    The vectors are the leading singular vectors of the positive pointwise mutual information between words and
+    abstracts (Levy and Goldberg, NIPS 2014, for the matrix; Deerwester et al., JASIS 1990, for the decomposition),
+    so that words that occur in the same abstracts point in the same direction.
+
+    Args:
+        texts: a list of abstracts.
+        settings: ``settings.demo.DemoScorer``.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    tokenizer = _word_tokenizer(texts)
+    vectors = _word_vectors(_association(tokenizer, texts), settings.dimensions, settings.seed)
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu")
+
+
+def _word_tokenizer(texts):
+    """A tokenizer of lower-case words that occur at least twice; all others are one unknown word."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.WordLevelTrainer(min_frequency=2, special_tokens=["<unk>"], show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _association(tokenizer, texts):
+    """Positive pointwise mutual information of words and texts, a sparse matrix words × texts."""
+    from scipy.sparse import csr_array
+
+    encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    columns = numpy.repeat(numpy.arange(len(texts)), [len(ids) for ids in encoded])
+    rows = numpy.concatenate([numpy.array(ids) for ids in encoded])
+    counts = csr_array((numpy.ones(len(rows)), (rows, columns)), shape=(tokenizer.get_vocab_size(), len(texts)))
+    counts = counts.tocoo()
+    by_word, by_text = counts.sum(axis=1), counts.sum(axis=0)
+    information = numpy.log(counts.data * counts.data.sum() / (by_word[counts.row] * by_text[counts.col]))
+    return csr_array((numpy.maximum(information, 0), (counts.row, counts.col)), shape=counts.shape)
+
+
+def _word_vectors(association, dimensions, seed):
+    """The leading left singular vectors, scaled by the root of their values, with signs made definite."""
+    from scipy.sparse.linalg import svds
+
+    start = numpy.random.default_rng(seed).standard_normal(min(association.shape))
+    left, values, _ = svds(association, k=dimensions, v0=start)
+    order = numpy.argsort(-values)
+    left, values = left[:, order], values[order]
+    signs = numpy.sign(left[numpy.abs(left).argmax(axis=0), numpy.arange(dimensions)])
+    return numpy.ascontiguousarray(left * signs * numpy.sqrt(values), dtype=numpy.float32)

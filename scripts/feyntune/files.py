@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 from feyntune.errors import FeynTuneError
@@ -23,6 +24,29 @@ def written_whole(path):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder):
+    """Give an empty folder beside ``folder`` to write to; if the block ends well, move its files into ``folder``.
+
+    Weights come last, so that a folder that has them has everything.
+    """
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        folder.mkdir(exist_ok=True)
+        for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
+            if file.is_file():
+                _flush(file)
+                target = folder / file.relative_to(aside)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush(path):

@@ -7,8 +7,9 @@ terminal sees only what ``say`` says. Without it, everything goes to the termina
 import argparse
 import contextlib
 import datetime
+import json
 import os
-import platform
+import shlex
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ import traceback
 from pathlib import Path
 
 from feyntune.errors import FeynTuneError
+from feyntune.provenance import provenance
 
 _terminal = None  # the stream that people watch while a log takes everything else
 
@@ -31,8 +33,31 @@ def launch(description, arguments, main):
     options = parser.parse_args()
     if options.log:
         _redirect_streams(options.log)
+        _print_header()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_guarded(main, options))
+
+
+def read_settings(section, text):
+    """Parse a stage's settings: JSON, or the path of a file that holds it.
+
+    Args:
+        section: a subclass of ``settings.base.Section``.
+        text: what stood behind ``--settings``.
+
+    Raises:
+        FeynTuneError: no such file, or settings that are none of this stage's.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return section.model_validate_json(text if text.lstrip().startswith("{") else Path(text).read_text())
+    except FileNotFoundError:
+        raise FeynTuneError(f"--settings: {text!r} is neither JSON nor a file; see scripts/show.py") from None
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()}; see scripts/show.py") from None
 
 
 def _terminate(*_):
@@ -40,7 +65,6 @@ def _terminate(*_):
 
 
 def _guarded(main, options):
-    _print_header()
     try:
         main(options)
         return 0
@@ -70,8 +94,9 @@ def _redirect_streams(log):
 
 def _print_header():
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    print(f"# {now} python {platform.python_version()} pid {os.getpid()}")
-    print(f"# {' '.join(sys.argv)}", flush=True)
+    print(f"# {now} process {os.getpid()}")
+    print(f"# {shlex.join(sys.argv)}")
+    print(f"# {json.dumps(provenance())}", flush=True)
 
 
 def say(line):

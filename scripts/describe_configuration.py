@@ -1,0 +1,72 @@
+"""Write the reference of all configuration keys below the marker line of config/README.md.
+
+The descriptions, defaults and limits are those of the code, so the page cannot drift from it; a test compares them.
+"""
+
+import json
+import typing
+from pathlib import Path
+
+from feyntune.program import launch
+
+PAGE = Path("config/README.md")
+MARKER = "<!-- below this line: written by scripts/describe_configuration.py -->\n"
+
+
+def arguments(parser):
+    parser.add_argument("--page", type=Path, default=PAGE)
+
+
+def main(options):
+    from feyntune.configuration import Configuration
+    from feyntune.files import write_text
+
+    prose = options.page.read_text(encoding="utf-8").split(MARKER)[0]
+    write_text(options.page, prose + MARKER + "\n" + "\n".join(describe(Configuration)))
+
+
+def describe(section, title="Top level"):
+    """Markdown lines for a Section class, and for those of its keys that are sections themselves, in order."""
+    lines = [
+        f"## {title}",
+        "",
+        *section.__doc__.strip().splitlines()[:1],
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+    ]
+    below = []
+    for name, field in section.model_fields.items():
+        inner, inner_title = _section_of(field.annotation), _title(title, name, field.annotation)
+        meaning = " ".join((field.description or "").split())
+        lines.append(f"| `{name}` | {_default(field, inner)} | {meaning} |")
+        if inner is not None:
+            below += ["", *describe(inner, inner_title)]
+    return [*lines, *below] if title != "Top level" else [*lines, *below, ""]
+
+
+def _section_of(annotation):
+    from feyntune.configuration import section_in
+
+    inner = section_in(annotation)
+    if inner is None and typing.get_origin(annotation) in (dict, list):
+        inner = section_in(typing.get_args(annotation)[-1])
+    return inner
+
+
+def _title(title, name, annotation):
+    entry = {dict: ".NAME", list: "[]"}.get(typing.get_origin(annotation), "")
+    return f"{name}{entry}" if title == "Top level" else f"{title}.{name}{entry}"
+
+
+def _default(field, inner):
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if inner is not None and default is not None:
+        return "see below"
+    return f"`{json.dumps(default)}`"
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -1,0 +1,24 @@
+"""Fetch a model, a scorer or an adapter of a pinned revision from the Hugging Face hub; needs a network."""
+
+from pathlib import Path
+
+from feyntune.program import about, launch, say
+
+
+def arguments(parser):
+    parser.add_argument("--repository", required=True, help="organisation/name on the hub")
+    parser.add_argument("--revision", required=True, help="commit or tag")
+    parser.add_argument("--folder", type=Path, required=True, help="where links to the cached files are made")
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON with the commit and every file's hash")
+
+
+def main(options):
+    from feyntune.hub import fetch_model
+
+    about(options.repository)
+    fetch_model(options.repository, options.revision, options.folder, options.receipt)
+    say(f"files in {options.folder}")
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

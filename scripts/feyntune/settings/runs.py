@@ -1,0 +1,72 @@
+"""Settings of the registries and of the runs that are declared over them."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from feyntune.settings.base import Name, Section
+from feyntune.settings.models import Source
+
+
+class Overrides(Section):
+    """Settings that differ from the configuration's sections of the same name, for one model or one run."""
+
+    lora: dict[str, Any] = {}
+    """Keys of `lora`."""
+    quantization: dict[str, Any] = {}
+    """Keys of `quantization`."""
+    precision: dict[str, Any] = {}
+    """Keys of `precision`."""
+    training: dict[str, Any] = {}
+    """Keys of `training`."""
+    generation: dict[str, Any] = {}
+    """Keys of `generation`."""
+    scoring: dict[str, Any] = {}
+    """Keys of `scoring`."""
+    gpus: int | None = Field(None, ge=1)
+    """GPUs that train together in one job; null means `resources.train.gpu`."""
+
+
+class Model(Source, Overrides):
+    """A base model, and the settings that belong to it."""
+
+    also_known_as: list[str] = []
+    """Other names by which published adapters call it, such as an earlier name of its repository."""
+
+
+class Grid(Section):
+    """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`."""
+
+    models: list[Name] = []
+    """Names in `models`."""
+    datasets: list[Name] = []
+    """Names in `datasets`."""
+    layer_sets: list[Name] = []
+    """Names in `layer_sets`."""
+    base: bool = True
+    """Also a run `{model}_base` for each model, with no adapter."""
+
+
+class NamedRun(Overrides):
+    """One run of its own name: trained with its own settings, or made elsewhere and evaluated only."""
+
+    model: Name | None = None
+    """A name in `models`; only completions from elsewhere have none."""
+    dataset: Name | None = None
+    """A name in `datasets`: what it is trained on."""
+    layers: Name | None = None
+    """A name in `layer_sets`."""
+    adapter: Source | None = None
+    """A finished adapter, which is evaluated and not trained."""
+    completions: str | None = None
+    """A CSV or parquet file with columns `id` and `completion`: only its texts are scored."""
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        if self.adapter and self.completions:
+            raise ValueError("give 'adapter' or 'completions', not both")
+        if not self.completions and not self.model:
+            raise ValueError("needs a 'model'")
+        if not self.adapter and not self.completions and not (self.dataset and self.layers):
+            raise ValueError("needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only")
+        return self

@@ -1,0 +1,85 @@
+# What every rule needs: the checked configuration, the runs that it declares, and fingerprints of settings and of code.
+
+import functools
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+PROJECT = Path(workflow.basedir).parent
+sys.path.insert(0, str(PROJECT / "scripts"))
+
+from feyntune import runs as declared
+from feyntune.configuration import parse_configuration
+from feyntune.errors import FeynTuneError
+from feyntune.fingerprint import code_fingerprint as code
+
+# Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
+
+try:
+    CONFIG = parse_configuration(config)
+    RUNS = declared.resolve_runs(CONFIG)
+except FeynTuneError as error:
+    sys.exit(str(error))
+
+TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
+PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
+IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
+WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
+
+
+def one_of(names):
+    """A regular expression that matches these names only; nothing, where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    run=one_of(RUNS),
+    set=one_of(CONFIG.evaluation_sets),
+    dataset=one_of(CONFIG.datasets),
+    snapshot=one_of(CONFIG.snapshots),
+    scorer=one_of(CONFIG.scorers),
+    model=one_of(CONFIG.models),
+
+
+def settings(section):
+    """One canonical text for the settings that a stage uses: Snakemake compares parameters by value, without names."""
+    values = section if isinstance(section, (dict, list)) else section.model_dump(mode="json")
+    return json.dumps(values, sort_keys=True)
+
+
+def request(stage):
+    """What a stage asks of the machine, as the values of ``resources:``; a retry asks for more memory and time."""
+    asked = getattr(CONFIG.resources, stage)
+    return {
+        "mem_mb": lambda wildcards, attempt: asked.mem_mb * attempt,
+        "runtime": lambda wildcards, attempt: asked.runtime * attempt,
+        "gpu": asked.gpu,
+    }
+
+
+def threads_of(stage):
+    """Processor cores that a stage asks for."""
+    return getattr(CONFIG.resources, stage).threads
+
+
+def split_of(evaluation_set):
+    """The file with the abstracts of an evaluation set."""
+    entry = CONFIG.evaluation_sets[evaluation_set]
+    return f"results/datasets/{entry.dataset}/{entry.split}.parquet"
+
+
+def adapters(*files):
+    """These files of every trained run's adapter."""
+    return expand("results/adapters/{run}/{file}", run=TRAINED, file=files)
+
+
+def all_tables():
+    """The tidy tables over all runs and evaluation sets."""
+    return expand(
+        "results/{kind}/all.parquet",
+        kind=["completions", "perplexity", "similarity", *CONFIG.scorers],
+    )

@@ -1,0 +1,60 @@
+# The material of the embedded default: a made-up snapshot, a small model pretrained on it, and small scorers.
+# Other rules know of it only that these files are where the configuration says.
+
+from feyntune.demo.model import FILES as MODEL_FILES
+from feyntune.demo.scorer import FILES as SCORER_FILES
+
+DEMO_FOLDERS = {"results/demo/model": MODEL_FILES}
+DEMO_FOLDERS |= {f"results/demo/scorers/{name}": SCORER_FILES for name in CONFIG.demo.scorers}
+
+
+rule demo_snapshot:
+    output:
+        "results/demo/snapshot.jsonl",
+    log:
+        "results/logs/demo/snapshot.log",
+    params:
+        settings=settings(CONFIG.demo.snapshot),
+        controls=CONFIG.control_papers,
+        code=code("demo_snapshot.py"),
+    shell:
+        "python scripts/demo_snapshot.py --settings {params.settings:q} --control-papers {params.controls:q}"
+        " --output {output} --log {log}"
+
+
+rule demo_model:
+    input:
+        "results/demo/snapshot.jsonl",
+    output:
+        expand("results/demo/model/{file}", file=MODEL_FILES),
+    log:
+        "results/logs/demo/model.log",
+    benchmark:
+        "results/costs/demo_model.tsv"
+    params:
+        settings=settings(CONFIG.demo.model),
+        code=code("demo_model.py"),
+    resources:
+        mem_mb=2000,
+    shell:
+        "python scripts/demo_model.py --snapshot {input} --settings {params.settings:q}"
+        " --output results/demo/model --log {log}"
+
+
+rule demo_scorer:
+    input:
+        "results/demo/snapshot.jsonl",
+    output:
+        expand("results/demo/scorers/{{name}}/{file}", file=SCORER_FILES),
+    wildcard_constraints:
+        name=one_of(CONFIG.demo.scorers),
+    log:
+        "results/logs/demo/scorers/{name}.log",
+    params:
+        settings=lambda wildcards: settings(CONFIG.demo.scorers[wildcards.name]),
+        code=code("demo_scorer.py"),
+    resources:
+        mem_mb=2000,
+    shell:
+        "python scripts/demo_scorer.py --snapshot {input} --settings {params.settings:q}"
+        " --output results/demo/scorers/{wildcards.name} --log {log}"

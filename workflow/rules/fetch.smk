@@ -1,0 +1,80 @@
+# Models, scorers and published adapters: local folders, or pinned revisions of the hub, fetched where a network is.
+
+
+def model_folder(registry, name):
+    """The folder of an entry of a registry (`models`, `scorers`)."""
+    return getattr(CONFIG, registry)[name].path or f"results/{registry}/{name}"
+
+
+def model_files(registry, name):
+    """The files that an entry of a registry consists of; for the hub's, the receipt with all their hashes."""
+    folder = model_folder(registry, name)
+    if getattr(CONFIG, registry)[name].hub:
+        return f"{folder}/fetched.json"
+    return files_in(folder, f"$.{registry}.{name}.path")
+
+
+def adapter_folder(run):
+    """The folder of a run's adapter: trained here, fetched, or the one that the configuration names."""
+    adapter = RUNS[run].adapter
+    return adapter.path if adapter and adapter.path else f"results/adapters/{run}"
+
+
+@functools.cache
+def files_in(folder, place):
+    """The files of a local model folder, the embedded default's before they are made."""
+    if folder in DEMO_FOLDERS:
+        return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
+    files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
+    if not files:
+        raise WorkflowError(f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights")
+    return sorted(map(str, files))
+
+
+FETCHED = [
+    f"results/{registry}/{name}/fetched.json"
+    for registry in ("models", "scorers")
+    for name, entry in getattr(CONFIG, registry).items()
+    if entry.hub
+] + [f"results/adapters/{run}/fetched.json" for run in PUBLISHED if RUNS[run].adapter.hub]
+
+
+localrules:
+    fetch,
+    fetch_model,
+    fetch_adapter,
+
+
+rule fetch:
+    input:
+        FETCHED,
+
+
+rule fetch_model:
+    output:
+        "results/{registry}/{name}/fetched.json",
+    wildcard_constraints:
+        registry="models|scorers",
+    log:
+        "results/logs/fetch/{registry}/{name}.log",
+    params:
+        repository=lambda wildcards: getattr(CONFIG, wildcards.registry)[wildcards.name].hub,
+        revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[wildcards.name].revision,
+    shell:
+        "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
+        " --folder results/{wildcards.registry}/{wildcards.name} --receipt {output} --log {log}"
+
+
+rule fetch_adapter:
+    output:
+        "results/adapters/{run}/fetched.json",
+    wildcard_constraints:
+        run=one_of(PUBLISHED),
+    log:
+        "results/logs/fetch/adapters/{run}.log",
+    params:
+        repository=lambda wildcards: RUNS[wildcards.run].adapter.hub,
+        revision=lambda wildcards: RUNS[wildcards.run].adapter.revision,
+    shell:
+        "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
+        " --folder results/adapters/{wildcards.run} --receipt {output} --log {log}"

@@ -1,0 +1,55 @@
+# Perplexity and embeddings of the evaluation sets under every run, and the similarities between embeddings.
+
+
+@functools.cache
+def scoring_settings(run, evaluation_set):
+    return settings(declared.scoring_stage(CONFIG, RUNS[run], evaluation_set))
+
+
+rule score:
+    input:
+        base=base_files,
+        adapter=adapter_files,
+        dataset=lambda wildcards: split_of(wildcards.set),
+    output:
+        perplexity="results/perplexity/{set}/{run}.parquet",
+        embeddings="results/embeddings/{set}/{run}.pt",
+    wildcard_constraints:
+        run=one_of(WITH_MODEL),
+    log:
+        "results/logs/score/{set}/{run}.log",
+    benchmark:
+        "results/costs/score/{set}/{run}.tsv"
+    params:
+        base=lambda wildcards: base_folder(wildcards.run),
+        adapter=adapter_option,
+        settings=lambda wildcards: scoring_settings(wildcards.run, wildcards.set),
+        code=code("score.py"),
+    threads: threads_of("score")
+    resources:
+        **request("score"),
+    shell:
+        "python scripts/score.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
+        " --settings {params.settings:q} --shards results/shards/scores/{wildcards.set}/{wildcards.run}"
+        " --perplexity {output.perplexity} --embeddings {output.embeddings} --log {log}"
+
+
+rule similarity:
+    input:
+        "results/embeddings/{set}/{run}.pt",
+    output:
+        matrix="results/similarity/{set}/{run}.pt",
+        statistics="results/similarity/{set}/{run}.json",
+    log:
+        "results/logs/similarity/{set}/{run}.log",
+    benchmark:
+        "results/costs/similarity/{set}/{run}.tsv"
+    params:
+        settings=settings(CONFIG.similarity),
+        code=code("similarity.py"),
+    threads: threads_of("similarity")
+    resources:
+        **request("similarity"),
+    shell:
+        "python scripts/similarity.py --embeddings {input} --settings {params.settings:q}"
+        " --output {output.matrix} --statistics {output.statistics} --log {log}"

@@ -1,0 +1,52 @@
+# One adapter for each trained run.
+
+
+def base_folder(run):
+    """The folder of a run's base model."""
+    return model_folder("models", RUNS[run].model)
+
+
+def base_files(wildcards):
+    """The files of a run's base model."""
+    return model_files("models", RUNS[wildcards.run].model)
+
+
+@functools.cache
+def training_settings(run):
+    return settings(declared.training_stage(CONFIG, RUNS[run]))
+
+
+rule train:
+    input:
+        base=base_files,
+        train=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/train.parquet",
+        test=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/test.parquet",
+        watched=lambda wildcards: watched_papers(RUNS[wildcards.run].dataset),
+    output:
+        weights="results/adapters/{run}/adapter_model.safetensors",
+        config="results/adapters/{run}/adapter_config.json",
+        record="results/adapters/{run}/run.json",
+        history="results/adapters/{run}/history.parquet",
+    wildcard_constraints:
+        run=one_of(TRAINED),
+    log:
+        "results/logs/train/{run}.log",
+    benchmark:
+        "results/costs/train/{run}.tsv"
+    params:
+        base=lambda wildcards: base_folder(wildcards.run),
+        names=lambda wildcards: settings(declared.base_names(CONFIG, RUNS[wildcards.run].model)),
+        settings=lambda wildcards: training_settings(wildcards.run),
+        code=code("train.py"),
+    threads: threads_of("train")
+    resources:
+        **{**request("train"), "gpu": lambda wildcards: declared.gpus(CONFIG, RUNS[wildcards.run])},
+    shell:
+        "python scripts/train.py --base {params.base:q} --base-names {params.names:q}"
+        " --train {input.train} --test {input.test} --watched {input.watched} --settings {params.settings:q}"
+        " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
+        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"
+
+
+# How a training is tracked changes nothing about its result: no parameter, so that it makes no run stale.
+TRACKING = settings(CONFIG.tracking)

@@ -1,0 +1,25 @@
+"""Options that several of the programs share."""
+
+import argparse
+from pathlib import Path
+
+
+def add_pooled(parser):
+    """Declare the pooled tables of per-abstract results."""
+    parser.add_argument("--completions", type=Path, required=True, help="pooled completions")
+    parser.add_argument("--perplexity", type=Path, required=True, help="pooled perplexities")
+    parser.add_argument("--scores", nargs="*", type=_named, default=[], metavar="SCORER=FILE", help="pooled scores")
+
+
+def read_pooled(options):
+    """The results that the options of ``add_pooled`` name."""
+    from feyntune.report.measures import read_results
+
+    return read_results(options.completions, options.perplexity, dict(options.scores))
+
+
+def _named(text):
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SCORER=FILE")
+    return name, Path(path)

@@ -1,0 +1,103 @@
+"""What completion and scoring begin with: the abstracts of an evaluation set, and the model that is evaluated."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from feyntune.digests import content_hash
+from feyntune.errors import FeynTuneError
+from feyntune.files import read_table
+from feyntune.fingerprint import code_fingerprint
+from feyntune.models import load_adapter, load_base
+from feyntune.provenance import device_name, provenance
+from feyntune.tokens import load_tokenizer, token_conventions
+
+
+def read_abstracts(path, column, limit):
+    """Read the ids and texts of an evaluation set: the first ``limit`` rows (None: all) of a dataset's split.
+
+    Raises:
+        FeynTuneError: no rows, an id that is there twice, or a text that is missing.
+    """
+    table = read_table(path, columns=["id", column]).slice(0, limit)
+    ids, texts = table["id"].to_pylist(), table[column].to_pylist()
+    if not ids:
+        raise FeynTuneError(f"{path}: no rows; an evaluation set needs at least one abstract")
+    check_unique(ids, path)
+    missing = [name for name, text in zip(ids, texts, strict=True) if text is None]
+    if missing:
+        raise FeynTuneError(f"{path}: {missing[0]} has no {column!r} ({len(missing)} of {len(ids)} rows)")
+    return ids, texts
+
+
+def check_unique(ids, place):
+    """Raise FeynTuneError if an id is there twice; ``place`` says where the ids stand."""
+    if len(set(ids)) < len(ids):
+        twice = next(name for position, name in enumerate(ids) if name in ids[:position])
+        raise FeynTuneError(f"{place}: id {twice} is there more than once; each abstract may be there once")
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A base model, with an adapter or without, ready for inference."""
+
+    causal: Any
+    """The transformers causal language model; an adapter's layers, if any, are inside it."""
+    tokenizer: Any
+    """From ``load_tokenizer``."""
+    context: int | None
+    """Tokens that the model can attend to; None if it knows no limit."""
+
+
+def load_evaluated(base, adapter, stage, merge=False):
+    """Load the model of a run.
+
+    Args:
+        base: folder of the base model.
+        adapter: folder of a PEFT adapter, or None for the base model alone.
+        stage: settings with ``quantization``, ``precision`` and ``base_names``.
+        merge: add the adapter to the weights, which saves time at every token; never done to quantised weights, which
+            would have to be quantised anew.
+    """
+    tokenizer = load_tokenizer(base)
+    causal = load_base(base, stage.quantization, stage.precision).eval()
+    if adapter:
+        adapted = load_adapter(causal, adapter, stage.base_names)
+        merges = merge and stage.quantization.method == "none"
+        causal = adapted.merge_and_unload() if merges else adapted.get_base_model()
+    return EvaluatedModel(causal, tokenizer, getattr(causal.config, "max_position_embeddings", None))
+
+
+def evaluation_record(model, stage, **counts):
+    """What a result of ``model`` under the settings ``stage`` carries with it; ``counts`` are told beside."""
+    return {
+        **provenance(),
+        "device": device_name(model.causal.device),
+        "token_conventions": token_conventions(model.tokenizer),
+        "settings": stage.model_dump(mode="json"),
+        **counts,
+    }
+
+
+def work_note(program, options, stage, sequences):
+    """What unfinished work depends on: code, settings, weights and data; under another note it starts over.
+
+    Args:
+        program: the program's file name.
+        options: its options ``base`` and ``adapter``.
+        stage: its settings.
+        sequences: lists of token ids that it works on.
+    """
+    return {
+        "code": code_fingerprint(program),
+        "settings": stage.model_dump(mode="json"),
+        "weights": content_hash(options.base, *filter(None, [options.adapter])),
+        "data": hashlib.sha256(json.dumps(sequences).encode()).hexdigest(),
+    }
+
+
+def examples(ids, limit=3):
+    """A few ids for a message: ``2401.00001, 2401.00002 and 7 more``."""
+    more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
+    return ", ".join(ids[:limit]) + more

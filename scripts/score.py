@@ -1,0 +1,46 @@
+"""Score whole abstracts with one run's model: perplexities and embeddings from one forward pass."""
+
+from pathlib import Path
+
+from feyntune.program import Progress, about, launch, read_settings, say
+from feyntune.settings.scoring import ScoringStage
+
+
+def arguments(parser):
+    """Declare the options."""
+    parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--adapter", type=Path, help="folder of a PEFT adapter; without it the base model is scored")
+    parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
+    parser.add_argument("--settings", required=True, help="ScoringStage, as JSON or a file of it")
+    parser.add_argument("--shards", type=Path, required=True, help="folder for unfinished work; removed in the end")
+    parser.add_argument("--perplexity", type=Path, required=True, help="parquet file to write")
+    parser.add_argument("--embeddings", type=Path, required=True, help=".pt file to write")
+
+
+def main(options):
+    """Score."""
+    stage = read_settings(ScoringStage, options.settings)
+    about(stage.run)
+
+    from feyntune import scoring
+    from feyntune.evaluated import load_evaluated, read_abstracts, work_note
+    from feyntune.locks import locked
+    from feyntune.shards import Shards
+
+    with locked(options.shards):
+        ids, texts = read_abstracts(options.dataset, stage.scoring.column, stage.limit)
+        model = load_evaluated(options.base, options.adapter, stage)
+        encoded = scoring.encode_for_scores(model, ids, texts, stage.scoring.too_long)
+        if encoded.truncated:
+            say(f"{encoded.truncated:,} of {len(ids):,} abstracts are over {model.context} tokens: cut there")
+        scoring.check_head(model.causal, encoded.sequences[0])
+        shards = Shards(options.shards, work_note("score.py", options, stage, encoded.sequences))
+        with Progress("score", sum(map(len, encoded.sequences)), "tokens") as progress:
+            batches = stage.scoring.batch_tokens
+            scores = scoring.score_all(model, ids, encoded.sequences, batches, shards, progress)
+        scoring.write_scores(model, stage, ids, encoded, scores, options.perplexity, options.embeddings)
+        shards.remove()
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -28,12 +28,14 @@ def main(options):
 def scores(row):
     """Names of the score columns: of whole completions, and of continuations alone."""
     continuations = [name for name in row if name.endswith("_continuation")]
-    return [name for continuation in continuations for name in (continuation.removesuffix("_continuation"), continuation)]
+    return [
+        name for continuation in continuations for name in (continuation.removesuffix("_continuation"), continuation)
+    ]
 
 
 def header(row):
     """Titles of the columns."""
-    return ["set", "run", "perplexity [95%]", *(name.replace("_", " ") for name in scores(row))]
+    return ["set", "run", "perplexity [interval]", *(name.replace("_", " ") for name in scores(row))]
 
 
 def cells(row):
@@ -50,7 +52,9 @@ def print_columns(rows):
     """Print rows of text in columns: the first two to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        padded = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        padded = [
+            cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         print("  ".join(padded).rstrip())
 
 

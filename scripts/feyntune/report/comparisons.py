@@ -28,7 +28,20 @@ def comparisons(results, compared_layers, uncertainty, seed):
     return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=list(COLUMNS))
 
 
-COLUMNS = ("set", "run", "against", "measure", "abstracts", "difference", *BOUNDS, "p", "p_holm", "wins", "ties", "loses")
+COLUMNS = (
+    "set",
+    "run",
+    "against",
+    "measure",
+    "abstracts",
+    "difference",
+    *BOUNDS,
+    "p",
+    "p_holm",
+    "wins",
+    "ties",
+    "loses",
+)
 
 
 def _pairs(runs, compared_layers):

@@ -67,9 +67,7 @@ def _bounds(numerators, denominators, uncertainty, seed):
     resampled = _ResampledRatios(numerators.to_numpy(), denominators.to_numpy())
     settings = {"confidence_level": uncertainty.confidence, "vectorized": True, "batch": max(BATCH_CELLS // rows, 1)}
     data, rng = (numpy.arange(rows),), numpy.random.default_rng(seed)
-    percentile = bootstrap(
-        data, resampled, n_resamples=uncertainty.resamples, method="percentile", rng=rng, **settings
-    )
+    percentile = bootstrap(data, resampled, n_resamples=uncertainty.resamples, method="percentile", rng=rng, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)  # told by NaN, which the tables show as a dash
         bca = bootstrap(data, resampled, n_resamples=0, bootstrap_result=percentile, method="BCa", **settings)
@@ -122,7 +120,9 @@ def paired_p_values(differences, uncertainty, seed):
     import pandas
 
     values = differences.fillna(0).to_numpy()
-    observed = numpy.abs(values.sum(axis=0)) * (1 - 1e-12)  # rounding must not make the observed signs unlike themselves
+    observed = numpy.abs(values.sum(axis=0)) * (
+        1 - 1e-12
+    )  # rounding must not make the observed signs unlike themselves
     rng, hits = numpy.random.default_rng(seed), numpy.zeros(values.shape[1], dtype=int)
     for size in _batches(uncertainty.resamples, max(BATCH_CELLS // max(len(values), 1), 1)):
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(size, len(values)), dtype=numpy.int8)

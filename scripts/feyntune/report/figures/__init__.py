@@ -1,0 +1,1 @@
+"""The figures of `results/figures`, in one style, as PNG and SVG."""

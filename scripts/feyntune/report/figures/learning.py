@@ -1,0 +1,47 @@
+"""Learning curves: what each run's loss did while it trained."""
+
+from feyntune.report.figures.style import WIDTH, appearances, empty_figure, layer_set, legend_of_layers, new_figure
+
+COLUMNS = 3
+
+
+def learning_figure(runs, histories):
+    """Loss over the passes through the training data, a panel for each model and dataset.
+
+    Args:
+        runs: DataFrame with the columns ``pool.LABELS``.
+        histories: DataFrames by run, as ``training.record.history_table`` describes them.
+    """
+    runs = runs[runs["run"].isin(list(histories))].drop_duplicates("run")
+    if runs.empty:
+        return empty_figure("No run was trained here: there is no learning curve.")
+    groups = list(runs.groupby(["model", "dataset"], sort=False))
+    columns = min(COLUMNS, len(groups))
+    lines = -(-len(groups) // columns)
+    figure = new_figure(WIDTH, 2.1 * lines + 0.5)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    looks = appearances(runs["layers"])
+    for axis, ((model, dataset), members) in zip(grid.flat, groups, strict=False):
+        axis.set_title(dataset if runs["model"].nunique() == 1 else f"{model}, {dataset}")
+        for member in members.itertuples():
+            _draw_curves(axis, histories[member.run], looks[layer_set(member.layers)])
+    for axis in list(grid.flat)[len(groups) :]:
+        axis.remove()
+    _label(figure, grid)
+    legend_of_layers(figure, runs, looks, linestyle="-")
+    return figure
+
+
+def _draw_curves(axis, history, look):
+    """The batches' loss faintly; evaluations on the test split (solid) and on the training split (dotted)."""
+    colour, marker = look
+    axis.plot(history["epoch"], history["loss"], color=colour, alpha=0.3, linewidth=0.6)
+    for column, style, size in (("test_loss", "-", 4), ("train_loss", ":", 2.5)):
+        points = history.dropna(subset=column)
+        axis.plot(points["epoch"], points[column], color=colour, linestyle=style, marker=marker, markersize=size)
+    axis.grid(True)
+
+
+def _label(figure, grid):
+    figure.supxlabel("Passes over the training data", fontsize=8)
+    figure.supylabel("Loss (nats per token)", fontsize=8)

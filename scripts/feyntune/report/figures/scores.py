@@ -1,0 +1,79 @@
+"""Figures of what is measured on each abstract: means with error bars, paired differences, distributions."""
+
+from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels
+from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
+
+BINS = 60
+
+
+def _titles(measures):
+    """Perplexity, and each scorer's score of continuations: what is independent of the prompt."""
+    return {m.name: m.title for m in measures if m.name == "perplexity" or m.name.endswith("_continuation")}
+
+
+def intervals_figure(results, table):
+    """The paper's figure: means with error bars, for each run.
+
+    Args:
+        results: ``measures.Results``.
+        table: ``distributions.csv`` as a DataFrame.
+    """
+    looks, titles = appearances(results.runs["layers"]), _titles(results.measures)
+    rows_of = {name: list(runs["run"]) for name, runs in results.runs.groupby("set", sort=False)}
+    figure, axes = panels(list(rows_of), titles, rows_of)
+    for (name, measure), points in table[table["measure"].isin(titles)].groupby(["set", "measure"]):
+        for point in points.to_dict("records"):
+            run = point["run"]
+            draw_interval(axes[name, measure], rows_of[name].index(run), point, look_of(results.runs, looks, run))
+    legend_of_layers(figure, results.runs, looks)
+    return figure
+
+
+def differences_figure(results, table):
+    """Mean differences between runs on the same abstracts; hollow where Holm's corrected p is 0.05 or more.
+
+    Args:
+        results: ``measures.Results``.
+        table: ``comparisons.csv`` as a DataFrame.
+    """
+    if table.empty:
+        return empty_figure("No two runs to compare: there is neither a base run nor a pair of layer sets.")
+    looks, titles = appearances(results.runs["layers"]), _titles(results.measures)
+    table = table[table["measure"].isin(titles)].assign(pair=table["run"] + "\nless " + table["against"])
+    rows_of = {name: list(dict.fromkeys(rows["pair"])) for name, rows in table.groupby("set", sort=False)}
+    figure, axes = panels(list(rows_of), titles, rows_of)
+    for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
+        axis, row = axes[point["set"], point["measure"]], rows_of[point["set"]].index(point["pair"])
+        draw_interval(axis, row, point, look_of(results.runs, looks, point["run"]), filled=point["p_holm"] < 0.05)
+    for axis in axes.values():
+        axis.axvline(0, color="black", linewidth=0.8)
+    legend_of_layers(figure, results.runs, looks)
+    return figure
+
+
+def distributions_figure(results):
+    """How each measure is spread over the abstracts, for each run; perplexity on a logarithmic axis."""
+    looks, titles = appearances(results.runs["layers"]), _titles(results.measures)
+    runs_of = dict(iter(results.runs.groupby("set", sort=False)))
+    figure, axes = panels(list(runs_of), titles, {name: list(runs["run"]) for name, runs in runs_of.items()})
+    for (name, measure), axis in axes.items():
+        runs = runs_of[name]
+        columns = results.values[name].get(measure)
+        numbers = [columns[run].dropna().to_numpy() if run in columns else [] for run in runs["run"]]
+        draw_ridges(
+            axis, numbers, [looks[layer_set(label)] for label in runs["layers"]], _edges(axis, measure, numbers)
+        )
+    legend_of_layers(figure, results.runs, looks)
+    return figure
+
+
+def _edges(axis, measure, numbers):
+    """Bins over all runs' values: of equal width, or of equal ratio for perplexity."""
+    import numpy
+
+    everything = numpy.concatenate(numbers)
+    low, high = everything.min(), everything.max()
+    if measure != "perplexity" or low == high:
+        return numpy.histogram_bin_edges(everything, bins=BINS)
+    axis.set_xscale("log")
+    return numpy.geomspace(low, high, BINS + 1)

@@ -1,0 +1,83 @@
+"""One look for all figures: legible in print, in grey, and by the colour-blind; the same bytes for the same data."""
+
+from pathlib import Path
+
+from feyntune.files import written_whole
+from feyntune.report.outputs import FIGURE_FORMATS
+
+SETTINGS = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.2,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "feyntune",
+}
+WIDTH = 7.2
+"""Inches: the text width of a page."""
+
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), taken so that they also differ in lightness, and a marker each.
+_OTHERS = [("#56B4E9", "^"), ("#009E73", "v"), ("#CC79A7", "P"), ("#D55E00", "X")]
+_KNOWN = {"base": ("#000000", "D"), "all": ("#0072B2", "o"), "qkv": ("#E69F00", "s")}
+
+
+def appearances(layers):
+    """A colour and a marker for each layer set, the same in every figure; None stands for runs that tell none."""
+    names = sorted({str(name) for name in layers if isinstance(name, str)} - set(_KNOWN))
+    others = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(names)}
+    return {**_KNOWN, **others, None: ("#777777", "*")}
+
+
+def layer_set(label):
+    """The layer set of a run as a key of ``appearances``: pandas has NaN where a run tells none."""
+    return label if isinstance(label, str) else None
+
+
+def new_figure(width, height):
+    """An empty figure of so many inches, laid out so that no label is cut off."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def empty_figure(text):
+    """A figure that says why there is nothing to see."""
+    figure = new_figure(WIDTH, 1)
+    figure.text(0.5, 0.5, text, ha="center", va="center", color="#555555")
+    return figure
+
+
+def legend_of_layers(figure, runs, looks, linestyle="none"):
+    """A legend above the panels: which colour and marker is which layer set."""
+    from matplotlib.lines import Line2D
+
+    present = dict.fromkeys(layer_set(label) for label in runs["layers"])
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=looks[name][0],
+            marker=looks[name][1],
+            linestyle=linestyle,
+            markersize=5,
+            label=name or "other",
+        )
+        for name in present
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+
+
+def save(figure, folder, name):
+    """Write a figure in every format, without the time and the library's version."""
+    for suffix in FIGURE_FORMATS:
+        with written_whole(Path(folder) / f"{name}.{suffix}") as aside:
+            figure.savefig(aside, metadata={"svg": {"Date": None}, "png": {"Software": None}}[suffix])

@@ -1,0 +1,31 @@
+"""Draw the figures, as PNG and SVG."""
+
+from pathlib import Path
+
+from feyntune.program import launch, read_settings
+from feyntune.report.arguments import add_pooled, read_pooled
+from feyntune.settings.report import FiguresStage
+
+
+def arguments(parser):
+    """Declare the options."""
+    add_pooled(parser)
+    parser.add_argument("--tables", type=Path, required=True, help="folder of tables made of the same results")
+    parser.add_argument("--history", nargs="*", type=Path, default=[], help=".../{run}/history.parquet")
+    parser.add_argument("--matrices", nargs="*", type=Path, default=[], help=".../{set}/{run}.pt: cosines")
+    parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help=".../{stage}/{job}.tsv")
+    parser.add_argument("--settings", required=True, help="JSON of settings.report.FiguresStage, or a file with it")
+    parser.add_argument("--output-folder", type=Path, required=True, help="folder to write into")
+
+
+def main(options):
+    """Read, draw, write."""
+    from feyntune.report.figures.gallery import draw_figures
+
+    settings = read_settings(FiguresStage, options.settings)
+    given = (options.tables, options.history, options.matrices, options.benchmarks)
+    draw_figures(read_pooled(options), *given, settings, options.output_folder)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -247,7 +247,7 @@ def write_scores(model, stage, ids, encoded, scores, perplexity, embeddings):
         scores: from ``score_all``.
         perplexity: parquet file to write.
         embeddings: ``.pt`` file to write: a dict of ``ids``, ``embeddings`` (N×D float32, BOS left out of the means),
-            ``tokens`` (N, how many states each is the mean of), ``bos`` (D, or None), the settings and where they come from.
+            ``tokens`` (N, how many states each is the mean of), ``bos`` (D, or None), settings and provenance.
     """
     import torch
 

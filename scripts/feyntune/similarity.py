@@ -1,7 +1,7 @@
 """Cosines between all pairs of an evaluation set's embeddings, and exact statistics over them.
 
-For 16,000 abstracts the matrix is 1 GB. Only one is ever in memory: its upper half is computed in blocks from embeddings
-that stay in their file, these are let go, and the lower half is its mirror image.
+For 16,000 abstracts the matrix is 1 GB. Only one is ever in memory: its upper half is computed in blocks from
+embeddings that stay in their file, these are let go, and the lower half is its mirror image.
 """
 
 import math
@@ -112,9 +112,9 @@ def similarity_statistics(matrix):
     """Statistics of a symmetric matrix of cosines, with and without its diagonal of ones.
 
     Returns:
-        A flat dict of ``min``, ``mean``, ``std`` (population), and the exact quartiles by nearest rank (the value at rank
-        ⌈qn⌉ of n): over pairs of different abstracts, and with ``_diagonal`` behind the name over all entries. Without
-        pairs, the former are None.
+        A flat dict of ``min``, ``mean``, ``std`` (population) and the exact quartiles by nearest rank (the value at
+        rank ⌈qn⌉ of n): over pairs of different abstracts, and with ``_diagonal`` behind the name over all entries.
+        Without pairs, the former are None.
     """
     size = len(matrix)
     pairs = size * (size - 1) // 2

@@ -23,7 +23,8 @@ def main(options):
     about(stage.run)
 
     from feyntune import scoring
-    from feyntune.evaluated import load_evaluated, read_abstracts, work_note
+    from feyntune.abstracts import read_abstracts
+    from feyntune.evaluated import load_evaluated, work_note
     from feyntune.locks import locked
     from feyntune.shards import Shards
 

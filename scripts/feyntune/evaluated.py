@@ -1,4 +1,4 @@
-"""What completion and scoring begin with: the abstracts of an evaluation set, and the model that is evaluated."""
+"""The model that is evaluated, as completion and scoring load it, and the record that their results carry."""
 
 import hashlib
 import json
@@ -6,36 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from feyntune.digests import content_hash
-from feyntune.errors import FeynTuneError
-from feyntune.files import read_table
 from feyntune.fingerprint import code_fingerprint
 from feyntune.models import load_adapter, load_base
 from feyntune.provenance import device_name, provenance
 from feyntune.tokens import load_tokenizer, token_conventions
-
-
-def read_abstracts(path, column, limit):
-    """Read the ids and texts of an evaluation set: the first ``limit`` rows (None: all) of a dataset's split.
-
-    Raises:
-        FeynTuneError: no rows, an id that is there twice, or a text that is missing.
-    """
-    table = read_table(path, columns=["id", column]).slice(0, limit)
-    ids, texts = table["id"].to_pylist(), table[column].to_pylist()
-    if not ids:
-        raise FeynTuneError(f"{path}: no rows; an evaluation set needs at least one abstract")
-    check_unique(ids, path)
-    missing = [name for name, text in zip(ids, texts, strict=True) if text is None]
-    if missing:
-        raise FeynTuneError(f"{path}: {missing[0]} has no {column!r} ({len(missing)} of {len(ids)} rows)")
-    return ids, texts
-
-
-def check_unique(ids, place):
-    """Raise FeynTuneError if an id is there twice; ``place`` says where the ids stand."""
-    if len(set(ids)) < len(ids):
-        twice = next(name for position, name in enumerate(ids) if name in ids[:position])
-        raise FeynTuneError(f"{place}: id {twice} is there more than once; each abstract may be there once")
 
 
 @dataclass(frozen=True)
@@ -95,9 +69,3 @@ def work_note(program, options, stage, sequences):
         "weights": content_hash(options.base, *filter(None, [options.adapter])),
         "data": hashlib.sha256(json.dumps(sequences).encode()).hexdigest(),
     }
-
-
-def examples(ids, limit=3):
-    """A few ids for a message: ``2401.00001, 2401.00002 and 7 more``."""
-    more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
-    return ", ".join(ids[:limit]) + more

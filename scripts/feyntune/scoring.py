@@ -8,8 +8,9 @@ import math
 import time
 from dataclasses import dataclass
 
+from feyntune.abstracts import examples
 from feyntune.errors import FeynTuneError
-from feyntune.evaluated import evaluation_record, examples
+from feyntune.evaluated import evaluation_record
 from feyntune.files import write_table
 from feyntune.tensors import write_tensors
 from feyntune.tokens import encode

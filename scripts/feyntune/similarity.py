@@ -6,8 +6,8 @@ embeddings that stay in their file, these are let go, and the lower half is its 
 
 import math
 
+from feyntune.abstracts import examples
 from feyntune.errors import FeynTuneError
-from feyntune.evaluated import examples
 from feyntune.tensors import read_tensors, write_tensors
 
 BLOCK = 1024

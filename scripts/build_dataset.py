@@ -1,0 +1,29 @@
+"""Make a dataset of three splits from the papers of a snapshot: filter, drop withdrawn papers, clean, split."""
+
+from pathlib import Path
+
+from feyntune.program import about, launch, read_settings, say
+
+
+def arguments(parser):
+    parser.add_argument("--store", type=Path, required=True, help="what read_snapshot.py made")
+    parser.add_argument("--report", type=Path, required=True, help="its report, for the summary")
+    parser.add_argument("--settings", required=True, help="JSON of settings.data.DatasetStage")
+    parser.add_argument("--folder", type=Path, required=True, help="where the splits and summary.json go")
+
+
+def main(options):
+    from feyntune.data.building import build
+    from feyntune.data.outputs import write_dataset
+    from feyntune.files import read_json
+    from feyntune.settings.data import DatasetStage
+
+    about(options.folder.name)
+    stage = read_settings(DatasetStage, options.settings)
+    splits, dropped = build(options.store, stage)
+    write_dataset(options.folder, splits, stage, dropped=dropped, snapshot=read_json(options.report))
+    say(", ".join(f"{table.num_rows:,} {split}" for split, table in splits.items()) + f"; dropped: {dropped}")
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

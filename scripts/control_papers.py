@@ -1,0 +1,27 @@
+"""Put the control papers of a snapshot aside: they are in no split, and are completed while a model learns."""
+
+import json
+from pathlib import Path
+
+from feyntune.program import about, launch, say
+
+
+def arguments(parser):
+    parser.add_argument("--store", type=Path, required=True, help="what read_snapshot.py made")
+    parser.add_argument("--ids", type=json.loads, required=True, help="JSON list of their arXiv ids")
+    parser.add_argument("--output", type=Path, required=True, help="parquet file with the columns of a dataset")
+
+
+def main(options):
+    from feyntune.data.papers import papers_with_ids, with_clean_abstract
+    from feyntune.files import write_table
+
+    about(options.store.stem)
+    papers = with_clean_abstract(papers_with_ids(options.store, options.ids))
+    write_table(options.output, papers)
+    missing = sorted(set(options.ids) - set(papers["id"].to_pylist()))
+    say(f"{papers.num_rows} control papers" + (f"; not in this snapshot: {', '.join(missing)}" if missing else ""))
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

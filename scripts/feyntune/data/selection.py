@@ -1,0 +1,93 @@
+"""Which papers of a store a dataset takes: by category, date, and a sample of them."""
+
+import re
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from feyntune.data.dates import first_days
+from feyntune.errors import FeynTuneError
+
+
+def select(store, dataset, control_papers):
+    """The rows of a store that a dataset takes, before withdrawn papers are dropped.
+
+    Args:
+        store: parquet file written by ``read_snapshot``.
+        dataset: ``settings.data.Dataset`` of kind ``snapshot``.
+        control_papers: ids that are left out.
+
+    Returns:
+        Row numbers as an array, in the order of the papers' ids: nothing depends on their order in the snapshot.
+
+    Raises:
+        FeynTuneError: no paper is left.
+    """
+    columns = ["id", "categories", *(["versions"] if dataset.since or dataset.until else [])]
+    papers = pyarrow.parquet.read_table(store, columns=columns)
+    wanted = wanted_category(papers["categories"], dataset.categories, dataset.match)
+    if not pc.any(wanted).as_py():
+        raise FeynTuneError(_none_wanted(papers["categories"], dataset))
+    rows = np.flatnonzero(pc.and_(wanted, pc.invert(is_among(papers["id"], control_papers))))
+    papers = papers.take(rows)
+    if dataset.since or dataset.until:
+        within = _within(first_days(papers), dataset.since, dataset.until)
+        rows, papers = rows[within], papers.filter(pyarrow.array(within))
+    if not len(rows):
+        raise FeynTuneError(f"no paper of {', '.join(dataset.categories)} from {dataset.since} until {dataset.until}")
+    return _sampled(rows[order_of(papers["id"])], dataset.sample, dataset.seed)
+
+
+def order_of(ids):
+    """The order that sorts an arrow column of ids, as an array."""
+    return pc.sort_indices(ids).to_numpy()
+
+
+def is_among(ids, some):
+    """Whether each id is one of ``some``."""
+    return pc.is_in(ids, value_set=pyarrow.array(some, "string"))
+
+
+def wanted_category(categories, patterns, match):
+    """Whether papers are of wanted categories.
+
+    Args:
+        categories: column of categories separated by blanks, the primary one first.
+        patterns: categories (``hep-th``), archives (``cs.*``, which means ``cs`` too), or ``*``.
+        match: ``primary`` or ``any``.
+    """
+    either = "|".join(map(_expression, patterns))
+    before = r"^\s*" if match == "primary" else r"(^|\s)"
+    return pc.match_substring_regex(categories, rf"{before}({either})(\s|$)")
+
+
+def _expression(pattern):
+    if pattern == "*":
+        return r"\S+"
+    return re.escape(pattern[:-2]) + r"(\.\S+)?" if pattern.endswith(".*") else re.escape(pattern)
+
+
+def primary(categories):
+    """The primary category of each paper: the first word."""
+    return pc.list_element(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(categories)), 0)
+
+
+def _within(days, since, until):
+    inside = [bool(day) and (not since or since <= day) and (not until or day <= until) for day in days]
+    return np.array(inside, dtype=bool)
+
+
+def _sampled(rows, count, seed):
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:count])]
+
+
+def _none_wanted(categories, dataset):
+    counts = pc.value_counts(primary(categories)).to_pylist()
+    known = sorted(counts, key=lambda each: (-each["counts"], each["values"]))
+    shown = ", ".join(f"{each['values']} ({each['counts']:,})" for each in known[:12])
+    which = "primary category is" if dataset.match == "primary" else "categories have"
+    return f"no paper whose {which} {' or '.join(dataset.categories)}; the snapshot's most frequent are {shown}"

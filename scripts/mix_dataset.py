@@ -1,0 +1,29 @@
+"""Mix datasets, split by split, and keep the training split free of what its runs are judged on."""
+
+from pathlib import Path
+
+from feyntune.program import about, launch, read_settings, say
+
+
+def arguments(parser):
+    parser.add_argument("--datasets", type=Path, required=True, help="folder of the datasets that are mentioned")
+    parser.add_argument("--held-out", type=Path, nargs="+", required=True, help="splits that must stay unseen")
+    parser.add_argument("--settings", required=True, help="settings.mixing.MixtureStage, as JSON or a file of it")
+    parser.add_argument("--folder", type=Path, required=True, help="where the splits and summary.json go")
+
+
+def main(options):
+    from feyntune.data.mixing import mixed
+    from feyntune.data.outputs import write_dataset
+    from feyntune.settings.mixing import MixtureStage
+
+    about(options.folder.name)
+    stage = read_settings(MixtureStage, options.settings)
+    splits, dropped = mixed(stage, options.datasets, options.held_out)
+    write_dataset(options.folder, splits, stage, dropped=dropped)
+    leaks = ", ".join(f"{count:,} {reason}" for reason, count in dropped["leaks"].items() if reason != "examples")
+    say(", ".join(f"{table.num_rows:,} {split}" for split, table in splits.items()) + f"; left out of train: {leaks}")
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -1,0 +1,29 @@
+"""Read an arXiv metadata snapshot (JSON lines, plain, .gz or .zip) into a columnar store."""
+
+import dataclasses
+from pathlib import Path
+
+from feyntune.program import about, launch, say
+
+
+def arguments(parser):
+    parser.add_argument("--snapshot", type=Path, required=True, help="the file as Kaggle ships it, or unpacked")
+    parser.add_argument("--store", type=Path, required=True, help="parquet file to write")
+    parser.add_argument("--report", type=Path, required=True, help="JSON with what was skipped, and why")
+    parser.add_argument("--threads", type=int, default=1, help="parsing threads; they do not change the result")
+
+
+def main(options):
+    from feyntune.data.snapshot import read_snapshot
+    from feyntune.files import write_json
+
+    about(options.store.stem)
+    report = read_snapshot(options.snapshot, options.store, options.threads)
+    write_json(options.report, dataclasses.asdict(report))
+    say(f"{report.papers:,} papers" + "".join(f", {told}" for told in report.told()))
+    for fault in report.malformed_lines:
+        say(f"skipped line {fault['line']:,}: {fault['fault']}")
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

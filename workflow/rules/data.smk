@@ -1,0 +1,146 @@
+# Every dataset of the configuration, in three splits: from snapshots, mixtures, the hub, or local files.
+
+from feyntune.data import references
+from feyntune.settings.data import DatasetStage
+from feyntune.settings.mixing import MixtureStage
+
+SPLITS = ("train", "test", "validation")
+
+
+def datasets_of(kind):
+    """Names of the datasets of a kind, as a regular expression."""
+    return one_of(
+        name for name, dataset in CONFIG.datasets.items() if dataset.kind == kind
+    )
+
+
+def split_files(names):
+    """The files of these datasets, all splits."""
+    return [
+        f"results/datasets/{name}/{split}.parquet" for name in names for split in SPLITS
+    ]
+
+
+def dataset_settings(wildcards):
+    """What decides a dataset that is no mixture."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    return settings(DatasetStage(dataset=dataset, control_papers=CONFIG.control_papers))
+
+
+def mixture_settings(wildcards):
+    """What decides a mixture, besides the datasets that it is made of."""
+    return settings(
+        MixtureStage(dataset=CONFIG.datasets[wildcards.dataset], leaks=CONFIG.leaks)
+    )
+
+
+def mixed_files(wildcards):
+    """The splits of the datasets that a mixture takes rows from or is sized by."""
+    return split_files(references.mentioned(CONFIG.datasets[wildcards.dataset]))
+
+
+def held_out_files(wildcards):
+    """The splits that a mixture may not train on."""
+    pairs = references.held_out(
+        CONFIG.datasets, wildcards.dataset, CONFIG.evaluation_sets.values()
+    )
+    return [f"results/datasets/{dataset}/{split}.parquet" for dataset, split in pairs]
+
+
+def watched_papers(dataset):
+    """The control papers of the snapshot that a dataset is made from; where there is none, its validation split."""
+    snapshot = references.snapshot_under(CONFIG.datasets, dataset)
+    return (
+        f"results/snapshots/{snapshot}.controls.parquet"
+        if snapshot
+        else f"results/datasets/{dataset}/validation.parquet"
+    )
+
+
+rule read_snapshot:
+    input:
+        lambda wildcards: CONFIG.snapshots[wildcards.snapshot],
+    output:
+        store="results/snapshots/{snapshot}.parquet",
+        report="results/snapshots/{snapshot}.json",
+    log:
+        "results/logs/read_snapshot/{snapshot}.log",
+    benchmark:
+        "results/costs/read_snapshot/{snapshot}.tsv"
+    threads: threads_of("read_snapshot")
+    resources:
+        **request("read_snapshot"),
+    params:
+        code=code("read_snapshot.py"),
+    shell:
+        "python scripts/read_snapshot.py --snapshot {input:q} --store {output.store} --report {output.report}"
+        " --threads {threads} --log {log}"
+
+
+rule control_papers:
+    input:
+        "results/snapshots/{snapshot}.parquet",
+    output:
+        "results/snapshots/{snapshot}.controls.parquet",
+    log:
+        "results/logs/control_papers/{snapshot}.log",
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        ids=settings(CONFIG.control_papers),
+        code=code("control_papers.py"),
+    shell:
+        "python scripts/control_papers.py --store {input} --ids {params.ids:q} --output {output} --log {log}"
+
+
+rule build_dataset:
+    input:
+        store=lambda wildcards: f"results/snapshots/{CONFIG.datasets[wildcards.dataset].snapshot}.parquet",
+        report=lambda wildcards: f"results/snapshots/{CONFIG.datasets[wildcards.dataset].snapshot}.json",
+    output:
+        train="results/datasets/{dataset}/train.parquet",
+        test="results/datasets/{dataset}/test.parquet",
+        validation="results/datasets/{dataset}/validation.parquet",
+        summary="results/datasets/{dataset}/summary.json",
+    log:
+        "results/logs/build_dataset/{dataset}.log",
+    benchmark:
+        "results/costs/build_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_of("snapshot"),
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        settings=dataset_settings,
+        code=code("build_dataset.py"),
+    shell:
+        "python scripts/build_dataset.py --store {input.store} --report {input.report} --settings {params.settings:q}"
+        " --folder results/datasets/{wildcards.dataset} --log {log}"
+
+
+rule mix_dataset:
+    input:
+        mixed=mixed_files,
+        held_out=held_out_files,
+    output:
+        train="results/datasets/{dataset}/train.parquet",
+        test="results/datasets/{dataset}/test.parquet",
+        validation="results/datasets/{dataset}/validation.parquet",
+        summary="results/datasets/{dataset}/summary.json",
+    log:
+        "results/logs/mix_dataset/{dataset}.log",
+    benchmark:
+        "results/costs/mix_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_of("mix"),
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        settings=mixture_settings,
+        code=code("mix_dataset.py"),
+    shell:
+        "python scripts/mix_dataset.py --datasets results/datasets --held-out {input.held_out}"
+        " --settings {params.settings:q} --folder results/datasets/{wildcards.dataset} --log {log}"

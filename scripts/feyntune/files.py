@@ -90,8 +90,8 @@ def write_table(path, table, provenance=None):
         pyarrow.parquet.write_table(table, aside, compression="zstd")
 
 
-def read_table(path, columns=None):
-    """Read a parquet file as a pyarrow table.
+def read_table(path, columns=None, filters=None):
+    """Read a parquet file as a pyarrow table, or the rows of it that ``filters`` (as pyarrow has them) let through.
 
     Raises FeynTuneError if the file is not there, is no parquet, or lacks one of ``columns``.
     """
@@ -103,7 +103,7 @@ def read_table(path, columns=None):
         missing = [name for name in columns or [] if name not in present]
         if missing:
             raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
-        return pyarrow.parquet.read_table(path, columns=columns)
+        return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
     except FileNotFoundError:
         raise FeynTuneError(f"{path}: no such file") from None
     except (pyarrow.ArrowInvalid, OSError) as error:

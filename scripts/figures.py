@@ -13,7 +13,8 @@ def arguments(parser):
     parser.add_argument("--tables", type=Path, required=True, help="folder of tables made of the same results")
     parser.add_argument("--history", nargs="*", type=Path, default=[], help=".../{run}/history.parquet")
     parser.add_argument("--matrices", nargs="*", type=Path, default=[], help=".../{set}/{run}.pt: cosines")
-    parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help=".../{stage}/{job}.tsv")
+    parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="{costs}/{stage}/.../{job}.tsv")
+    parser.add_argument("--costs", type=Path, default=Path("results/costs"), help="folder of the benchmarks")
     parser.add_argument("--settings", required=True, help="JSON of settings.report.FiguresStage, or a file with it")
     parser.add_argument("--output-folder", type=Path, required=True, help="folder to write into")
 
@@ -23,8 +24,7 @@ def main(options):
     from feyntune.report.figures.gallery import draw_figures
 
     settings = read_settings(FiguresStage, options.settings)
-    given = (options.tables, options.history, options.matrices, options.benchmarks)
-    draw_figures(read_pooled(options), *given, settings, options.output_folder)
+    draw_figures(read_pooled(options), options, settings)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from feyntune.report.uncertainty import holm, mean_intervals, paired_p_values
 def comparisons(results, compared_layers, uncertainty, seed):
     """A row for each pair of runs and each measure of which lower or higher is better.
 
-    Each run is compared with the base run of its model (one of unknown model with every base run), and within a model and
-    dataset each pair of ``compared_layers``.
+    Each run is compared with the base run of its model (one of unknown model with every base run), and within a model
+    and dataset each pair of ``compared_layers``.
 
     Returns:
         DataFrame with the columns ``set, run, against, measure``; ``abstracts`` that both have; ``difference`` (mean of
@@ -90,7 +90,7 @@ def _of_measure(name, values, measure, pairs, uncertainty, seed):
 def _check_common(name, measure, differences):
     for run, against in differences.columns[differences.isna().all()]:
         raise FeynTuneError(
-            f"{measure.name} on {name}: {run} and {against} have no abstract in common; give them the same evaluation set"
+            f"{measure.name} on {name}: {run} and {against} have no abstract in common; evaluate them on the same set"
         )
 
 

@@ -87,5 +87,5 @@ def summary(results, distributions, corpus):
     for measure in results.measures:
         for column in ("mean", *BOUNDS):
             name = measure.name if column == "mean" else f"{measure.name}_{column}"
-            table[name] = wide[(column, measure.name)] if (column, measure.name) in wide else math.nan
+            table[name] = wide.get((column, measure.name), math.nan)
     return table.reset_index()

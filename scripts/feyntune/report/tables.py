@@ -11,8 +11,8 @@ from feyntune.report.typeset import write_formats
 CAPTIONS = {
     "summary": "Means over abstracts with {percent} percentile bootstrap intervals.",
     "distributions": "Each measure over the abstracts, with {percent} bootstrap intervals of the mean.",
-    "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired "
-    "permutation test, and corrected by Holm within a set and measure; shares of abstracts.",
+    "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
+    " permutation test, and corrected by Holm within a set and measure; shares of abstracts.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
 }
 

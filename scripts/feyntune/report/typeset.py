@@ -15,7 +15,7 @@ def number(value, digits=DIGITS):
 
 
 def interval(value, low, high, digits=DIGITS):
-    """``12.34 [12.01, 12.66]``, each with as many decimals as the largest needs; the value alone if it has no bounds."""
+    """``12.34 [12.01, 12.66]``, all with the decimals that the largest needs; without bounds the value alone."""
     if math.isnan(value) or math.isnan(low):
         return number(value, digits)
     decimals = _decimals([value, low, high], digits)

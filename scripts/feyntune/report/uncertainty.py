@@ -15,8 +15,8 @@ def mean_intervals(values, uncertainty, seed):
         seed: seed of the resampling.
 
     Returns:
-        DataFrame with the columns of ``values`` as index and the columns ``n``, ``mean``, ``low`` and ``high`` (percentile
-        method), ``bca_low`` and ``bca_high`` (bias-corrected and accelerated; NaN where all values are equal).
+        DataFrame with the columns of ``values`` as index and the columns ``n``, ``mean``, ``low`` and ``high``
+        (percentile method), ``bca_low`` and ``bca_high`` (bias-corrected and accelerated; NaN for equal values).
     """
     return ratio_intervals(values, values.notna().astype(float), uncertainty, seed).rename(columns={"ratio": "mean"})
 
@@ -102,9 +102,9 @@ def _counts(drawn, rows):
 def paired_p_values(differences, uncertainty, seed):
     """Two-sided p-values of paired permutation tests: could the mean of each column of differences be zero by chance?
 
-    If two runs were alike, each abstract's difference could as well have the other sign (Fisher's permutation test; Good,
-    *Permutation, Parametric and Bootstrap Tests of Hypotheses*, 3.2.1). It asks about the mean, which the tables give,
-    and assumes nothing of the shape of the skewed differences; Wilcoxon's test assumes symmetry, and asks about ranks.
+    If two runs were alike, each abstract's difference could as well have the other sign (Fisher's permutation test,
+    *The Design of Experiments*, 1935, section 21). It asks about the mean, which the tables give, and holds for skewed
+    differences of perplexity; Wilcoxon's test asks about ranks, where one hopeless abstract counts no more than another.
     Signs are the same for all columns. The p-value counts the observed signs as one of the drawings, and is therefore
     never below 1 / (resamples + 1).
 

@@ -25,7 +25,7 @@ SETTINGS = {
 WIDTH = 7.2
 """Inches: the text width of a page."""
 
-# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), taken so that they also differ in lightness, and a marker each.
+# Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), taken so that they differ in lightness too, and a marker.
 _OTHERS = [("#56B4E9", "^"), ("#009E73", "v"), ("#CC79A7", "P"), ("#D55E00", "X")]
 _KNOWN = {"base": ("#000000", "D"), "all": ("#0072B2", "o"), "qkv": ("#E69F00", "s")}
 

@@ -8,14 +8,13 @@ from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 COLOUR = "#0072B2"
 
 
-def read_benchmarks(paths):
-    """Seconds of each job by stage, in the order given; the folder of a benchmark file names its stage."""
+def read_benchmarks(paths, folder):
+    """Seconds of each job by stage, in the order given: a stage is the first folder of a path under ``folder``."""
     stages = {}
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
-            stages.setdefault(path.parent.name, []).extend(
-                float(row["s"]) for row in csv.DictReader(file, delimiter="\t")
-            )
+            seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
+        stages.setdefault(path.relative_to(folder).parts[0], []).extend(seconds)
     return stages
 
 

@@ -1,0 +1,108 @@
+"""The LaTeX of abstracts as safe HTML: formulas as MathML, accents and emphasis as text, the rest as it stands.
+
+Abstracts come from strangers, and completions from models: nothing of them reaches a page but text, and elements that
+are listed here.
+"""
+
+import html
+import re
+import unicodedata
+import xml.etree.ElementTree
+
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+ELEMENTS = frozenset(
+    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom menclose msub msup msubsup"
+    " munder mover munderover mmultiscripts mprescripts none mtable mtr mtd".split()
+)
+ATTRIBUTES = frozenset(
+    "xmlns display displaystyle scriptlevel mathvariant stretchy accent accentunder fence separator form width height"
+    " depth lspace rspace linethickness minsize maxsize columnalign columnspacing rowspacing columnlines".split()
+)
+LONGEST_FORMULA = 1000
+"""Characters; a longer formula, such as a model writes when it never closes one, is shown as its source."""
+
+_FORMULA = re.compile(
+    r"\$\$(?P<display>.+?)\$\$|(?<!\\)\$(?P<inline>(?:[^$\\]|\\.)+?)\$|\\\((?P<round>.+?)\\\)|\\\[(?P<square>.+?)\\\]",
+    re.DOTALL,
+)
+_OLD_FONT = re.compile(r"\{\\(cal|rm|bf|it|sf|tt)\b\s*([^{}]*)\}")
+_NEW_FONT = {"cal": "mathcal", "rm": "mathrm", "bf": "mathbf", "it": "mathit", "sf": "mathsf", "tt": "mathtt"}
+
+
+def to_html(text):
+    """HTML of a text with LaTeX in it; a formula that cannot be converted stays as its source, marked as code."""
+    parts, end = [], 0
+    for found in _FORMULA.finditer(text):
+        parts += [_prose(text[end : found.start()]), _formula(found)]
+        end = found.end()
+    return "".join([*parts, _prose(text[end:])])
+
+
+def _formula(found):
+    source = next(group for group in found.groups() if group is not None)
+    mathml = _mathml(source) if len(source) <= LONGEST_FORMULA else None
+    return mathml or f"<code>{html.escape(found.group())}</code>"
+
+
+def _mathml(source):
+    """A formula as MathML that holds nothing but listed elements and attributes; None if that cannot be had."""
+    from latex2mathml.converter import convert
+
+    modern = _OLD_FONT.sub(lambda found: rf"\{_NEW_FONT[found[1]]}{{{found[2]}}}", source)
+    try:
+        tree = xml.etree.ElementTree.fromstring(convert(modern))
+    except Exception:  # models write what they like, and the converter fails as it likes: the source is shown instead
+        return None
+    return _serialised(tree) if all(map(_allowed, tree.iter())) else None
+
+
+def _allowed(element):
+    return element.tag.removeprefix(MATHML) in ELEMENTS and set(element.attrib) <= ATTRIBUTES
+
+
+def _serialised(tree):
+    for element in tree.iter():
+        element.tag = element.tag.removeprefix(MATHML)
+    return xml.etree.ElementTree.tostring(tree, encoding="unicode")
+
+
+_ACCENTS = {
+    "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
+    '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "c": "\u0327", "k": "\u0328", "d": "\u0323",
+}  # fmt: skip
+_ACCENT = re.compile(r"""\\(?:([`'^~=."])\s*|([uvHckdr])(?:\s+|(?=\{)))(?:\{\s*(\\?[A-Za-z])\s*\}|(\\?[A-Za-z]))""")
+_LETTERS = {
+    "ss": "ß", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å",
+    "ldots": "…", "dots": "…", "textendash": "–", "textemdash": "—",
+}  # fmt: skip
+_LETTER = re.compile(r"\\(" + "|".join(_LETTERS) + r")(?![A-Za-z])\s?(?:\{\})?")
+_EMPHASIS = re.compile(r"\\(?:emph|textit|textsl)\{([^{}]*)\}|\{\\(?:em|it|sl)\s+([^{}]*)\}")
+_BOLD = re.compile(r"\\textbf\{([^{}]*)\}|\{\\bf\s+([^{}]*)\}")
+_PLAIN = {
+    r"\%": "%",
+    r"\&amp;": "&amp;",
+    r"\_": "_",
+    r"\#": "#",
+    r"\$": "$",
+    "---": "—",
+    "--": "–",
+    "``": "“",
+    "''": "”",
+}
+
+
+def _prose(text):
+    """Text outside formulas: escaped first, so that only what is added here is HTML."""
+    text = _ACCENT.sub(_accented, text)
+    text = _LETTER.sub(lambda found: _LETTERS[found[1]], text)
+    text = html.escape(text, quote=False)
+    text = _EMPHASIS.sub(lambda found: f"<em>{found[1] or found[2] or ''}</em>", text)
+    text = _BOLD.sub(lambda found: f"<strong>{found[1] or found[2] or ''}</strong>", text)
+    for source, shown in _PLAIN.items():
+        text = text.replace(source, shown)
+    return re.sub(r"(?<!\\)~", "\u00a0", text)
+
+
+def _accented(found):
+    accent, letter = found[1] or found[2], (found[3] or found[4]).removeprefix("\\")
+    return unicodedata.normalize("NFC", letter + _ACCENTS[accent])

@@ -1,0 +1,1 @@
+"""`report.html`: its content, and the template, style and script that it is made with."""

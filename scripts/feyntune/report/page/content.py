@@ -1,0 +1,67 @@
+"""Everything that the report shows, gathered from tables, figures and records."""
+
+import base64
+import json
+
+from feyntune.files import read_json, read_table
+from feyntune.provenance import provenance
+from feyntune.report.findings import findings
+from feyntune.report.page.captions import FIGURE_CAPTIONS, TABLE_TITLES
+from feyntune.report.records import common_and_differing, flattened
+from feyntune.report.side_by_side import sampled_abstracts
+
+
+def page_content(results, options, stage):
+    """The variables of the template.
+
+    Args:
+        results: ``measures.Results``.
+        options: the options of `report.py`: paths of everything else.
+        stage: ``settings.report.PageStage``.
+    """
+    import pandas
+
+    means, comparisons = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
+    records = {path.parent.name: flattened(read_json(path)) for path in options.records}
+    common, differing = common_and_differing(records) if records else ({}, {})
+    return {
+        "runs": results.runs.astype(object).where(results.runs.notna(), None).to_dict("records"),
+        "sets": list(results.values),
+        "findings": findings(results, means, comparisons),
+        "datasets": {path.parent.name: read_json(path) for path in options.datasets},
+        "trained": list(records),
+        "common": _texts(common),
+        "differing": {name: _texts(values) for name, values in differing.items()},
+        "tables": [_table(options.tables, name, title) for name, title in TABLE_TITLES.items()],
+        "figures": [_figure(options.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
+        "abstracts": sampled_abstracts(options.completions, results, stage.abstracts, stage.seed),
+        "watched": [_watched(path) for path in options.history],
+        "provenance": _texts(flattened(provenance())),
+    }
+
+
+def _texts(values):
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def _table(folder, name, title):
+    caption = (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0].removeprefix("% ")
+    return {
+        "name": name,
+        "title": title,
+        "caption": caption,
+        "html": (folder / f"{name}.html").read_text(encoding="utf-8"),
+    }
+
+
+def _figure(folder, name, title, caption):
+    drawing = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+    return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
+
+
+def _watched(path):
+    """The control papers as a run completed them before its first step and after its last."""
+    history = read_table(path, columns=["step", "watched"]).to_pylist()
+    steps = [row for row in history if row["watched"]]
+    shown = steps[:1] + steps[1:][-1:]
+    return {"run": path.parent.name, "steps": shown}

@@ -1,0 +1,33 @@
+"""Make one page of everything: findings, runs, tables, figures, abstracts side by side. It opens without a network."""
+
+from pathlib import Path
+
+from feyntune.program import launch, read_settings
+from feyntune.report.arguments import add_pooled, read_pooled
+from feyntune.settings.report import PageStage
+
+
+def arguments(parser):
+    """Declare the options."""
+    add_pooled(parser)
+    parser.add_argument("--tables", type=Path, required=True, help="folder of tables")
+    parser.add_argument("--figures", type=Path, required=True, help="folder of figures")
+    parser.add_argument("--records", nargs="*", type=Path, default=[], help=".../{run}/run.json of trained runs")
+    parser.add_argument("--history", nargs="*", type=Path, default=[], help=".../{run}/history.parquet")
+    parser.add_argument("--datasets", nargs="*", type=Path, default=[], help=".../{dataset}/summary.json")
+    parser.add_argument("--settings", required=True, help="JSON of settings.report.PageStage, or a file with it")
+    parser.add_argument("--output", type=Path, required=True, help="the page to write")
+
+
+def main(options):
+    """Gather, render, write."""
+    from feyntune.files import write_text
+    from feyntune.report.page.content import page_content
+    from feyntune.report.page.rendering import render
+
+    settings = read_settings(PageStage, options.settings)
+    write_text(options.output, render(page_content(read_pooled(options), options, settings)))
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

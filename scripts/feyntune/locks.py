@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 from pathlib import Path
 
 from feyntune.errors import FeynTuneError
@@ -20,4 +21,11 @@ def locked(folder):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FeynTuneError(f"{folder}: another process is at work there; wait for it, or end it") from None
+        if not _is_at(file, Path(folder) / ".lock"):
+            raise FeynTuneError(f"{folder}: another process has just finished there; run again")
         yield
+
+
+def _is_at(file, path):
+    """Whether ``path`` still is ``file``, and was not removed, with its folder, by the process that held it."""
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())

@@ -30,7 +30,7 @@ def load_base(folder, quantization, precision):
     device = pick_device()
     if not (Path(folder) / "config.json").is_file():
         raise FeynTuneError(f"{folder}: no config.json there; name a Hugging Face model folder in models.*.path")
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, precision.dtype),
         quantization_config=_bitsandbytes(quantization, precision, device),
@@ -39,6 +39,19 @@ def load_base(folder, quantization, precision):
         local_files_only=True,
         use_safetensors=True,
     )
+    _keep_weights_unpacked(model)
+    return model
+
+
+def _keep_weights_unpacked(model):
+    """Keep bitsandbytes from rewriting 4-bit weights at the first inference on processors with AVX512-BF16.
+
+    Its other layout rounds the scales, has no gradient (a training that evaluates goes on without one, silently),
+    refuses widths that 64 does not divide, and is several times as slow on more than a few tokens.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _bitsandbytes(quantization, precision, device):

@@ -1,10 +1,12 @@
 """Finished pieces of a long piece of work, so that a killed job loses minutes and goes on to the same result."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
+from feyntune.digests import content_hash
 from feyntune.files import read_json, read_table, write_json, write_table
+
+__all__ = ["Shards", "content_hash"]
 
 
 class Shards:
@@ -39,17 +41,3 @@ class Shards:
     def remove(self):
         """Remove the folder: the result is written."""
         shutil.rmtree(self.folder)
-
-
-def content_hash(*folders):
-    """SHA-256 over names and contents of all files of folders, such as a model's and its adapter's.
-
-    Half a minute for 16 GB, against hours of work that would go on under other weights.
-    """
-    total = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.relative_to(folder)} {digest}\n".encode())
-    return total.hexdigest()

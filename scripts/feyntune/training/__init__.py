@@ -1,0 +1,1 @@
+"""Training of one adapter: QLoRA that survives any kill and computes on next to no padding."""

@@ -1,0 +1,79 @@
+"""Checkpoints of a training in progress: one process at a time, whole or passed over, of this very run or discarded."""
+
+import os
+import shutil
+from pathlib import Path
+
+from feyntune.digests import digest
+from feyntune.errors import FeynTuneError
+from feyntune.files import read_json, write_json
+
+NOTE = "belongs_to.json"
+MANIFEST = "complete.json"
+
+
+def claim(folder, note):
+    """Keep the checkpoints in ``folder`` if they belong to ``note``, else discard them all and leave the note.
+
+    Args:
+        folder: a checkpoint folder that this process holds.
+        note: what a training consists of (settings, data, code), as JSON-able content.
+
+    Returns:
+        Whether checkpoints of another training were discarded.
+    """
+    path = Path(folder) / NOTE
+    if path.exists() and _note_at(path) == note:
+        return False
+    stale = checkpoints(folder)
+    for checkpoint in stale:
+        shutil.rmtree(checkpoint)
+    write_json(path, note)
+    return bool(stale)
+
+
+def _note_at(path):
+    try:
+        return read_json(path)
+    except FeynTuneError:  # an unreadable note is another note
+        return None
+
+
+def checkpoints(folder):
+    """Checkpoints in a folder, newest first, complete or not."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rsplit("-", 1)[1].isdigit()]
+    return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True)
+
+
+def seal(checkpoint):
+    """Flush a checkpoint to disk and write the manifest that makes it complete: size and digest of each file."""
+    files = sorted(path for path in Path(checkpoint).iterdir() if path.name != MANIFEST)
+    for path in files:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    write_json(Path(checkpoint) / MANIFEST, {path.name: digest(path) for path in files})
+
+
+def is_complete(checkpoint):
+    """Whether a checkpoint has a manifest, and all that the manifest names, to the byte."""
+    try:
+        manifest = read_json(Path(checkpoint) / MANIFEST)
+        return all(digest(Path(checkpoint) / name) == expected for name, expected in manifest.items())
+    except (FeynTuneError, OSError):
+        return False
+
+
+def newest_complete(folder):
+    """The newest complete checkpoint, or None; newer ones that are torn are removed."""
+    for checkpoint in checkpoints(folder):
+        if is_complete(checkpoint):
+            return checkpoint
+        print(f"{checkpoint}: torn, passed over", flush=True)
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def keep_newest(folder, count):
+    """Remove all but the ``count`` newest checkpoints."""
+    for checkpoint in checkpoints(folder)[count:]:
+        shutil.rmtree(checkpoint)

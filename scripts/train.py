@@ -1,0 +1,47 @@
+"""Train one adapter, going on from the newest checkpoint of the same training if there is one.
+
+Exit codes: 0, the adapter is in place; 75, stopped in time before the job's limit, run again to go on; 2, a fault of
+the settings or the data, told in one line; 1, an unforeseen error.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from feyntune.program import about, launch, read_settings
+from feyntune.settings.training import Tracking, TrainingStage
+
+STARTED = time.monotonic()
+
+
+def arguments(parser):
+    """Declare the options."""
+    parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--base-names", type=json.loads, help="its names (JSON list); the first goes into the adapter")
+    parser.add_argument("--train", type=Path, required=True, help="training split: parquet with id, abstract")
+    parser.add_argument("--test", type=Path, required=True, help="test split, measured while the model learns")
+    parser.add_argument("--watched", type=Path, required=True, help="control papers, completed while the model learns")
+    parser.add_argument("--settings", required=True, help="TrainingStage, as JSON or a file of it")
+    parser.add_argument("--tracking", default="{}", help="Tracking (Weights & Biases), as JSON or a file of it")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, removed at the end")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the adapter, run.json, history.parquet")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="MINUTES", help="stop in time before so many minutes are up"
+    )
+    parser.add_argument("--gpus", type=int, default=1, help="processes that train together, one on each GPU")
+
+
+def main(options):
+    """Train."""
+    options.settings = read_settings(TrainingStage, options.settings)
+    options.tracking = read_settings(Tracking, options.tracking)
+    options.deadline = options.time_limit and STARTED + 60 * options.time_limit
+    about(options.settings.run)
+
+    from feyntune.training.run import train
+
+    train(options)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

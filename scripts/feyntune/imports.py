@@ -90,7 +90,8 @@ def imported_table(ids, halves, texts):
 
 
 def _behind(prompt, text):
-    """What stands behind the prompt, if the text repeats it, else the text; with a space in front if it has none."""
-    rest = text.lstrip()
-    rest = rest[len(prompt) :] if rest.startswith(prompt) else rest
-    return rest if not rest or rest[0].isspace() else f" {rest}"
+    """What stands behind the prompt, if the text repeats it; else the text, set off by a space."""
+    text = text.lstrip()
+    if text.startswith(prompt):
+        return text[len(prompt) :]
+    return f" {text}" if text else ""

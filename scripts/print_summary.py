@@ -5,7 +5,7 @@ from pathlib import Path
 
 from feyntune.errors import FeynTuneError
 from feyntune.program import launch
-from feyntune.report.typeset import interval, number
+from feyntune.report.typeset import decimals, interval, number
 
 
 def arguments(parser):
@@ -20,7 +20,7 @@ def main(options):
         raise FeynTuneError(f"{path}: no such file; run snakemake first")
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    print_columns([header(rows[0]), *(cells(row) for row in rows)])
+    print_columns([header(rows[0]), *cells(rows)])
     print(f"\nThe report: {options.results}/report.html")
     print(f"Tables and figures: {options.results}/tables/, {options.results}/figures/")
 
@@ -38,10 +38,14 @@ def header(row):
     return ["set", "run", "perplexity [interval]", *(name.replace("_", " ") for name in scores(row))]
 
 
-def cells(row):
-    """One run's cells."""
-    perplexity = interval(*(_float(row[f"perplexity{part}"]) for part in ("", "_low", "_high")))
-    return [row["set"], row["run"], perplexity, *(number(_float(row[name])) for name in scores(row))]
+def cells(rows):
+    """The cells of each run: perplexity with its interval, and scores."""
+    perplexities = [[_float(row[f"perplexity{part}"]) for part in ("", "_low", "_high")] for row in rows]
+    places = decimals(value for value, _, _ in perplexities)
+    return [
+        [row["set"], row["run"], interval(*perplexity, places), *(number(_float(row[name]), 3) for name in scores(row))]
+        for row, perplexity in zip(rows, perplexities, strict=True)
+    ]
 
 
 def _float(text):

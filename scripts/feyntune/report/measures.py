@@ -30,6 +30,11 @@ def score_measures(scorer):
     )
 
 
+def is_headline(measure):
+    """Whether a measure is among those to go by: perplexity, and scores that do not count the prompt as achievement."""
+    return measure.name == "perplexity" or measure.name.endswith("_continuation")
+
+
 @dataclass(frozen=True)
 class Results:
     """All per-abstract results of all runs."""

@@ -17,7 +17,8 @@ def common_and_differing(records):
         records: flat dicts by run.
 
     Returns:
-        A dict of the keys with the same value in every record, and by key of the others a dict of values by run.
+        A dict of the keys with the same value in every record, and by key of the others a dict of values by run; not of
+        a key that is just the run's own name.
     """
     names = dict.fromkeys(name for record in records.values() for name in record)
     common, differing = {}, {}
@@ -26,6 +27,6 @@ def common_and_differing(records):
         first = next(iter(values.values()))
         if all(value == first for value in values.values()):
             common[name] = first
-        else:
+        elif any(value != run for run, value in values.items()):
             differing[name] = values
     return common, differing

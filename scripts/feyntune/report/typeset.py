@@ -5,21 +5,25 @@ import math
 from feyntune.files import write_text
 
 MISSING = "–"
-DIGITS = 4
-"""Significant digits of the largest number in a cell."""
 
 
-def number(value, digits=DIGITS):
-    """A number with so many significant digits and thousands marked; a dash for NaN."""
-    return MISSING if math.isnan(value) else f"{value:,.{_decimals([value], digits)}f}"
+def decimals(values, digits=4):
+    """Decimals that give a typical one of ``values`` so many significant digits: a whole column has the same."""
+    sizes = sorted(abs(value) for value in values if value and math.isfinite(value))
+    if not sizes:
+        return digits - 1
+    return max(digits - 1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0)
 
 
-def interval(value, low, high, digits=DIGITS):
-    """``12.34 [12.01, 12.66]``, all with the decimals that the largest needs; without bounds the value alone."""
-    if math.isnan(value) or math.isnan(low):
-        return number(value, digits)
-    decimals = _decimals([value, low, high], digits)
-    return f"{value:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
+def number(value, places):
+    """A number with so many decimals and thousands marked; a dash for NaN."""
+    return MISSING if math.isnan(value) else f"{value:,.{places}f}"
+
+
+def interval(value, low, high, places):
+    """``12.34 [12.01, 12.66]``; the value alone if it has no bounds."""
+    bounds = "" if math.isnan(low) else f" [{number(low, places)}, {number(high, places)}]"
+    return number(value, places) + bounds
 
 
 def share(value):
@@ -28,14 +32,8 @@ def share(value):
 
 
 def p_value(value):
-    """A p-value with two significant digits, and no smaller than is worth telling."""
-    return "<0.001" if value < 0.001 else number(value, 2)
-
-
-def _decimals(values, digits):
-    largest = max(map(abs, values))
-    exponent = math.floor(math.log10(largest)) if largest > 0 else 0
-    return max(digits - 1 - exponent, 0)
+    """A p-value to three decimals, and no smaller than is worth telling."""
+    return "<0.001" if value < 0.001 else number(value, 3)
 
 
 def write_formats(stem, exact, shown, caption):
@@ -44,16 +42,49 @@ def write_formats(stem, exact, shown, caption):
     The HTML is a table alone, for a page to take in; everything in it is escaped.
     """
     write_text(f"{stem}.csv", exact.to_csv(index=False, float_format="%.8g"))
-    numeric = ["l" if column in TEXT_COLUMNS else "r" for column in shown]
-    latex = shown.map(_latex).rename(columns=_latex).to_latex(index=False, column_format="".join(numeric))
-    write_text(f"{stem}.tex", f"% {caption}\n% needs \\usepackage{{booktabs}}\n{latex}")
-    html = shown.to_html(index=False, border=0, classes="sortable", escape=True)
-    write_text(f"{stem}.html", html + "\n")
+    write_text(f"{stem}.tex", _latex(shown, caption))
+    write_text(f"{stem}.html", _html(shown))
 
 
-TEXT_COLUMNS = ("Set", "Run", "Against", "Measure")
-_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"<": "$<$", "–": "--", "\\": r"\textbackslash{}"})
+TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Measure", "Category", "Model"})
+"""Columns that stand to the left; numbers stand to the right."""
+
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"<": "$<$", ">": "$>$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    | {MISSING: "--"}
+)
 
 
-def _latex(text):
+def _latex(shown, caption):
+    columns = "".join("l" if name in TEXT_COLUMNS else "r" for name in shown)
+    body = shown.map(_escaped).rename(columns=_escaped).to_latex(index=False, column_format=columns)
+    return f"% {caption}\n% needs \\usepackage{{booktabs}}\n{body}"
+
+
+def _escaped(text):
     return str(text).translate(_LATEX)
+
+
+_HTML = """\
+<table class="sortable">
+<thead><tr>{% for name in columns %}<th{{ kind(name) }}>{{ name }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for name, cell in row.items() %}<td{{ kind(name) }}>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table>
+"""
+
+
+def _html(shown):
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    template = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True).from_string(_HTML)
+    number_class = Markup(' class="number"')
+    return template.render(
+        columns=list(shown),
+        rows=shown.to_dict("records"),
+        kind=lambda name: "" if name in TEXT_COLUMNS else number_class,
+    )

@@ -104,7 +104,7 @@ def paired_p_values(differences, uncertainty, seed):
 
     If two runs were alike, each abstract's difference could as well have the other sign (Fisher's permutation test,
     *The Design of Experiments*, 1935, section 21). It asks about the mean, which the tables give, and holds for skewed
-    differences of perplexity; Wilcoxon's test asks about ranks, where one hopeless abstract counts no more than another.
+    differences of perplexity; Wilcoxon asks about ranks, where one hopeless abstract counts no more than another.
     Signs are the same for all columns. The p-value counts the observed signs as one of the drawings, and is therefore
     never below 1 / (resamples + 1).
 

@@ -27,8 +27,10 @@ def learning_figure(runs, histories):
             _draw_curves(axis, histories[member.run], looks[layer_set(member.layers)])
     for axis in list(grid.flat)[len(groups) :]:
         axis.remove()
-    _label(figure, grid)
-    legend_of_layers(figure, runs, looks, linestyle="-")
+    figure.supxlabel("Passes over the training data", fontsize=8)
+    figure.supylabel("Loss (nats per token)", fontsize=8)
+    legend_of_layers(figure, runs, looks)
+    _legend_of_lines(figure)
     return figure
 
 
@@ -42,6 +44,12 @@ def _draw_curves(axis, history, look):
     axis.grid(True)
 
 
-def _label(figure, grid):
-    figure.supxlabel("Passes over the training data", fontsize=8)
-    figure.supylabel("Loss (nats per token)", fontsize=8)
+def _legend_of_lines(figure):
+    from matplotlib.lines import Line2D
+
+    styles = {"test split": ("-", 1.2, 1), "training split, sample": (":", 1.2, 1), "each batch": ("-", 0.6, 0.4)}
+    handles = [
+        Line2D([], [], color="black", linestyle=style, linewidth=width, alpha=alpha, label=label)
+        for label, (style, width, alpha) in styles.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))

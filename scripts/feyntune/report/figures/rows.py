@@ -17,8 +17,8 @@ def panels(sets, titles, rows_of):
     Returns:
         The figure, and the axes by (set, key).
     """
-    heights = [len(rows_of[name]) * ROW + 0.5 for name in sets]
-    figure = new_figure(WIDTH, sum(heights) + 0.4)
+    heights = [len(rows_of[name]) * ROW + 0.6 for name in sets]
+    figure = new_figure(max(WIDTH, 2 + 1.7 * len(titles)), sum(heights) + 0.4)
     grid = figure.subplots(len(sets), len(titles), squeeze=False, gridspec_kw={"height_ratios": heights})
     axes = {}
     for line, name in zip(grid, sets, strict=True):

@@ -2,13 +2,13 @@
 
 from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels
 from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
+from feyntune.report.measures import is_headline
 
 BINS = 60
 
 
 def _titles(measures):
-    """Perplexity, and each scorer's score of continuations: what is independent of the prompt."""
-    return {m.name: m.title for m in measures if m.name == "perplexity" or m.name.endswith("_continuation")}
+    return {m.name: m.title.replace(" of ", "\nof ") for m in filter(is_headline, measures)}
 
 
 def intervals_figure(results, table):
@@ -39,7 +39,8 @@ def differences_figure(results, table):
     if table.empty:
         return empty_figure("No two runs to compare: there is neither a base run nor a pair of layer sets.")
     looks, titles = appearances(results.runs["layers"]), _titles(results.measures)
-    table = table[table["measure"].isin(titles)].assign(pair=table["run"] + "\nless " + table["against"])
+    table = table[table["measure"].isin(titles)]
+    table = table.assign(pair=[_pair(results.runs, row) for row in table.itertuples()])
     rows_of = {name: list(dict.fromkeys(rows["pair"])) for name, rows in table.groupby("set", sort=False)}
     figure, axes = panels(list(rows_of), titles, rows_of)
     for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
@@ -49,6 +50,13 @@ def differences_figure(results, table):
         axis.axvline(0, color="black", linewidth=0.8)
     legend_of_layers(figure, results.runs, looks)
     return figure
+
+
+def _pair(runs, row):
+    """``run − base`` or ``run − qkv``, where that is plain; else both names in full."""
+    layers = runs.loc[runs["run"] == row.against, "layers"].iloc[0]
+    bases = runs.loc[runs["layers"] == "base", "run"].nunique()
+    return f"{row.run} − {row.against if layers == 'base' and bases > 1 else layers}"
 
 
 def distributions_figure(results):
@@ -70,10 +78,13 @@ def distributions_figure(results):
 def _edges(axis, measure, numbers):
     """Bins over all runs' values: of equal width, or of equal ratio for perplexity."""
     import numpy
+    from matplotlib.ticker import LogFormatter
 
     everything = numpy.concatenate(numbers)
     low, high = everything.min(), everything.max()
     if measure != "perplexity" or low == high:
         return numpy.histogram_bin_edges(everything, bins=BINS)
     axis.set_xscale("log")
+    for place in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        place(LogFormatter(minor_thresholds=(1.5, 0.7), labelOnlyBase=False))
     return numpy.geomspace(low, high, BINS + 1)

@@ -8,7 +8,7 @@ def add_pooled(parser):
     """Declare the pooled tables of per-abstract results."""
     parser.add_argument("--completions", type=Path, required=True, help="pooled completions")
     parser.add_argument("--perplexity", type=Path, required=True, help="pooled perplexities")
-    parser.add_argument("--scores", nargs="*", type=_named, default=[], metavar="SCORER=FILE", help="pooled scores")
+    parser.add_argument("--scores", nargs="*", type=named_file, default=[], metavar="SCORER=FILE", help="pooled scores")
 
 
 def read_pooled(options):
@@ -18,7 +18,8 @@ def read_pooled(options):
     return read_results(options.completions, options.perplexity, dict(options.scores))
 
 
-def _named(text):
+def named_file(text):
+    """A pair of a name and a path from text of the form ``NAME=FILE``."""
     name, equals, path = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form SCORER=FILE")

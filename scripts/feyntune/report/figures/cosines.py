@@ -1,9 +1,11 @@
 """Figures of the similarities between abstracts: histograms of cosines, and the matrices themselves."""
 
+import math
+
 from feyntune.report.figures.rows import draw_ridges, label_rows
 from feyntune.report.figures.style import WIDTH, appearances, empty_figure, layer_set, legend_of_layers, new_figure
 
-COLUMNS = 4
+COLUMNS = 5
 NOTHING = "No run has a matrix of cosines."
 
 
@@ -24,7 +26,7 @@ def sample_matrices(paths, rows, seed):
 
     sampled = {}
     for key, path in paths.items():
-        matrix = read_tensors(path, ["ids", "matrix"])["matrix"]
+        matrix = read_tensors(path, ["matrix"])["matrix"]
         chosen = numpy.arange(len(matrix))
         if len(matrix) > rows:
             chosen = numpy.sort(numpy.random.default_rng(seed).choice(len(matrix), rows, replace=False))
@@ -61,9 +63,9 @@ def heatmaps_figure(matrices):
     """Each run's matrix, abstracts in one order for all runs of a set: like ones side by side in the first run's."""
     if not matrices:
         return empty_figure(NOTHING)
-    columns = min(COLUMNS, len(matrices))
+    columns = min(COLUMNS, math.ceil(math.sqrt(len(matrices))))
     lines = -(-len(matrices) // columns)
-    figure = new_figure(WIDTH, (WIDTH / columns + 0.1) * lines)
+    figure = new_figure(WIDTH, (0.9 * WIDTH / columns + 0.2) * lines, layout="compressed")
     grid = figure.subplots(lines, columns, squeeze=False)
     lowest = min(float(matrix.min()) for matrix in matrices.values())
     orders = {}
@@ -75,7 +77,7 @@ def heatmaps_figure(matrices):
     used = list(grid.flat)[: len(matrices)]
     for axis in list(grid.flat)[len(matrices) :]:
         axis.remove()
-    figure.colorbar(image, ax=used, shrink=0.6, label="Cosine")
+    figure.colorbar(image, ax=used, shrink=0.6, label="Cosine of two abstracts' embeddings")
     return figure
 
 

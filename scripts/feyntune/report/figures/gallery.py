@@ -18,9 +18,8 @@ def draw_figures(results, options, stage):
 
     comparisons, means = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("comparisons", "distributions"))
     curves = {path.parent.name: read_table(path).to_pandas() for path in options.history}
-    sampled = cosines.sample_matrices(
-        {(p.parent.name, p.stem): p for p in options.matrices}, stage.heatmap_rows, stage.seed
-    )
+    matrices = _in_order(options.matrices, results.runs)
+    sampled = cosines.sample_matrices(matrices, stage.heatmap_rows, stage.seed)
     with matplotlib.rc_context(SETTINGS):
         figures = {
             "intervals": scores.intervals_figure(results, means),
@@ -33,3 +32,9 @@ def draw_figures(results, options, stage):
         }
         for name, figure in figures.items():
             save(figure, options.output_folder, name)
+
+
+def _in_order(matrices, runs):
+    """Paths of matrices by (set, run), in the order of ``runs``."""
+    paths = {(path.parent.name, path.stem): path for path in matrices}
+    return {key: paths[key] for key in zip(runs["set"], runs["run"], strict=True) if key in paths}

@@ -70,4 +70,4 @@ def draw_ridges(axis, values, looks, edges):
         floor = row + 0.4
         axis.stairs(floor - heights, edges, baseline=floor, fill=True, color=colour, alpha=0.35, linewidth=0)
         axis.stairs(floor - heights, edges, baseline=floor, color=colour, linewidth=0.7)
-        axis.plot(numpy.median(numbers), floor, marker="|", color="black", markersize=6, markeredgewidth=1.4)
+        axis.plot([numpy.median(numbers)] * 2, [floor, floor - 0.3], color="black", linewidth=1.4)

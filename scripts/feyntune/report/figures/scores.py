@@ -1,10 +1,10 @@
 """Figures of what is measured on each abstract: means with error bars, paired differences, distributions."""
 
+import math
+
 from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels
 from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
 from feyntune.report.measures import is_headline
-
-BINS = 60
 
 
 def _titles(measures):
@@ -82,9 +82,10 @@ def _edges(axis, measure, numbers):
 
     everything = numpy.concatenate(numbers)
     low, high = everything.min(), everything.max()
+    bins = 2 * math.ceil(max(map(len, numbers)) ** (1 / 3))  # Rice's rule
     if measure != "perplexity" or low == high:
-        return numpy.histogram_bin_edges(everything, bins=BINS)
+        return numpy.histogram_bin_edges(everything, bins=bins)
     axis.set_xscale("log")
     for place in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
         place(LogFormatter(minor_thresholds=(1.5, 0.7), labelOnlyBase=False))
-    return numpy.geomspace(low, high, BINS + 1)
+    return numpy.geomspace(low, high, bins + 1)

@@ -42,11 +42,11 @@ def layer_set(label):
     return label if isinstance(label, str) else None
 
 
-def new_figure(width, height):
+def new_figure(width, height, layout="constrained"):
     """An empty figure of so many inches, laid out so that no label is cut off."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def empty_figure(text):

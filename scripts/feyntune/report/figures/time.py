@@ -6,6 +6,7 @@ from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 
 COLOUR = "#0072B2"
+UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
 def read_benchmarks(paths, folder):
@@ -19,7 +20,7 @@ def read_benchmarks(paths, folder):
 
 
 def time_figure(stages, gpus):
-    """Bars: hours of all jobs of a stage, and where GPUs were held, GPU-hours.
+    """Bars: the time of all jobs of a stage together, and where GPUs were held, that time by their number.
 
     Args:
         stages: seconds of each job, by stage.
@@ -27,24 +28,30 @@ def time_figure(stages, gpus):
     """
     if not stages:
         return empty_figure("No job has left a benchmark.")
-    hours = {stage: sum(seconds) / 3600 for stage, seconds in stages.items()}
-    gpu_hours = {stage: hours[stage] * gpus.get(stage, 0) for stage in stages}
-    panels = {"Hours of all jobs": hours, **({"GPU-hours": gpu_hours} if any(gpu_hours.values()) else {})}
-    figure = new_figure(WIDTH, 0.7 + 0.25 * len(stages))
+    seconds = {stage: sum(jobs) for stage, jobs in stages.items()}
+    gpu_seconds = {stage: total * gpus.get(stage, 0) for stage, total in seconds.items()}
+    panels = {"Time of all jobs": seconds, **({"GPU time": gpu_seconds} if any(gpu_seconds.values()) else {})}
+    labels = [f"{stage} ({len(jobs)} {'job' if len(jobs) == 1 else 'jobs'})" for stage, jobs in stages.items()]
+    figure = new_figure(WIDTH, 0.8 + 0.22 * len(stages))
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (axis, (title, values)) in enumerate(zip(axes, panels.items(), strict=True)):
-        _draw_bars(axis, title, values, stages, shown=place == 0)
+        label_rows(axis, labels, shown=place == 0)
+        _draw_bars(axis, title, list(values.values()))
     return figure
 
 
-def _draw_bars(axis, title, values, stages, shown):
-    label_rows(axis, list(values), shown=shown)
-    bars = axis.barh(range(len(values)), list(values.values()), color=COLOUR, height=0.6)
-    jobs = [f" {_duration(hours)}, {len(stages[stage])} jobs" for stage, hours in values.items()]
-    axis.bar_label(bars, labels=jobs, fontsize=7)
-    axis.set_title(title)
-    axis.margins(x=0.3)
+def _draw_bars(axis, title, seconds):
+    unit = _unit(max(seconds))
+    bars = axis.barh(range(len(seconds)), [value / UNITS[unit] for value in seconds], color=COLOUR, height=0.6)
+    axis.bar_label(bars, labels=[_duration(value) for value in seconds], padding=3, fontsize=7)
+    axis.set(title=f"{title} ({unit})", xlim=(0, 1.2 * max(seconds) / UNITS[unit]))
 
 
-def _duration(hours):
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+def _unit(seconds):
+    """The largest unit of which there is at least one; the smallest where there is none."""
+    return next((unit for unit, length in UNITS.items() if seconds >= length), "s")
+
+
+def _duration(seconds):
+    unit = _unit(seconds)
+    return f"{seconds / UNITS[unit]:.1f} {unit}" if seconds else ""

@@ -11,6 +11,7 @@ from feyntune.settings.completion import Generation
 from feyntune.settings.data import Dataset
 from feyntune.settings.demo import Demo
 from feyntune.settings.evaluation import EvaluationPrecision, EvaluationSet
+from feyntune.settings.mixing import Leaks
 from feyntune.settings.models import Lora, Precision, Quantization
 from feyntune.settings.report import Report
 from feyntune.settings.resources import Resources
@@ -32,6 +33,8 @@ class Configuration(Section):
     """Papers that are in no split: a training completes them at each evaluation, for people to watch."""
     datasets: dict[Name, Dataset] = {}
     """Training and evaluation data, each with the splits train, test and validation."""
+    leaks: Leaks = Leaks()
+    """What training splits may not share with the abstracts that runs are judged on."""
     models: dict[Name, Model] = {}
     """Base models."""
     layer_sets: dict[Name, list[str]] = {}

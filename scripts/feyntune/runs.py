@@ -210,7 +210,8 @@ def tables_stage(configuration):
 
 def figures_stage(configuration):
     """What decides the figures."""
-    return FiguresStage(seed=configuration.seed, heatmap_rows=configuration.report.heatmap_rows)
+    cards = {stage: getattr(configuration.resources, stage).gpu for stage in ("train", "complete", "score")}
+    return FiguresStage(seed=configuration.seed, heatmap_rows=configuration.report.heatmap_rows, gpus=cards)
 
 
 def page_stage(configuration):

@@ -16,8 +16,12 @@ from feyntune.errors import FeynTuneError
 from feyntune.fingerprint import code_fingerprint as code
 
 # Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+os.environ.update(
+    HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1"
+)
 
 try:
     CONFIG = parse_configuration(config)
@@ -47,7 +51,11 @@ wildcard_constraints:
 
 def settings(section):
     """One canonical text for the settings that a stage uses: Snakemake compares parameters by value, without names."""
-    values = section if isinstance(section, (dict, list)) else section.model_dump(mode="json")
+    values = (
+        section
+        if isinstance(section, (dict, list))
+        else section.model_dump(mode="json")
+    )
     return json.dumps(values, sort_keys=True)
 
 
@@ -70,16 +78,3 @@ def split_of(evaluation_set):
     """The file with the abstracts of an evaluation set."""
     entry = CONFIG.evaluation_sets[evaluation_set]
     return f"results/datasets/{entry.dataset}/{entry.split}.parquet"
-
-
-def adapters(*files):
-    """These files of every trained run's adapter."""
-    return expand("results/adapters/{run}/{file}", run=TRAINED, file=files)
-
-
-def all_tables():
-    """The tidy tables over all runs and evaluation sets."""
-    return expand(
-        "results/{kind}/all.parquet",
-        kind=["completions", "perplexity", "similarity", *CONFIG.scorers],
-    )

@@ -8,12 +8,19 @@ def adapter_files(wildcards):
         return []
     if run.adapter and run.adapter.hub:
         return f"results/adapters/{run.name}/fetched.json"
-    return [f"{adapter_folder(run.name)}/{file}" for file in ("adapter_model.safetensors", "adapter_config.json")]
+    return [
+        f"{adapter_folder(run.name)}/{file}"
+        for file in ("adapter_model.safetensors", "adapter_config.json")
+    ]
 
 
 def adapter_option(wildcards):
     """How a program is told of a run's adapter."""
-    return f"--adapter {adapter_folder(wildcards.run)}" if RUNS[wildcards.run].has_adapter else ""
+    return (
+        f"--adapter {adapter_folder(wildcards.run)}"
+        if RUNS[wildcards.run].has_adapter
+        else ""
+    )
 
 
 @functools.cache
@@ -28,20 +35,20 @@ rule complete:
         dataset=lambda wildcards: split_of(wildcards.set),
     output:
         "results/completions/{set}/{run}.parquet",
-    wildcard_constraints:
-        run=one_of(WITH_MODEL),
     log:
         "results/logs/complete/{set}/{run}.log",
     benchmark:
         "results/costs/complete/{set}/{run}.tsv"
+    wildcard_constraints:
+        run=one_of(WITH_MODEL),
+    threads: threads_of("complete")
+    resources:
+        **request("complete"),
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         adapter=adapter_option,
         settings=lambda wildcards: completion_settings(wildcards.run, wildcards.set),
         code=code("complete.py"),
-    threads: threads_of("complete")
-    resources:
-        **request("complete"),
     shell:
         "python scripts/complete.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
@@ -54,15 +61,17 @@ rule import_completions:
         dataset=lambda wildcards: split_of(wildcards.set),
     output:
         "results/completions/{set}/{run}.parquet",
-    wildcard_constraints:
-        run=one_of(IMPORTED),
     log:
         "results/logs/import_completions/{set}/{run}.log",
-    params:
-        settings=lambda wildcards: settings({"limit": CONFIG.evaluation_sets[wildcards.set].limit}),
-        code=code("import_completions.py"),
+    wildcard_constraints:
+        run=one_of(IMPORTED),
     resources:
         **request("summarise"),
+    params:
+        settings=lambda wildcards: settings(
+            {"limit": CONFIG.evaluation_sets[wildcards.set].limit}
+        ),
+        code=code("import_completions.py"),
     shell:
         "python scripts/import_completions.py --table {input.table:q} --dataset {input.dataset}"
         " --settings {params.settings:q} --output {output} --log {log}"

@@ -5,7 +5,9 @@ from feyntune.demo.model import FILES as MODEL_FILES
 from feyntune.demo.scorer import FILES as SCORER_FILES
 
 DEMO_FOLDERS = {"results/demo/model": MODEL_FILES}
-DEMO_FOLDERS |= {f"results/demo/scorers/{name}": SCORER_FILES for name in CONFIG.demo.scorers}
+DEMO_FOLDERS |= {
+    f"results/demo/scorers/{name}": SCORER_FILES for name in CONFIG.demo.scorers
+}
 
 
 rule demo_snapshot:
@@ -31,11 +33,11 @@ rule demo_model:
         "results/logs/demo/model.log",
     benchmark:
         "results/costs/demo_model.tsv"
+    resources:
+        mem_mb=2000,
     params:
         settings=settings(CONFIG.demo.model),
         code=code("demo_model.py"),
-    resources:
-        mem_mb=2000,
     shell:
         "python scripts/demo_model.py --snapshot {input} --settings {params.settings:q}"
         " --output results/demo/model --log {log}"
@@ -46,15 +48,15 @@ rule demo_scorer:
         "results/demo/snapshot.jsonl",
     output:
         expand("results/demo/scorers/{{name}}/{file}", file=SCORER_FILES),
-    wildcard_constraints:
-        name=one_of(CONFIG.demo.scorers),
     log:
         "results/logs/demo/scorers/{name}.log",
+    wildcard_constraints:
+        name=one_of(CONFIG.demo.scorers),
+    resources:
+        mem_mb=2000,
     params:
         settings=lambda wildcards: settings(CONFIG.demo.scorers[wildcards.name]),
         code=code("demo_scorer.py"),
-    resources:
-        mem_mb=2000,
     shell:
         "python scripts/demo_scorer.py --snapshot {input} --settings {params.settings:q}"
         " --output results/demo/scorers/{wildcards.name} --log {log}"

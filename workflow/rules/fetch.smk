@@ -27,7 +27,9 @@ def files_in(folder, place):
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
     if not files:
-        raise WorkflowError(f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights")
+        raise WorkflowError(
+            f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
+        )
     return sorted(map(str, files))
 
 
@@ -36,7 +38,9 @@ FETCHED = [
     for registry in ("models", "scorers")
     for name, entry in getattr(CONFIG, registry).items()
     if entry.hub
-] + [f"results/adapters/{run}/fetched.json" for run in PUBLISHED if RUNS[run].adapter.hub]
+] + [
+    f"results/adapters/{run}/fetched.json" for run in PUBLISHED if RUNS[run].adapter.hub
+]
 
 
 localrules:
@@ -53,13 +57,17 @@ rule fetch:
 rule fetch_model:
     output:
         "results/{registry}/{name}/fetched.json",
-    wildcard_constraints:
-        registry="models|scorers",
     log:
         "results/logs/fetch/{registry}/{name}.log",
+    wildcard_constraints:
+        registry="models|scorers",
     params:
-        repository=lambda wildcards: getattr(CONFIG, wildcards.registry)[wildcards.name].hub,
-        revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[wildcards.name].revision,
+        repository=lambda wildcards: getattr(CONFIG, wildcards.registry)[
+            wildcards.name
+        ].hub,
+        revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[
+            wildcards.name
+        ].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
         " --folder results/{wildcards.registry}/{wildcards.name} --receipt {output} --log {log}"
@@ -68,10 +76,10 @@ rule fetch_model:
 rule fetch_adapter:
     output:
         "results/adapters/{run}/fetched.json",
-    wildcard_constraints:
-        run=one_of(PUBLISHED),
     log:
         "results/logs/fetch/adapters/{run}.log",
+    wildcard_constraints:
+        run=one_of(PUBLISHED),
     params:
         repository=lambda wildcards: RUNS[wildcards.run].adapter.hub,
         revision=lambda wildcards: RUNS[wildcards.run].adapter.revision,

@@ -1,5 +1,7 @@
 # What people look at: pooled tables over all runs, tables with intervals, figures, one page.
 
+from feyntune.report.outputs import figure_files, table_files
+
 
 def judged_runs(kind):
     """The runs that have results of a kind; completions from elsewhere have no perplexity and no embeddings."""
@@ -21,19 +23,40 @@ def pooled_labels(kind):
     """The columns that stand in front of each pooled file's rows."""
     names = ("model", "dataset", "layers")
     return [
-        {"set": evaluation_set, "run": run, **{name: getattr(RUNS[run], name) for name in names}}
+        {
+            "set": evaluation_set,
+            "run": run,
+            **{name: getattr(RUNS[run], name) for name in names},
+        }
         for evaluation_set in CONFIG.evaluation_sets
         for run in judged_runs(kind)
     ]
 
 
-POOLED = {kind: f"results/{kind}/all.parquet" for kind in ("completions", "perplexity", "similarity", *CONFIG.scorers)}
+def reported_datasets():
+    """The datasets that runs are trained on or judged on, each once."""
+    trained = [RUNS[run].dataset for run in TRAINED]
+    judged = [
+        evaluation_set.dataset for evaluation_set in CONFIG.evaluation_sets.values()
+    ]
+    return list(dict.fromkeys([*trained, *judged]))
+
+
+POOLED = {
+    kind: f"results/{kind}/all.parquet"
+    for kind in ("completions", "perplexity", "similarity", *CONFIG.scorers)
+}
 SCORES = [f"{scorer}={POOLED[scorer]}" for scorer in CONFIG.scorers]
-TABLES = expand(
-    "results/tables/{table}.{format}",
-    table=["summary", "distributions", "comparisons", "similarity"],
-    format=["csv", "tex", "html"],
-)
+HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
+COSTS = [
+    *expand("results/costs/train/{run}.tsv", run=TRAINED),
+    *expand(
+        "results/costs/{stage}/{set}/{run}.tsv",
+        stage=["complete", "score"],
+        set=CONFIG.evaluation_sets,
+        run=WITH_MODEL,
+    ),
+]
 
 
 rule collect:
@@ -41,15 +64,15 @@ rule collect:
         pooled_inputs,
     output:
         "results/{kind}/all.parquet",
-    wildcard_constraints:
-        kind=one_of(POOLED),
     log:
         "results/logs/collect/{kind}.log",
+    wildcard_constraints:
+        kind=one_of(POOLED),
+    resources:
+        **request("summarise"),
     params:
         runs=lambda wildcards: settings(pooled_labels(wildcards.kind)),
         code=code("collect.py"),
-    resources:
-        **request("summarise"),
     shell:
         "python scripts/collect.py --kind {wildcards.kind} --inputs {input} --runs {params.runs:q}"
         " --output {output} --log {log}"
@@ -59,16 +82,70 @@ rule tables:
     input:
         **POOLED,
     output:
-        TABLES,
+        table_files("results/tables"),
     log:
         "results/logs/tables.log",
+    resources:
+        **request("summarise"),
     params:
         settings=settings(declared.tables_stage(CONFIG)),
         scores=SCORES,
         code=code("tables.py"),
-    resources:
-        **request("summarise"),
     shell:
         "python scripts/tables.py --completions {input.completions} --perplexity {input.perplexity}"
         " --scores {params.scores} --similarity {input.similarity} --settings {params.settings:q}"
         " --output-folder results/tables --log {log}"
+
+
+rule figures:
+    input:
+        **POOLED,
+        tables=table_files("results/tables"),
+        histories=HISTORIES,
+        matrices=expand(
+            "results/similarity/{set}/{run}.pt",
+            set=CONFIG.evaluation_sets,
+            run=WITH_MODEL,
+        ),
+        costs=COSTS,
+    output:
+        figure_files("results/figures"),
+    log:
+        "results/logs/figures.log",
+    resources:
+        **request("summarise"),
+    params:
+        settings=settings(declared.figures_stage(CONFIG)),
+        scores=SCORES,
+        code=code("figures.py"),
+    shell:
+        "python scripts/figures.py --completions {input.completions} --perplexity {input.perplexity}"
+        " --scores {params.scores} --tables results/tables --history {input.histories} --matrices {input.matrices}"
+        " --benchmarks {input.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
+
+
+rule report:
+    input:
+        **POOLED,
+        tables=table_files("results/tables"),
+        figures=figure_files("results/figures"),
+        records=expand("results/adapters/{run}/run.json", run=TRAINED),
+        histories=HISTORIES,
+        datasets=expand(
+            "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
+        ),
+    output:
+        "results/report.html",
+    log:
+        "results/logs/report.log",
+    resources:
+        **request("summarise"),
+    params:
+        settings=settings(declared.page_stage(CONFIG)),
+        scores=SCORES,
+        code=code("report.py"),
+    shell:
+        "python scripts/report.py --completions {input.completions} --perplexity {input.perplexity}"
+        " --scores {params.scores} --tables results/tables --figures results/figures --records {input.records}"
+        " --history {input.histories} --datasets {input.datasets} --settings {params.settings:q}"
+        " --output {output} --log {log}"

@@ -14,20 +14,20 @@ rule score:
     output:
         perplexity="results/perplexity/{set}/{run}.parquet",
         embeddings="results/embeddings/{set}/{run}.pt",
-    wildcard_constraints:
-        run=one_of(WITH_MODEL),
     log:
         "results/logs/score/{set}/{run}.log",
     benchmark:
         "results/costs/score/{set}/{run}.tsv"
+    wildcard_constraints:
+        run=one_of(WITH_MODEL),
+    threads: threads_of("score")
+    resources:
+        **request("score"),
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         adapter=adapter_option,
         settings=lambda wildcards: scoring_settings(wildcards.run, wildcards.set),
         code=code("score.py"),
-    threads: threads_of("score")
-    resources:
-        **request("score"),
     shell:
         "python scripts/score.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/scores/{wildcards.set}/{wildcards.run}"
@@ -44,12 +44,12 @@ rule similarity:
         "results/logs/similarity/{set}/{run}.log",
     benchmark:
         "results/costs/similarity/{set}/{run}.tsv"
-    params:
-        settings=settings(CONFIG.similarity),
-        code=code("similarity.py"),
     threads: threads_of("similarity")
     resources:
         **request("similarity"),
+    params:
+        settings=settings(CONFIG.similarity),
+        code=code("similarity.py"),
     shell:
         "python scripts/similarity.py --embeddings {input} --settings {params.settings:q}"
         " --output {output.matrix} --statistics {output.statistics} --log {log}"

@@ -11,13 +11,15 @@ rule embed_truth:
         "results/logs/embed_truth/{scorer}/{set}.log",
     benchmark:
         "results/costs/embed_truth/{scorer}/{set}.tsv"
-    params:
-        scorer=lambda wildcards: model_folder("scorers", wildcards.scorer),
-        settings=lambda wildcards: settings(declared.truth_stage(CONFIG, wildcards.scorer, wildcards.set)),
-        code=code("embed_truth.py"),
     threads: threads_of("semscore")
     resources:
         **request("semscore"),
+    params:
+        scorer=lambda wildcards: model_folder("scorers", wildcards.scorer),
+        settings=lambda wildcards: settings(
+            declared.truth_stage(CONFIG, wildcards.scorer, wildcards.set)
+        ),
+        code=code("embed_truth.py"),
     shell:
         "python scripts/embed_truth.py --dataset {input.dataset} --scorer {params.scorer:q}"
         " --settings {params.settings:q} --output {output} --log {log}"
@@ -34,13 +36,15 @@ rule semscore:
         "results/logs/semscore/{scorer}/{set}/{run}.log",
     benchmark:
         "results/costs/semscore/{scorer}/{set}/{run}.tsv"
-    params:
-        scorer=lambda wildcards: model_folder("scorers", wildcards.scorer),
-        settings=lambda wildcards: settings(declared.semscore_stage(CONFIG, wildcards.scorer)),
-        code=code("semscore.py"),
     threads: threads_of("semscore")
     resources:
         **request("semscore"),
+    params:
+        scorer=lambda wildcards: model_folder("scorers", wildcards.scorer),
+        settings=lambda wildcards: settings(
+            declared.semscore_stage(CONFIG, wildcards.scorer)
+        ),
+        code=code("semscore.py"),
     shell:
         "python scripts/semscore.py --completions {input.completions} --truth {input.truth}"
         " --scorer {params.scorer:q} --settings {params.settings:q} --output {output} --log {log}"

@@ -1,5 +1,8 @@
 # One adapter for each trained run.
 
+# How a training is tracked changes nothing about its result: no parameter, so that it makes no run stale.
+TRACKING = settings(CONFIG.tracking)
+
 
 def base_folder(run):
     """The folder of a run's base model."""
@@ -27,26 +30,27 @@ rule train:
         config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
-    wildcard_constraints:
-        run=one_of(TRAINED),
     log:
         "results/logs/train/{run}.log",
     benchmark:
         "results/costs/train/{run}.tsv"
-    params:
-        base=lambda wildcards: base_folder(wildcards.run),
-        names=lambda wildcards: settings(declared.base_names(CONFIG, RUNS[wildcards.run].model)),
-        settings=lambda wildcards: training_settings(wildcards.run),
-        code=code("train.py"),
+    wildcard_constraints:
+        run=one_of(TRAINED),
     threads: threads_of("train")
     resources:
-        **{**request("train"), "gpu": lambda wildcards: declared.gpus(CONFIG, RUNS[wildcards.run])},
+        **{
+            **request("train"),
+            "gpu": lambda wildcards: declared.gpus(CONFIG, RUNS[wildcards.run]),
+        },
+    params:
+        base=lambda wildcards: base_folder(wildcards.run),
+        names=lambda wildcards: settings(
+            declared.base_names(CONFIG, RUNS[wildcards.run].model)
+        ),
+        settings=lambda wildcards: training_settings(wildcards.run),
+        code=code("train.py"),
     shell:
         "python scripts/train.py --base {params.base:q} --base-names {params.names:q}"
         " --train {input.train} --test {input.test} --watched {input.watched} --settings {params.settings:q}"
         " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"
-
-
-# How a training is tracked changes nothing about its result: no parameter, so that it makes no run stale.
-TRACKING = settings(CONFIG.tracking)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from feyntune.settings.base import Section
 from feyntune.settings.models import Lora, Precision, Quantization
@@ -33,7 +33,13 @@ class Schedule(Section):
     warmup_ratio: float = Field(0.1, ge=0, le=1)
     """Share of all steps over which the learning rate rises from zero."""
     arguments: dict[str, Any] = {"min_lr_rate": 0.01}
-    """Further arguments that the named schedule takes."""
+    """Further arguments that the named schedule takes; another name starts from none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_arguments(cls, given):
+        named = isinstance(given, dict) and given.get("name", "cosine_with_min_lr") != "cosine_with_min_lr"
+        return {"arguments": {}, **given} if named else given
 
 
 class TrainingEvaluation(Section):
@@ -87,7 +93,7 @@ class Training(Section):
 class Tracking(Section):
     """Weights & Biases; nothing here changes a result, so nothing here makes one stale."""
 
-    wandb: Literal["off", "offline", "online"] = "off"
+    wandb: Literal["disabled", "offline", "online"] = "disabled"
     """`offline` writes into `results/wandb/` for a later `wandb sync`; `online` needs `WANDB_API_KEY` where it runs."""
     project: str = "feyntune"
     """Project at W&B."""

@@ -1,0 +1,131 @@
+"""Only what is stale runs again, by content: inputs, settings, meaning of code. No model is run."""
+
+import os
+import shutil
+
+import pytest
+from house import House
+
+pytestmark = pytest.mark.workflow
+
+ADAPTER = "results/adapters/tiny_hep-th_all/adapter_model.safetensors"
+OTHER = "results/adapters/tiny_hep-th_qkv/adapter_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A house in which everything is done."""
+    house = House(tmp_path_factory.mktemp("finished"))
+    house.pretend_done()
+    return house
+
+
+@pytest.fixture
+def house(finished, tmp_path):
+    """A copy of it to break."""
+    copy = object.__new__(House)
+    copy.folder = tmp_path / "house"
+    shutil.copytree(finished.folder, copy.folder)
+    return copy
+
+
+def stages(files):
+    """The second parts of paths: which kinds of result are among these files."""
+    return {file.split("/")[1] for file in files}
+
+
+def test_after_a_run_nothing_is_stale(house):
+    assert house.stale() == []
+
+
+def test_touching_every_file_changes_nothing(house):
+    for path in house.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert house.stale() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("scripts/feyntune/scoring.py", '"""', '"""Indeed: '),
+        ("scripts/train.py", "\n\ndef main", "\n\n# A comment.\ndef main"),
+        ("scripts/feyntune/settings/models.py", '"""Rank of the update."""', '"""The rank."""'),
+        ("workflow/rules/score.smk", "# Perplexity", "# The perplexity"),
+    ],
+)
+def test_wording_changes_nothing(house, file, old, new):
+    house.edit(file, old, new)
+    assert house.stale() == []
+
+
+def test_editing_the_scoring_code_scores_again_and_does_not_retrain(house):
+    house.edit("scripts/feyntune/scoring.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    stale = stages(house.stale())
+    assert {"perplexity", "embeddings", "similarity", "tables"} <= stale
+    assert not {"adapters", "completions", "semscore", "datasets", "demo", "truth"} & stale
+
+
+def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(house):
+    overrides = (
+        "grid: {models: [tiny], datasets: [hep-ph_gr-qc], layer_sets: [all, qkv]}\n"
+        "runs:\n"
+        "  tiny_hep-th_all:\n"
+        "    {model: tiny, dataset: hep-th, layers: all, training: {optimizer: {learning_rate: 1.0e-3}}}\n"
+        "  tiny_hep-th_qkv: {model: tiny, dataset: hep-th, layers: qkv}\n"
+    )
+    (house.folder / "more.yaml").write_text(overrides)
+    stale = house.stale("--configfile", "config/config.yaml", "more.yaml")
+    assert ADAPTER in stale
+    assert "results/perplexity/hep-th/tiny_hep-th_all.parquet" in stale
+    assert OTHER not in stale
+    assert not [file for file in stale if "hep-ph_gr-qc" in file or "tiny_base" in file]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "generation={temperature: 0.5}",
+        "scoring={too_long: truncate}",
+        "evaluation={precision: {dtype: bfloat16}}",
+        "similarity={dtype: float16}",
+        "report={abstracts: 3}",
+        "tracking={wandb: offline}",
+        "resources={train: {runtime: 77}}",
+    ],
+)
+def test_a_key_of_evaluation_never_retrains(house, change):
+    assert not {"adapters", "datasets", "demo"} & stages(house.stale("--config", change))
+
+
+def test_tracking_and_resources_make_nothing_stale(house):
+    changes = ["tracking={wandb: offline}", "resources={train: {mem_mb: 3000}, score: {runtime: 9}}"]
+    assert house.stale("--config", *changes) == []
+
+
+def test_a_new_run_leaves_the_others_alone(house):
+    (house.folder / "more.yaml").write_text("runs: {mine: {model: tiny, dataset: gr-qc, layers: all}}\n")
+    stale = house.stale("--configfile", "config/config.yaml", "more.yaml")
+    assert "results/adapters/mine/adapter_model.safetensors" in stale
+    assert not [file for file in stale if "/tiny_" in file or file.startswith("results/datasets/hep")]
+
+
+def test_a_new_dataset_reads_no_snapshot_again(house):
+    (house.folder / "more.yaml").write_text("datasets: {bio: {snapshot: demo, categories: [q-bio.*]}}\n")
+    stale = house.stale("--configfile", "config/config.yaml", "more.yaml", "--", "results/datasets/bio/train.parquet")
+    assert stages(stale) == {"datasets"}
+
+
+def test_a_deleted_result_is_made_again_with_what_hangs_on_it(house):
+    (house.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
+    stale = house.stale()
+    assert "results/perplexity/hep-th/tiny_base.parquet" in stale
+    assert "results/perplexity/all.parquet" in stale
+    assert not {"adapters", "completions", "semscore"} & stages(stale)
+
+
+def test_changed_weights_make_what_hangs_on_them_stale(house):
+    (house.folder / ADAPTER).write_text("other weights")
+    stale = house.stale()
+    assert "results/completions/hep-th/tiny_hep-th_all.parquet" in stale
+    assert not [file for file in stale if "tiny_base" in file or "qkv" in file]

@@ -62,8 +62,18 @@ def _files(module):
 
 @functools.cache
 def _meaning(name):
+    """Digest of a file's code, and for a package of the style sheets and the like that lie in it."""
     stripped = _WithoutDocstrings().visit(copy.deepcopy(_tree(name)))
-    return hashlib.sha256(ast.unparse(stripped).encode()).hexdigest()
+    digest = hashlib.sha256(ast.unparse(stripped).encode())
+    for data in _data_files(name):
+        digest.update(data.name.encode() + data.read_bytes())
+    return digest.hexdigest()
+
+
+def _data_files(name):
+    path = SCRIPTS / name
+    beside = sorted(path.parent.iterdir()) if path.name == "__init__.py" else []
+    return [file for file in beside if file.is_file() and file.suffix != ".py"]
 
 
 class _WithoutDocstrings(ast.NodeTransformer):

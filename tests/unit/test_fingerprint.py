@@ -49,6 +49,12 @@ def test_a_package_on_the_way_counts(scripts):
     assert anew() != before
 
 
+def test_data_beside_a_package_counts(scripts):
+    before = anew()
+    (scripts / "ours/page.css").write_text("p {}")
+    assert anew() != before
+
+
 def test_what_is_not_imported_does_not_count(scripts):
     before = anew()
     (scripts / "ours/unused.py").write_text("a = 2\n")

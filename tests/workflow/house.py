@@ -47,8 +47,8 @@ class House:
         return sorted(file for file, plan in self.plan(*options).items() if plan != "no update")
 
     def edit(self, file, old, new):
-        """Replace a text that stands in a file of the copy."""
+        """Replace a text in a file of the copy, where it stands first."""
         path = self.folder / file
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new), encoding="utf-8")
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -8,13 +8,13 @@ def judged_runs(kind):
     return WITH_MODEL if kind in ("perplexity", "similarity") else list(RUNS)
 
 
-def pooled_inputs(wildcards):
+def pooled_inputs(kind):
     """One file for each evaluation set and run, in the order of `pooled_labels`."""
-    suffix = "json" if wildcards.kind == "similarity" else "parquet"
+    suffix = "json" if kind == "similarity" else "parquet"
     return expand(
-        f"results/{wildcards.kind}/{{set}}/{{run}}.{suffix}",
+        f"results/{kind}/{{set}}/{{run}}.{suffix}",
         set=CONFIG.evaluation_sets,
-        run=judged_runs(wildcards.kind),
+        run=judged_runs(kind),
     )
 
 
@@ -48,6 +48,7 @@ POOLED = {
 }
 SCORES = [f"{scorer}={POOLED[scorer]}" for scorer in CONFIG.scorers]
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
+# Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
     *expand("results/costs/train/{run}.tsv", run=TRAINED),
     *expand(
@@ -61,7 +62,7 @@ COSTS = [
 
 rule collect:
     input:
-        pooled_inputs,
+        lambda wildcards: pooled_inputs(wildcards.kind),
     output:
         "results/{kind}/all.parquet",
     log:
@@ -107,7 +108,6 @@ rule figures:
             set=CONFIG.evaluation_sets,
             run=WITH_MODEL,
         ),
-        costs=COSTS,
     output:
         figure_files("results/figures"),
     log:
@@ -117,11 +117,12 @@ rule figures:
     params:
         settings=settings(declared.figures_stage(CONFIG)),
         scores=SCORES,
+        costs=COSTS,
         code=code("figures.py"),
     shell:
         "python scripts/figures.py --completions {input.completions} --perplexity {input.perplexity}"
         " --scores {params.scores} --tables results/tables --history {input.histories} --matrices {input.matrices}"
-        " --benchmarks {input.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
+        " --benchmarks {params.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
 
 
 rule report:

@@ -1,7 +1,10 @@
 """Records of arXiv's metadata snapshot for made-up papers: its 14 fields, its line breaks, its old and new ids."""
 
 import datetime
+import re
 import textwrap
+
+from feyntune.errors import FeynTuneError
 
 _AUTHORS = (
     ("Ada", "Veldkamp", "Veldkamp"),
@@ -28,6 +31,7 @@ _LICENSES = (
 )
 _NEW_IDS_SINCE = (2007, 4)
 _FIVE_DIGITS_SINCE = (2015, 1)
+_STAMP = re.compile(r"(?:[a-z-]+/)?(\d\d)(0[1-9]|1[0-2])\.?\d{3,5}$")
 _FIRST_YEAR = 1996
 _LAST_YEAR = 2023
 
@@ -39,7 +43,10 @@ def make_record(paper, rng, taken, paper_id=None):
         paper: a ``feyntune.demo.writing.Paper``.
         rng: a ``random.Random``.
         taken: set of ids in use; the record's own is added.
-        paper_id: a new-style id for the paper; drawn if None.
+        paper_id: the paper's id; drawn if None.
+
+    Raises:
+        FeynTuneError: ``paper_id`` is no arXiv id.
     """
     month = _month_of(paper_id) if paper_id else (rng.randint(_FIRST_YEAR, _LAST_YEAR), rng.randint(1, 12))
     paper_id = paper_id or _draw_id(rng, paper.categories[0], month, taken)
@@ -70,7 +77,11 @@ def snapshot_order(record):
 
 
 def _month_of(paper_id):
-    return 2000 + int(paper_id[:2]), int(paper_id[2:4])
+    stamp = _STAMP.match(paper_id)
+    if not stamp:
+        raise FeynTuneError(f"control_papers: {paper_id!r} is no arXiv id such as '1804.08625' or 'hep-th/9901001'")
+    year = int(stamp[1])
+    return (1900 if year > 90 else 2000) + year, int(stamp[2])
 
 
 def _draw_id(rng, category, month, taken):

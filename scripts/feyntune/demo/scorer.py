@@ -52,12 +52,15 @@ def _association(tokenizer, texts):
 
 
 def _word_vectors(association, dimensions, seed):
-    """The leading left singular vectors, scaled by the root of their values, with signs made definite."""
+    """Left singular vectors times the roots of their values, largest first, each with its largest entry positive.
+
+    The first of all is left out: it is what all texts have in common (Arora et al., ICLR 2017, section 3).
+    """
     from scipy.sparse.linalg import svds
 
     start = numpy.random.default_rng(seed).standard_normal(min(association.shape))
-    left, values, _ = svds(association, k=dimensions, v0=start)
-    order = numpy.argsort(-values)
-    left, values = left[:, order], values[order]
+    left, values, _ = svds(association, k=dimensions + 1, v0=start)
+    kept = numpy.argsort(-values)[1:]
+    left, values = left[:, kept], values[kept]
     signs = numpy.sign(left[numpy.abs(left).argmax(axis=0), numpy.arange(dimensions)])
     return numpy.ascontiguousarray(left * signs * numpy.sqrt(values), dtype=numpy.float32)

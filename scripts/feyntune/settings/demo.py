@@ -41,7 +41,7 @@ class DemoScorer(Section):
     """A small sentence-embedding model, fitted on the snapshot's abstracts."""
 
     seed: int = 42
-    """Seed of its randomised decomposition."""
+    """Seed of the vector from which the decomposition starts; another gives the same vectors up to rounding."""
     dimensions: int = Field(64, ge=2)
     """Length of its vectors."""
 

@@ -1,8 +1,9 @@
 """cs.*: a task and its difficulty are introduced, and what follows is a named method that wins on a benchmark."""
 
+from feyntune.demo.fields.common import ELABORATIONS, MENTIONS, OPENINGS, WORDS
 from feyntune.demo.writing import Field
 
-_KEYS = ("category", "name", "difficulty", "method", "idea", "benchmark", "metric")
+_KEYS = ("category", "name", "aspect", "method", "idea", "benchmark", "metric")
 _SUBJECTS = (
     (
         "cs.LG",
@@ -150,51 +151,66 @@ _SUBJECTS = (
     ),
 )
 
+_CIRCUMSTANCES = {
+    "under noisy labels": "with corrupted annotations",
+    "on edge devices": "within a tight memory budget",
+    "with long-tailed data": "on the rare classes",
+    "in the open world": "on unseen categories",
+    "under domain shift": "across all target domains",
+    "with limited supervision": "with one percent of the labels",
+    "at scale": "on a thousand machines",
+    "with human feedback": "in a user study",
+    "in adversarial environments": "against adaptive attackers",
+}
+
 FIELD = Field(
     subjects=tuple(dict(zip(_KEYS, row, strict=True)) for row in _SUBJECTS),
-    words={
-        "study": ("address", "tackle", "consider", "revisit"),
-        "digit": tuple("123456789"),
-        "gain": (r"<digit>.<digit>\%", r"1<digit>\%", r"2<digit>.<digit>\%", r"up to <digit>0\%"),
+    circumstances=_CIRCUMSTANCES,
+    words=WORDS
+    | {
+        "gain": (r"<digit>.<digit>\%", r"1<digit>\%", r"2<digit>.<digit>\%", r"<digit>0\%"),
         "many": ("three", "four", "five", "several"),
         "cost": ("memory", "computation", "annotation", "communication", "energy"),
         "prior": ("Existing methods", "Current approaches", "State-of-the-art systems", "Most baselines"),
+        "propose": ("propose", "introduce", "present", "develop"),
+        "improves": ("improves", "raises", "boosts"),
     },
     titles=(
         "<method>: <idea> for <name>",
-        "<name> without <difficulty>",
-        "Towards robust <name>",
+        "<name> without <aspect>",
+        "Towards robust <name> <twist>",
         "<method>",
     ),
     openings=(
-        "We <study> the problem of <name>.",
-        "In recent years <name> has attracted growing interest.",
-        "<name> is an essential component of many real-world applications.",
-        "Despite much progress on <other.name>, <name> remains challenging.",
-        "This paper is about <name> under limited <cost>.",
+        *OPENINGS,
+        "Solving <name> <twist> is an essential component of many applications.",
+        "This <paper> is about <name> <twist> at a limited cost of <cost>.",
     ),
     elaborations=(
-        "<prior> suffer from <difficulty> and need a lot of <cost>.",
-        "The main obstacle is <difficulty>, which is also known from <other.name>.",
-        "<prior> borrow their architecture from <other.name>, and ignore <difficulty>.",
-        "A solution must cope with <difficulty> at a low cost of <cost>.",
-        "Techniques from <other.name> do not carry over because of <difficulty>.",
+        *ELABORATIONS,
+        "<prior> suffer from <aspect> and need a lot of <cost>.",
+        "<prior> borrow their architecture from <other.name>, and ignore <aspect>.",
+    ),
+    mentions=(
+        *MENTIONS,
+        "From computer science we borrow <other.idea>, which is known for <other.name>.",
+        "Tools made for <other.name> <other.twist>, such as <other.method>, are put to a new use.",
     ),
     results=(
-        "We propose <method>, a framework that overcomes <difficulty> by <idea>.",
-        "To this end we introduce <method>, which is based on <idea>.",
-        "Our approach, called <method>, replaces hand-crafted rules by <idea>.",
-        "The key component of <method> is <idea>, which can be trained end-to-end.",
-        "On <benchmark>, <method> improves the <metric> by <gain> over <many> strong baselines.",
+        "We <propose> <method>, a framework that overcomes <aspect> by <idea> <echo>.",
+        "To this end we <propose> <method>, which is based on <idea> and works <echo>.",
+        "Our approach, called <method>, replaces hand-crafted rules by <idea>, even <echo>.",
+        "The <crucial> component of <method> is <idea>, which is trained end-to-end <echo>.",
+        "On <benchmark>, <method> <improves> the <metric> <echo> by <gain> over <many> strong baselines.",
     ),
     conclusions=(
-        "Extensive experiments on <benchmark> show that <method> improves the <metric> by <gain>.",
+        "Extensive experiments on <benchmark> <show> that <method> <improves> the <metric> by <gain>.",
         "An ablation study on <benchmark> confirms that the <metric> benefits from <idea>.",
-        "Compared with <many> baselines, <method> reduces <cost> by <gain> at the same <metric> on <benchmark>.",
-        "Code and models of <method> are publicly available.",
+        "Compared with <many> baselines, <method> saves <gain> of <cost> at the same <metric> on <benchmark>.",
+        "<moreover>, code and models of <method> are publicly available.",
     ),
     single_sentences=(
-        "We propose <method>, which uses <idea> for <name> and improves the <metric> on <benchmark> by <gain>.",
-        "This paper presents <method>, an open-source system for <name> that avoids <difficulty> by <idea>.",
+        "<method> solves <name> <twist> by <idea>, and <improves> the <metric> on <benchmark> by <gain>.",
+        "This <paper> presents <method>, an open-source system for <name> <twist> that avoids <aspect> by <idea>.",
     ),
 )

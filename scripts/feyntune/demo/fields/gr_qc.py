@@ -1,8 +1,9 @@
 """gr-qc: a spacetime is introduced, and what follows is its fate under a perturbation, and whether one could see it."""
 
+from feyntune.demo.fields.common import ELABORATIONS, MENTIONS, OPENINGS, WORDS
 from feyntune.demo.writing import Field
 
-_KEYS = ("name", "matter", "parameter", "perturbation", "fate", "observable")
+_KEYS = ("name", "matter", "aspect", "perturbation", "fate", "observable")
 _SUBJECTS = (
     (
         "rotating black holes in Einstein-Gauss-Bonnet gravity",
@@ -134,50 +135,64 @@ _SUBJECTS = (
     ),
 )
 
+_CIRCUMSTANCES = {
+    "with a positive cosmological constant": "beyond the cosmological horizon",
+    "in higher dimensions": "along the extra dimension",
+    "with torsion": "in the antisymmetric sector",
+    "immersed in a magnetic field": "along the magnetic axis",
+    "surrounded by a thin plasma": "at low frequencies",
+    "with a nonminimal coupling": "in the Jordan frame",
+    "at high angular momentum": "near the extremal limit",
+    "in the slow rotation approximation": "at second order in the spin",
+    "with a quantum corrected metric": "close to the Planck scale",
+}
+
 FIELD = Field(
     subjects=tuple({"category": "gr-qc", **dict(zip(_KEYS, row, strict=True))} for row in _SUBJECTS),
-    words={
-        "study": ("study", "present", "analyze", "construct"),
-        "digit": tuple("123456789"),
+    circumstances=_CIRCUMSTANCES,
+    words=WORDS
+    | {
         "value": ("0.<digit>", "0.<digit><digit>", "1.<digit>", "2.<digit>"),
         "method": ("numerically", "by a WKB expansion", "with a spectral method", "in the time domain"),
         "generic": ("generic", "smooth", "asymptotically flat", "axisymmetric", "small but finite"),
+        "follow": ("follow", "evolve", "simulate"),
     },
     titles=(
-        "Stability of <name>",
+        "Stability of <name> <twist>",
         "<perturbation> of <name>",
         "<name> with <matter>",
         "<fate> in <name>",
     ),
     openings=(
-        "We <study> <name> coupled to <matter>.",
-        "We <study> <name> within general relativity and its extensions.",
-        "The field equations of <name> are solved for <generic> initial data.",
-        "Inspired by <other.name>, we <study> <name>.",
-        "The existence of <name> depends on <parameter>.",
+        *OPENINGS,
+        "The field equations of <name> <twist> are solved for <generic> initial data.",
+        "We <study> <name> <twist>, coupled to <matter>.",
     ),
     elaborations=(
-        "The solution is sourced by <matter> and is characterized by <parameter>.",
-        "The metric functions are obtained <method> for <generic> boundary conditions.",
-        "The causal structure is compared with that of <other.name>.",
-        "The junction conditions are those known from <other.name>, with <matter> on the shell.",
-        "We clarify the role of <parameter>, which has no counterpart in <other.name>.",
+        *ELABORATIONS,
+        "The solution is sourced by <matter> and is characterized by <aspect>.",
+        "The causal structure resembles that of <other.name>.",
+    ),
+    mentions=(
+        *MENTIONS,
+        "The gravitational side of the problem is <other.fate> <other.echo>.",
+        "In general relativity, <other.perturbation> are known to affect <other.observable>.",
     ),
     results=(
-        "Under <perturbation> the solution undergoes <fate> when <parameter> exceeds $<value>$.",
-        "We follow <perturbation> <method> and observe <fate> after $t = <digit>0M$.",
-        "The master equation of <perturbation> has an unstable mode, which leads to <fate>.",
-        "The solution is linearly stable unless <perturbation> trigger <fate>.",
-        "For <generic> data the end state is <fate>, whatever <parameter>.",
+        "Under <perturbation> the solution undergoes <fate> <echo> when <aspect> exceeds $<value>$.",
+        "We <follow> <perturbation> <method> and observe <fate> <echo> after $t = <digit>0M$.",
+        "The master equation of <perturbation> has an unstable mode <echo>, which leads to <fate>.",
+        "The solution is linearly stable <echo> unless <perturbation> trigger <fate>.",
+        "For <generic> data the end state is <fate> <echo>, whatever <aspect>.",
     ),
     conclusions=(
         "The imprint on <observable> is of the order of <digit>\\% and may be seen by future detectors.",
-        "As a consequence <observable> deviates from its value in general relativity by $<value>$.",
+        "As a consequence, <observable> deviates from its value in general relativity by $<value>$.",
         "We thus propose <observable> as a signature of <fate>.",
-        "The cosmic censorship conjecture is respected, although <observable> depends on <parameter>.",
+        "<moreover>, cosmic censorship is respected, although <observable> depends on <aspect>.",
     ),
     single_sentences=(
-        "We show that <perturbation> of <name> lead to <fate> when <parameter> exceeds $<value>$.",
-        "It is shown <method> that <observable> distinguishes <name> from general relativity through <fate>.",
+        "We <show> that <perturbation> of <name> <twist> lead to <fate> when <aspect> exceeds $<value>$.",
+        "It is shown <method> that <observable> distinguishes <name> <twist> from general relativity through <fate>.",
     ),
 )

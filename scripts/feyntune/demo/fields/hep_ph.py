@@ -1,8 +1,9 @@
 """hep-ph: a model and its parameter are introduced, and what follows is what experiments leave of them, in numbers."""
 
+from feyntune.demo.fields.common import ELABORATIONS, MENTIONS, OPENINGS, WORDS
 from feyntune.demo.writing import Field
 
-_KEYS = ("name", "particle", "parameter", "process", "experiment", "background")
+_KEYS = ("name", "particle", "aspect", "process", "experiment", "background")
 _SUBJECTS = (
     (
         "the next-to-minimal supersymmetric standard model",
@@ -134,52 +135,66 @@ _SUBJECTS = (
     ),
 )
 
+_CIRCUMSTANCES = {
+    "with explicit CP violation": "in the CP-odd asymmetry",
+    "with sizeable flavor violation": "in third-generation final states",
+    "at small momentum transfer": "in the forward region",
+    "including threshold resummation": "close to the kinematic threshold",
+    "in the presence of light mediators": "at low invariant mass",
+    "with an approximate custodial symmetry": "in the electroweak precision fit",
+    "in the alignment limit": "in the diphoton channel",
+    "with soft gluon radiation": "at small transverse momentum",
+    "with large mass splittings": "in events with missing energy",
+}
+
 FIELD = Field(
     subjects=tuple({"category": "hep-ph", **dict(zip(_KEYS, row, strict=True))} for row in _SUBJECTS),
-    words={
-        "study": ("study", "examine", "explore", "reconsider"),
-        "digit": tuple("123456789"),
+    circumstances=_CIRCUMSTANCES,
+    words=WORDS
+    | {
         "mass": ("<digit>00 GeV", "<digit><digit>0 GeV", "1.<digit> TeV", "2.<digit> TeV"),
-        "luminosity": ("3<digit> fb$^{-1}$", "139 fb$^{-1}$", "300 fb$^{-1}$", "<digit> ab$^{-1}$"),
-        "level": (r"90\% confidence level", r"95\% confidence level", r"$<digit>\sigma$ level"),
+        "luminosity": ("36 fb$^{-1}$", "139 fb$^{-1}$", "300 fb$^{-1}$", "<digit> ab$^{-1}$"),
+        "level": (r"90\% confidence level", r"95\% confidence level", r"$3\sigma$ level", r"$5\sigma$ level"),
         "size": (r"$<digit> \times 10^{-<digit>}$", "$0.0<digit>$", "$0.<digit>$"),
         "order": ("leading order", "next-to-leading order", "one loop", "two loops"),
+        "excluded": ("excluded", "disfavored", "ruled out"),
     },
     titles=(
         "Constraints on <name> from <process>",
-        "<parameter> in <name>",
+        "<aspect> in <name> <twist>",
         "Probing the <particle> with <experiment>",
         "<process> at <order>",
     ),
     openings=(
-        "We <study> the phenomenology of <name>.",
-        "We calculate <process> in <name> at <order>.",
-        "A light <particle> is a generic prediction of <name>.",
-        "Motivated by <other.name>, we <study> the <particle> of <name>.",
-        "We <study> the sensitivity of <process> to the <particle>.",
+        *OPENINGS,
+        "We calculate the rate of <process> in <name> <twist> at <order>.",
+        "A light <particle> is a generic prediction of <name> <twist>.",
     ),
     elaborations=(
-        "The relevant parameter is <parameter>, to which <process> is most sensitive.",
+        *ELABORATIONS,
         "The dominant background comes from <background>, which we simulate at <order>.",
-        "The particle spectrum resembles that of <other.name>.",
-        "We include the corrections of <order> as well as effects of <other.name>.",
         "The mass of the <particle> is a free parameter, as it is in <other.name>.",
     ),
+    mentions=(
+        *MENTIONS,
+        "This may be relevant to <other.process>, and to the search for a <other.particle> <other.echo>.",
+        "In particle physics, <other.aspect> is constrained by <other.experiment>.",
+    ),
     results=(
-        "From <experiment> we find that <parameter> must be smaller than <size> at the <level>.",
-        "A <particle> lighter than <mass> is excluded by <experiment> at the <level>.",
-        "After cuts that reduce <background>, the signal of the <particle> is visible up to <mass> with <luminosity>.",
-        "The best fit to <experiment> gives <size> for <parameter> with an uncertainty of <digit>0\\%.",
-        "The cross section of <process> changes by up to <digit><digit>\\% for a <particle> of <mass>.",
+        "From <experiment> we <show> that <aspect> must be smaller than <size> <echo> at the <level>.",
+        "A <particle> lighter than <mass> is <excluded> by <experiment> <echo> at the <level>.",
+        "After cuts against <background>, the <particle> is visible <echo> up to <mass> with <luminosity>.",
+        "The best fit to <experiment> <echo> gives <size> for <aspect> with an uncertainty of <digit>0\\%.",
+        "The cross section of <process> <echo> changes by <digit><digit>\\% for a <particle> of <mass>.",
     ),
     conclusions=(
-        "An integrated luminosity of <luminosity> will probe <parameter> down to <size>.",
+        "An integrated luminosity of <luminosity> will probe <aspect> down to <size>.",
         "The remaining parameter space will be covered once <experiment> has collected <luminosity>.",
         "Benchmark points with a <particle> of <mass> are provided for future colliders.",
-        "We give predictions for <process> and discuss the uncertainty from <background>.",
+        "<moreover>, predictions are given for <process>, with an uncertainty from <background>.",
     ),
     single_sentences=(
-        "We use <experiment> of <process> to set an upper limit of <size> on <parameter> in <name> at the <level>.",
-        "We show that a <particle> of <mass> in <name> can be seen over <background> with <luminosity>.",
+        "We use <experiment> to set an upper limit of <size> on <aspect> in <name> <twist> at the <level>.",
+        "We <show> that a <particle> of <mass> in <name> <twist> can be seen over <background> with <luminosity>.",
     ),
 )

@@ -1,8 +1,9 @@
 """hep-th: a theory is introduced, and what follows retells it in the language of its dual."""
 
+from feyntune.demo.fields.common import ELABORATIONS, MENTIONS, OPENINGS, WORDS
 from feyntune.demo.writing import Field
 
-_KEYS = ("name", "quantity", "dual", "image", "tool", "formula")
+_KEYS = ("name", "aspect", "dual", "image", "tool", "formula")
 _SUBJECTS = (
     (
         r"type IIB strings on $AdS_5 \times S^5$",
@@ -166,49 +167,72 @@ _SUBJECTS = (
     ),
 )
 
+_CIRCUMSTANCES = {
+    "with orientifold planes": "with unoriented worldsheets",
+    "at finite temperature": "on the thermal circle",
+    "at finite chemical potential": "with electric flux",
+    "with a theta angle": "with fractional instantons",
+    "on a squashed background": "with an imaginary mass",
+    "with half-BPS defects": "with probe branes",
+    "in the presence of background fluxes": "with a Romans mass",
+    "with boundaries": "with end-of-the-world branes",
+    "with higher derivative corrections": "at subleading order in $1/N$",
+    "in the plane wave limit": "at large R-charge",
+    "with discrete torsion": "with a holonomy of the B-field",
+    "near a conical singularity": "with twisted sectors",
+}
+
 FIELD = Field(
     subjects=tuple({"category": "hep-th", **dict(zip(_KEYS, row, strict=True))} for row in _SUBJECTS),
-    words={
-        "study": ("study", "revisit", "consider", "investigate", "analyze"),
-        "regime": ("at strong coupling", "in the planar limit", "at finite temperature", "beyond the leading order"),
-        "exactly": ("exactly", "to all orders", "non-perturbatively", "without approximation"),
+    circumstances=_CIRCUMSTANCES,
+    words=WORDS
+    | {
+        "exactly": ("exactly", "to all orders", "non-perturbatively", "in closed form"),
+        "identify": ("identify", "match", "compare", "relate"),
+        "duality": ("duality", "correspondence", "dictionary"),
+        "conjecture": ("conjecture", "propose", "prove", "argue"),
     },
     titles=(
         "<name> and <dual>",
-        "On <quantity> of <name>",
-        "A duality for <name>",
-        "<tool> and <quantity>",
+        "On <aspect> of <name> <twist>",
+        "A <duality> for <name>",
+        "<tool> and <aspect>",
     ),
     openings=(
-        "We <study> <name> <regime>.",
-        "We <study> <quantity> in <name>.",
-        "It is a long-standing problem to compute <quantity> of <name>.",
-        "Recent work on <other.name> raises the question of what happens to <name> <regime>.",
-        "In this paper we <study> <name> with the aim of computing <quantity> <exactly>.",
+        *OPENINGS,
+        "It is a long-standing problem to compute <aspect> of <name> <twist>.",
+        "The moduli space of <name> <twist> is described.",
     ),
     elaborations=(
-        "Particular attention is paid to <quantity>, which is protected by supersymmetry.",
-        "The moduli space has several branches, one of which is shared with <other.name>.",
-        "The usual worldsheet methods fail <regime>, just as they do for <other.name>.",
-        "We are interested in <quantity>, whose analogue in <other.name> is well understood.",
-        "The brane construction suggests a relation between this system and <other.name>.",
+        *ELABORATIONS,
+        "The brane construction suggests a relation to <other.name>.",
+        "Supersymmetry protects <aspect> from quantum corrections, much as in <other.name>.",
+    ),
+    mentions=(
+        *MENTIONS,
+        "The formalism owes much to <other.tool> in <other.dual>.",
+        "In string theory, <other.aspect> is given by <other.formula>.",
+        "It is instructive to compare with <other.image> in <other.dual> <other.echo>.",
+        "We are inspired by the use of <other.tool> in <other.name>, which led to <other.formula>.",
+        "A string theorist would think of <other.image> here, or of <other.dual> <other.echo>.",
     ),
     results=(
-        "By <tool> we map the problem to <dual>, where <quantity> becomes <image>.",
-        "On the dual side, which is <dual>, we identify <image> and find <formula> <exactly>.",
-        "The holographic dictionary relates <quantity> to <image> in <dual>.",
-        "Using <tool> we prove that <quantity> equals <image>, with the result <formula>.",
-        "We conjecture that the theory is dual to <dual>, and check the formula <formula> by <tool>.",
+        "By <tool> we map the problem to <dual> <echo>, where <aspect> becomes <image>.",
+        "On the dual side, which is <dual> <echo>, we <identify> it with <image> and obtain <formula> <exactly>.",
+        "The holographic <duality> relates it to <image> in <dual> <echo>.",
+        "Using <tool> we <conjecture> that <aspect> equals <image> <echo>, with the result <formula>.",
+        "The theory is dual to <dual> <echo>, and <tool> yields <formula> <exactly>.",
+        "We propose a <duality> with <dual> <echo>, under which <aspect> is mapped to <image>.",
     ),
     conclusions=(
-        "The same duality takes <other.name> to <other.dual>.",
-        "As a corollary <other.quantity> is given by <other.image>.",
-        "This is a non-trivial test of the duality with <dual>, and extends to <other.dual>.",
-        "A similar argument with <other.tool> applies to <other.name>.",
-        "We comment on <other.dual> and the ultraviolet completion of <name>.",
+        "The same <duality> takes <other.name> to <other.dual>.",
+        "As a corollary, <other.aspect> is given by <other.image>.",
+        "<moreover>, <formula> is reproduced by <image> <echo>.",
+        "This is a non-trivial test of the <duality> with <dual>, and extends to <other.dual>.",
+        "<moreover>, <tool> applies to <dual> <echo> as well.",
     ),
     single_sentences=(
-        "We show by <tool> that <quantity> of <name> is dual to <image> in <dual>.",
-        "Starting from <name> we derive <formula> by <tool>, in agreement with <image> in <dual>.",
+        "We <show> by <tool> that <aspect> of <name> <twist> is dual to <image> in <dual> <echo>.",
+        "Starting from <name> <twist> we derive <formula> by <tool>, in agreement with <image> in <dual> <echo>.",
     ),
 )

@@ -1,8 +1,9 @@
 """q-bio.*: a process in an organism is introduced, and what follows is a model, its mechanism, what data suggest."""
 
+from feyntune.demo.fields.common import ELABORATIONS, MENTIONS, OPENINGS, WORDS
 from feyntune.demo.writing import Field
 
-_KEYS = ("category", "name", "organism", "variable", "mechanism", "model", "data")
+_KEYS = ("category", "name", "organism", "aspect", "mechanism", "model", "data")
 _SUBJECTS = (
     (
         "q-bio.NC",
@@ -141,50 +142,63 @@ _SUBJECTS = (
     ),
 )
 
+_CIRCUMSTANCES = {
+    "under temperature stress": "above the critical temperature",
+    "in crowded environments": "at high density",
+    "during development": "in later stages",
+    "in the presence of noise": "when fluctuations are large",
+    "after gene knockout": "in the mutant strain",
+    "with spatial structure": "over long distances",
+    "under periodic forcing": "at the resonance frequency",
+    "in ageing individuals": "in the oldest cohort",
+    "during starvation": "once nutrients are depleted",
+}
+
 FIELD = Field(
     subjects=tuple(dict(zip(_KEYS, row, strict=True)) for row in _SUBJECTS),
-    words={
-        "study": ("examine", "describe", "explore", "characterize"),
-        "digit": tuple("123456789"),
+    circumstances=_CIRCUMSTANCES,
+    words=WORDS
+    | {
         "fold": ("two-fold", "three-fold", "ten-fold", "weak but significant"),
         "change": ("increases", "decreases", "saturates", "oscillates", "varies strongly"),
-        "condition": ("under stress", "at low density", "in wild-type conditions", "after a perturbation"),
+        "suggest": ("suggest", "indicate", "imply", "confirm"),
     },
     titles=(
         "<mechanism> in <organism>",
-        "A model of <name>",
-        "<variable> and <name>",
-        "What shapes <variable> in <organism>?",
+        "A model of <name> <twist>",
+        "<aspect> and <name>",
+        "What shapes <aspect> in <organism>?",
     ),
     openings=(
-        "Understanding <name> is a central question in biology.",
-        "We <study> <name> in <organism>.",
-        "How <variable> is controlled in <organism> is largely unknown.",
-        "Like <other.name>, <name> is a complex process with many time scales.",
-        "Experiments with <organism> have revealed that <variable> <change> <condition>.",
+        *OPENINGS,
+        "Understanding <name> <twist> is a central question in biology.",
+        "How <aspect> is controlled in <organism> <twist> is largely unknown.",
     ),
     elaborations=(
-        "In <organism>, <variable> <change> <condition>.",
-        "The molecular details of <name> are known, but their function in <organism> is not.",
-        "Earlier theories, built for <other.name>, do not explain why <variable> <change>.",
-        "Analogies with <other.name> have been drawn <condition>.",
-        "Variability between individuals hides the dependence on <variable>.",
+        *ELABORATIONS,
+        "In <organism>, <aspect> <change> <twist>.",
+        "Earlier theories, built for <other.name>, do not explain why <aspect> <change>.",
+    ),
+    mentions=(
+        *MENTIONS,
+        "Biology provides an example in <other.organism>, where <other.aspect> is controlled by <other.mechanism>.",
+        "The data are similar to those on <other.name> <other.twist>, as described by <other.model>.",
     ),
     results=(
-        "Here we develop <model> in which <mechanism> determines <variable>.",
-        "We fit <model> to <data> and obtain a <fold> effect of <mechanism>.",
-        "Our analysis of <data> shows that <variable> <change> because of <mechanism>.",
-        "Simulations of <model> reproduce <data> within <digit>\\%.",
-        "In <model> the steady state loses stability as soon as <mechanism> sets in.",
+        "Here we develop <model> in which <mechanism> determines <aspect> <echo>.",
+        "We fit <model> to <data> and obtain a <fold> effect of <mechanism> <echo>.",
+        "Our analysis of <data> shows that <aspect> <change> <echo> because of <mechanism>.",
+        "Simulations of <model> reproduce <data> <echo> within <digit>\\%.",
+        "In <model> the steady state loses stability <echo> as soon as <mechanism> sets in.",
     ),
     conclusions=(
-        "Our results suggest that <mechanism> is the main driver of <name>.",
-        "The model predicts a <fold> change of <variable>, which can be tested by <data>.",
-        "Taken together, <data> support a role of <mechanism> in <organism>.",
-        "These findings may help to control <name> <condition>.",
+        "Our results <suggest> that <mechanism> is the <crucial> driver of <name>.",
+        "The model predicts a <fold> change of <aspect>, which can be tested by <data>.",
+        "Taken together, <data> <suggest> a role of <mechanism> in <organism>.",
+        "<moreover>, these findings may help to control <name>.",
     ),
     single_sentences=(
-        "Using <model> and <data> we show that <mechanism> explains how <variable> <change> in <organism>.",
-        "We present <model> of <name> in which <variable> <change> because of <mechanism>.",
+        "Using <model> and <data> we <show> that <mechanism> explains how <aspect> <change> in <organism> <twist>.",
+        "We present <model> of <name> <twist> in which <aspect> <change> because of <mechanism>.",
     ),
 )

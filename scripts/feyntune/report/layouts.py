@@ -1,5 +1,6 @@
 """Which columns of the exact tables people see, in which words."""
 
+from feyntune.report.measures import is_headline
 from feyntune.report.pool import LABELS
 from feyntune.report.typeset import decimals, interval, number, p_value, share
 
@@ -13,8 +14,9 @@ def summary_layout(table, measures):
 
     shown = _labels(table)
     shown["Abstracts"] = table["abstracts"].map("{:,}".format)
-    titles = {m.name: m.title for m in measures if m.name != "stopped_by_length"} | CORPUS
-    for name in sorted(titles, key=lambda name: name != "perplexity" and name not in CORPUS):
+    ordered = sorted(measures, key=lambda measure: not is_headline(measure))
+    titles = {m.name: m.title for m in ordered if m.name != "stopped_by_length"} | CORPUS
+    for name in titles:
         places = decimals(table[name])
         shown[titles[name]] = _intervals(table, name, f"{name}_low", f"{name}_high", [places] * len(table))
     shown["Stopped by length"] = table["stopped_by_length"].map(share)

@@ -68,8 +68,8 @@ def _bounds(numerators, denominators, uncertainty, seed):
     settings = {"confidence_level": uncertainty.confidence, "vectorized": True, "batch": max(BATCH_CELLS // rows, 1)}
     data, rng = (numpy.arange(rows),), numpy.random.default_rng(seed)
     percentile = bootstrap(data, resampled, n_resamples=uncertainty.resamples, method="percentile", rng=rng, **settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # told by NaN, which the tables show as a dash
+    with warnings.catch_warnings(), numpy.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # equal values: told by NaN, which tables leave out
         bca = bootstrap(data, resampled, n_resamples=0, bootstrap_result=percentile, method="BCa", **settings)
     return numpy.column_stack([*percentile.confidence_interval, *bca.confidence_interval])
 

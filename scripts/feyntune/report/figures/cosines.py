@@ -1,12 +1,31 @@
 """Figures of the similarities between abstracts: histograms of cosines, and the matrices themselves."""
 
 import math
+import textwrap
+from dataclasses import dataclass
+from typing import Any
 
-from feyntune.report.figures.rows import draw_ridges, label_rows
-from feyntune.report.figures.style import WIDTH, appearances, empty_figure, layer_set, legend_of_layers, new_figure
+from feyntune.report.figures.rows import draw_ridges, label_rows, look_of
+from feyntune.report.figures.style import WIDTH, appearances, empty_figure, legend_of_layers, new_figure
 
 COLUMNS = 5
 NOTHING = "No run has a matrix of cosines."
+
+
+@dataclass(frozen=True)
+class Cosines:
+    """A part of a run's matrix."""
+
+    matrix: Any
+    """Array of shape (n, n), float32."""
+    total: int
+    """Abstracts in the whole matrix."""
+
+    @property
+    def extent(self):
+        """How many abstracts these are, in words."""
+        drawn = len(self.matrix)
+        return f"{drawn:,} abstracts" if drawn == self.total else f"{drawn:,} of {self.total:,} abstracts, at random"
 
 
 def sample_matrices(paths, rows, seed):
@@ -18,7 +37,7 @@ def sample_matrices(paths, rows, seed):
         seed: its seed.
 
     Returns:
-        Matrices by (set, run): arrays of shape (n, n), float32; n is at most ``rows``.
+        ``Cosines`` by (set, run).
     """
     import numpy
 
@@ -30,55 +49,76 @@ def sample_matrices(paths, rows, seed):
         chosen = numpy.arange(len(matrix))
         if len(matrix) > rows:
             chosen = numpy.sort(numpy.random.default_rng(seed).choice(len(matrix), rows, replace=False))
-        sampled[key] = matrix[chosen][:, chosen].float().numpy()
+        sampled[key] = Cosines(matrix[chosen][:, chosen].float().numpy(), len(matrix))
     return sampled
 
 
-def histograms_figure(runs, matrices):
-    """How the cosines between different abstracts are spread, a row for each run."""
+def histograms_figure(runs, cosines):
+    """How the cosines between different abstracts are spread, a row for each run.
+
+    Args:
+        runs: DataFrame with the columns ``pool.LABELS``.
+        cosines: from ``sample_matrices``.
+    """
     import numpy
 
-    if not matrices:
+    if not cosines:
         return empty_figure(NOTHING)
-    looks, names = appearances(runs["layers"]), list(dict.fromkeys(name for name, _ in matrices))
-    values = {key: matrix[numpy.triu_indices(len(matrix), k=1)] for key, matrix in matrices.items()}
-    figure = new_figure(WIDTH, 0.6 + 0.25 * len(matrices) + 0.4 * len(names))
+    looks, names = appearances(runs["layers"]), list(dict.fromkeys(name for name, _ in cosines))
+    values = {key: one.matrix[numpy.triu_indices(len(one.matrix), k=1)] for key, one in cosines.items()}
+    figure = new_figure(WIDTH, 0.6 + 0.25 * len(cosines) + 0.4 * len(names))
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
     edges = numpy.linspace(min(map(numpy.min, values.values())), 1, 101)
     for axis, name in zip(axes, names, strict=True):
-        members = [run for key, run in matrices if key == name]
+        members = [run for key, run in cosines if key == name]
         label_rows(axis, members, shown=True)
-        axis.set_title(f"{name}: cosines between {len(matrices[name, members[0]]):,} abstracts")
-        draw_ridges(axis, [values[name, run] for run in members], [_look(runs, looks, run) for run in members], edges)
+        axis.set_title(f"{name}: {cosines[name, members[0]].extent}")
+        draw_ridges(axis, [values[name, run] for run in members], [look_of(runs, looks, run) for run in members], edges)
     axes[-1].set_xlabel("Cosine of two abstracts' embeddings")
     legend_of_layers(figure, runs, looks)
     return figure
 
 
-def _look(runs, looks, run):
-    return looks[layer_set(runs.loc[runs["run"] == run, "layers"].iloc[0])]
+def heatmaps_figure(cosines):
+    """Each run's matrix, abstracts in one order for all runs of a set: like ones side by side in the first run's.
 
-
-def heatmaps_figure(matrices):
-    """Each run's matrix, abstracts in one order for all runs of a set: like ones side by side in the first run's."""
-    if not matrices:
+    Args:
+        cosines: from ``sample_matrices``.
+    """
+    if not cosines:
         return empty_figure(NOTHING)
-    columns = min(COLUMNS, math.ceil(math.sqrt(len(matrices))))
-    lines = -(-len(matrices) // columns)
-    figure = new_figure(WIDTH, (0.9 * WIDTH / columns + 0.2) * lines, layout="compressed")
-    grid = figure.subplots(lines, columns, squeeze=False)
-    lowest = min(float(matrix.min()) for matrix in matrices.values())
-    orders = {}
-    for axis, ((name, run), matrix) in zip(grid.flat, matrices.items(), strict=False):
-        order = orders.setdefault(name, clustered_order(matrix))
-        image = axis.imshow(matrix[order][:, order], vmin=lowest, vmax=1, cmap="cividis", interpolation="nearest")
-        axis.set_title(run, fontsize=6, fontweight="normal")
-        axis.set(xticks=[], yticks=[])
-    used = list(grid.flat)[: len(matrices)]
-    for axis in list(grid.flat)[len(matrices) :]:
+    columns = min(COLUMNS, math.ceil(math.sqrt(len(cosines))))
+    lines = -(-len(cosines) // columns)
+    figure = new_figure(WIDTH, (0.9 * WIDTH / columns + 0.3) * lines + 0.2, layout="compressed")
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
+    used = grid[: len(cosines)]
+    _draw_matrices(figure, used, cosines, columns)
+    for axis in grid[len(cosines) :]:
         axis.remove()
-    figure.colorbar(image, ax=used, shrink=0.6, label="Cosine of two abstracts' embeddings")
+    extents = dict.fromkeys(f"{name}: {one.extent}" for (name, _), one in cosines.items())
+    figure.suptitle("; ".join(extents), fontsize=8, x=0, ha="left")
     return figure
+
+
+def _draw_matrices(figure, axes, cosines, columns):
+    """Heat maps on one scale of colours, whose low end leaves out the lowest hundredth."""
+    import numpy
+
+    low = min(float(numpy.quantile(one.matrix, 0.01)) for one in cosines.values())
+    orders = {}
+    for axis, ((name, run), one) in zip(axes, cosines.items(), strict=True):
+        if name not in orders:
+            orders[name] = clustered_order(one.matrix)
+        order = orders[name]
+        image = axis.imshow(one.matrix[order][:, order], vmin=low, vmax=1, cmap="cividis", interpolation="nearest")
+        axis.set_title(_wrapped(run, 110 // columns), fontsize=6, fontweight="normal")
+        axis.set(xticks=[], yticks=[])
+    figure.colorbar(image, ax=axes, shrink=0.6, extend="min", label="Cosine of two abstracts' embeddings")
+
+
+def _wrapped(name, width):
+    """A name in lines of so many letters, broken behind underscores."""
+    return textwrap.fill(name.replace("_", "_ "), width, break_on_hyphens=False).replace("_ ", "_")
 
 
 def clustered_order(matrix):

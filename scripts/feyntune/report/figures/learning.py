@@ -42,6 +42,7 @@ def _draw_curves(axis, history, look):
         points = history.dropna(subset=column)
         axis.plot(points["epoch"], points[column], color=colour, linestyle=style, marker=marker, markersize=size)
     axis.grid(True)
+    axis.tick_params(labelbottom=True)  # below some panels of the last but one row there is none
 
 
 def _legend_of_lines(figure):

@@ -46,10 +46,18 @@ def differences_figure(results, table):
     for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
         axis, row = axes[point["set"], point["measure"]], rows_of[point["set"]].index(point["pair"])
         draw_interval(axis, row, point, look_of(results.runs, looks, point["run"]), filled=point["p_holm"] < 0.05)
-    for axis in axes.values():
+    for (name, _), axis in axes.items():
         axis.axvline(0, color="black", linewidth=0.8)
+        _separate(axis, results.runs, table[table["set"] == name].drop_duplicates("pair"))
     legend_of_layers(figure, results.runs, looks)
     return figure
+
+
+def _separate(axis, runs, pairs):
+    """A line between the comparisons with a base run and those between layer sets."""
+    bases = pairs["against"].isin(runs.loc[runs["layers"] == "base", "run"])
+    if bases.any() and not bases.all():
+        axis.axhline(bases.sum() - 0.5, color="#999999", linewidth=0.8, linestyle=":")
 
 
 def _pair(runs, row):

@@ -81,3 +81,4 @@ def save(figure, folder, name):
     for suffix in FIGURE_FORMATS:
         with written_whole(Path(folder) / f"{name}.{suffix}") as aside:
             figure.savefig(aside, metadata={"svg": {"Date": None}, "png": {"Software": None}}[suffix])
+        figure.set_layout_engine("none")  # both formats have the layout of the first, which is found only once

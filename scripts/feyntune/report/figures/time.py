@@ -1,6 +1,7 @@
 """What each stage took, from the benchmarks that Snakemake keeps of its jobs."""
 
 import csv
+from pathlib import Path
 
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
@@ -10,9 +11,12 @@ UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
 def read_benchmarks(paths, folder):
-    """Seconds of each job by stage, in the order given: a stage is the first folder of a path under ``folder``."""
+    """Seconds of each job by stage, in the order given: a stage is the first folder of a path under ``folder``.
+
+    Jobs whose benchmark is gone are left out: nothing is made again for the sake of its cost.
+    """
     stages = {}
-    for path in paths:
+    for path in filter(Path.is_file, paths):
         with open(path, newline="", encoding="utf-8") as file:
             seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
         stages.setdefault(path.relative_to(folder).parts[0], []).extend(seconds)

@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by a click on a column's title: by number where both cells begin with one, else by text.
+// Tables sort by a click on a column's title: by number where both cells begin with one, else by text; dashes come last.
 function numberIn(text) {
   const found = text.replace(/,/g, "").match(/^<?\s*[-−]?\d+(\.\d+)?/);
   return found ? parseFloat(found[0].replace("−", "-").replace("<", "")) : NaN;
@@ -7,7 +7,6 @@ function numberIn(text) {
 function compare(one, other) {
   const [a, b] = [numberIn(one), numberIn(other)];
   if (!isNaN(a) && !isNaN(b)) return a - b;
-  if (isNaN(a) !== isNaN(b)) return isNaN(a) ? 1 : -1;
   return one.localeCompare(other);
 }
 function sortBy(table, header, column) {
@@ -17,7 +16,9 @@ function sortBy(table, header, column) {
   const body = table.tBodies[0];
   const rows = Array.from(body.rows);
   const text = (row) => row.cells[column].textContent.trim();
-  rows.sort((one, other) => (falling ? -1 : 1) * compare(text(one), text(other)));
+  const missing = (row) => text(row) === "–";
+  rows.sort((one, other) =>
+    missing(one) - missing(other) || (falling ? -1 : 1) * compare(text(one), text(other)));
   body.append(...rows);
 }
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -198,9 +198,7 @@ def _scored_table(model, ids, sequences, batch):
     losses, embeddings = score_batch(model.causal, [sequences[index] for index in batch], first)
     for index, nll in zip(batch, losses, strict=True):
         if not math.isfinite(nll):
-            raise FeynTuneError(
-                f"the model's logits for abstract {ids[index]} are not finite (nll {nll}); is it whole?"
-            )
+            raise FeynTuneError(f"{ids[index]}: the model's logits are not finite; are its weights whole?")
     flat = pyarrow.array(embeddings.ravel(), pyarrow.float32())
     columns = {
         "index": pyarrow.array(batch, pyarrow.int64()),

@@ -1,0 +1,88 @@
+"""Small models and data that several tests need, made on the spot."""
+
+import argparse
+
+import pytest
+
+SENTENCES = [
+    "We study strings on a curved background.",
+    "The spectrum of black holes is found exactly!",
+    "Is the entropy finite?",
+    "A dual description in terms of gauge fields is proposed.",
+    "Loop corrections vanish at large $N$.",
+]
+
+
+@pytest.fixture(scope="session")
+def abstracts():
+    """Ids and texts of a dozen abstracts of very different lengths."""
+    texts = [" ".join(SENTENCES[(first + step) % 5] for step in range(1 + first)) for first in range(12)]
+    return [f"2401.{number:05d}" for number in range(12)], texts
+
+
+@pytest.fixture
+def dataset(tmp_path, abstracts):
+    """A parquet file of those abstracts."""
+    import pyarrow
+    import pyarrow.parquet
+
+    ids, texts = abstracts
+    pyarrow.parquet.write_table(pyarrow.table({"id": ids, "abstract": texts}), tmp_path / "test.parquet")
+    return tmp_path / "test.parquet"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """Folder of a random Llama of two layers, with a byte-level tokenizer that has BOS and EOS; context 256."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1,
+        initializer_range=0.3,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter(tiny_model):
+    """Folder of a PEFT adapter on ``tiny_model`` that changes what it says."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model = get_peft_model(base, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "up_proj"], task_type="CAUSAL_LM"))
+    for name, weights in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.3)
+    folder = tiny_model.parent / "adapter"
+    model.peft_config["default"].base_model_name_or_path = "tiny"
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def parse():
+    """A function that parses a program's options: ``parse(program, name=value, ...)``."""
+
+    def parse(program, **options):
+        parser = argparse.ArgumentParser()
+        program.arguments(parser)
+        return parser.parse_args([text for name, value in options.items() for text in (f"--{name}", str(value))])
+
+    return parse

@@ -28,14 +28,14 @@ def arguments(parser):
     parser.add_argument(
         "--time-limit", type=float, metavar="MINUTES", help="stop in time before so many minutes are up"
     )
-    parser.add_argument("--gpus", type=int, default=1, help="processes that train together, one on each GPU")
+    parser.add_argument("--gpus", type=int, default=1, help="processes that train together, one a GPU; 0: CPU")
 
 
 def main(options):
     """Train."""
     options.settings = read_settings(TrainingStage, options.settings)
     options.tracking = read_settings(Tracking, options.tracking)
-    options.deadline = options.time_limit and STARTED + 60 * options.time_limit
+    options.started = STARTED
     about(options.settings.run)
 
     from feyntune.training.run import train

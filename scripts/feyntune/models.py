@@ -1,5 +1,6 @@
 """Base models and adapters: loaded one way for training, completion and scoring, always offline."""
 
+import os
 from pathlib import Path
 
 from feyntune.errors import FeynTuneError
@@ -7,10 +8,12 @@ from feyntune.files import read_json
 
 
 def pick_device():
-    """The GPU that the job was given, else the CPU."""
+    """The GPU of this process (of several that train together: each its own), else the CPU."""
     import torch
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def load_base(folder, quantization, precision):

@@ -92,6 +92,27 @@ def _redirect_streams(log):
     sys.stdout.reconfigure(line_buffering=True)
 
 
+@contextlib.contextmanager
+def terminal_for_children():
+    """While the block runs, processes that are started inherit the terminal; each then opens the log by itself."""
+    if _terminal is None:
+        yield
+        return
+    log = os.dup(2)
+    os.dup2(_terminal.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(log, 2)
+        os.close(log)
+
+
+def quiet():
+    """Let this process say nothing: it is one of several that work together, and another one speaks."""
+    global _speaks
+    _speaks = False
+
+
 def _print_header():
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     print(f"# {now} process {os.getpid()}")
@@ -101,6 +122,8 @@ def _print_header():
 
 def say(line):
     """Print one line for people, to the terminal and to the log, with the program's name and subject in front."""
+    if not _speaks:
+        return
     line = f"{Path(sys.argv[0]).stem}{_subject}: {line}"
     print(line, flush=True)
     if _terminal:
@@ -109,6 +132,7 @@ def say(line):
 
 
 _subject = ""
+_speaks = True
 
 
 def about(subject):

@@ -1,6 +1,6 @@
 """Settings of training, and of what is recorded while a model learns."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,10 +47,11 @@ class TrainingEvaluation(Section):
 
     times: int = Field(9, ge=1)
     """Evaluations (and checkpoints) over the whole run, besides the one before the first step."""
-    test_rows: int | None = Field(None, ge=1)
-    """Abstracts of the run's own test split; null means all of them."""
-    train_rows: int | None = Field(500, ge=0)
-    """Abstracts sampled from the training split; null means all of them, as in the paper."""
+    test_rows: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
+    """Abstracts sampled from the run's own test split; `auto`: so many that all measuring of it takes no more than a
+    twentieth of the training's time; null: all of them, as in the paper."""
+    train_rows: Annotated[int, Field(ge=0)] | Literal["auto"] | None = "auto"
+    """The same for the training split."""
     watched: int = Field(5, ge=0)
     """How many of the control papers are completed at each evaluation."""
     max_new_tokens: int = Field(1024, ge=1)

@@ -1,7 +1,23 @@
 """What a training cannot be: refused in one line, before a model is loaded and before the first GPU second."""
 
 from feyntune.errors import FeynTuneError
-from feyntune.models import linear_layers
+from feyntune.models import linear_layers, pick_device
+
+
+def check_early(options):
+    """Check all that can be checked without a model; returns the model's configuration."""
+    stage = options.settings
+    check_batch(stage.training, max(options.gpus, 1))
+    if not (options.base / "config.json").is_file():
+        raise FeynTuneError(f"{options.base}: no config.json there; name a Hugging Face model folder in models.*.path")
+    check_machine(stage.quantization, stage.precision, options.gpus, pick_device())
+    check_names(stage.training)
+    check_arguments(stage)
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(options.base, local_files_only=True)
+    check_target_modules(stage.target_modules, config)
+    return config
 
 
 def check_batch(training, gpus):
@@ -15,22 +31,52 @@ def check_batch(training, gpus):
 
 
 def check_names(training):
-    """Refuse optimisers and schedules that transformers does not have."""
+    """Refuse optimisers and schedules that transformers does not have, or that wait for a metric we do not give."""
     from transformers import SchedulerType
     from transformers.training_args import OptimizerNames
 
+    schedules = set(SchedulerType) - {SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY}
     for place, name, known in (
         ("optimizer", training.optimizer.name, OptimizerNames),
-        ("schedule", training.schedule.name, SchedulerType),
+        ("schedule", training.schedule.name, schedules),
     ):
-        names = [member.value for member in known]
+        names = sorted(member.value for member in known)
         if name not in names:
-            raise FeynTuneError(f"training.{place}.name: transformers has no {name!r}; it has {', '.join(names)}")
+            raise FeynTuneError(f"training.{place}.name: there is no {name!r}; there is {', '.join(names)}")
 
 
-def check_machine(quantization, precision, device):
-    """Refuse formats that this machine cannot train with."""
+def check_arguments(stage):
+    """Refuse arguments that the named optimiser or schedule does not take, by making both for a single number."""
+    import torch
+    from transformers import Trainer, get_scheduler
+
+    from feyntune.training.trainer import training_arguments
+
+    arguments = training_arguments(stage, 10, 1, ".", pick_device())
+    number = torch.nn.Parameter(torch.zeros(1))
+    place = "optimizer"
+    try:
+        kind, given = Trainer.get_optimizer_cls_and_kwargs(arguments)
+        optimizer = kind([number], **given)
+        place = "schedule"
+        get_scheduler(
+            arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=arguments.lr_scheduler_kwargs
+        )
+    except (TypeError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise FeynTuneError(
+            f"training.{place}: {getattr(stage.training, place).name} cannot be made: {reason}"
+        ) from None
+
+
+def check_machine(quantization, precision, gpus, device):
+    """Refuse formats that this machine cannot train with, and more GPUs than it has."""
+    import torch
+
     if device.type == "cuda":
+        present = torch.cuda.device_count()
+        if gpus > present:
+            raise FeynTuneError(f"gpus: {gpus} are asked for, and this job sees {present}; ask for as many")
         return
     if quantization.method == "int8":
         raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
@@ -48,9 +94,14 @@ def check_target_modules(target_modules, config):
         )
 
 
+def context(config):
+    """The most tokens that a model can attend to; None if its configuration knows no limit."""
+    return getattr(config, "max_position_embeddings", None)
+
+
 def longest_sequence(training, config):
     """The most tokens in a sequence: as set, or as the model can take. Raises if set to more than that."""
-    limit = getattr(config, "max_position_embeddings", None)
+    limit = context(config)
     if training.max_length and limit and training.max_length > limit:
         raise FeynTuneError(f"training.max_length: {training.max_length} is more than the model's {limit}")
     return training.max_length or limit

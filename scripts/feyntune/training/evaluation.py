@@ -5,12 +5,71 @@ import numpy as np
 from feyntune.training.batches import IGNORED, rounded
 
 
-def sample(abstracts, count, seed):
-    """``count`` of the abstracts, drawn without replacement, in their order; all of them if None or too many."""
-    if count is None or count >= len(abstracts):
-        return abstracts
-    chosen = np.random.default_rng(seed).choice(len(abstracts), count, replace=False)
-    return [abstracts[number] for number in sorted(chosen)]
+class Evaluator:
+    """Measures the model; the processes of one training share the work, and all get the result.
+
+    Args:
+        material: ``material.Material``.
+        tokenizer: the model's.
+        settings: ``settings.training.TrainingEvaluation``.
+        budget: tokens in a batch, padding included.
+        context: tokens that the model can take; None if it knows no limit.
+        seed: seed of the completions, the same at each evaluation.
+    """
+
+    def __init__(self, material, tokenizer, settings, budget, context, seed):
+        self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
+        self.samples = {
+            name: batches_by_length(sequences, budget)
+            for name, sequences in (("test", material.test_sample), ("train", material.train_sample))
+            if sequences
+        }
+        self.watched = material.watched
+
+    def __call__(self, model):
+        """Measure ``model``, which is in evaluation mode.
+
+        Returns:
+            A dict with ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity`` and ``watched``: list
+            of dicts ``id, prompt, completion``.
+        """
+        measured = {}
+        for name, batches in self.samples.items():
+            sums = _shared(lambda batch: negative_log_likelihoods(model, batch, self.tokenizer.eos_token_id), batches)
+            summary = summarise(np.concatenate(sums))
+            measured.update({f"{name}_{key}": value for key, value in summary.items()})
+        if self.watched:
+            measured["watched"] = self._completions(model)
+        return measured
+
+    def _completions(self, model):
+        prompts = [paper.tokens for paper in self.watched]
+        (texts,) = _shared(
+            lambda batch: complete(model, self.tokenizer, batch, self.settings, self._room(), self.seed), [prompts]
+        )
+        return [
+            {"id": paper.id, "prompt": paper.prompt, "completion": text}
+            for paper, text in zip(self.watched, texts, strict=True)
+        ]
+
+    def _room(self):
+        longest = max(len(paper.tokens) for paper in self.watched)
+        return min(
+            self.settings.max_new_tokens, self.context - longest if self.context else self.settings.max_new_tokens
+        )
+
+
+def _shared(function, items):
+    """Apply a function to each item, every process to its own part of them; all processes get all results, in order."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    processes, own = PartialState().num_processes, PartialState().process_index
+    if processes == 1:
+        return [function(item) for item in items]
+    numbers = range(own, len(items), processes)
+    gathered = gather_object([(number, function(items[number])) for number in numbers])
+    return [result for _, result in sorted(gathered, key=lambda pair: pair[0])]
 
 
 def batches_by_length(sequences, budget):
@@ -46,21 +105,23 @@ def negative_log_likelihoods(model, batch, eos_id):
     import torch
 
     width = rounded(max(map(len, batch)))
-    tokens = np.full((len(batch), width), eos_id, dtype=np.int64)
-    labels = np.full((len(batch), width), IGNORED, dtype=np.int64)
-    for row, sequence in enumerate(batch):
-        tokens[row, : len(sequence)] = labels[row, : len(sequence)] = sequence
-    tokens, labels = torch.from_numpy(tokens).to(model.device), torch.from_numpy(labels).to(model.device)
-    logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].float()
+    labels = np.full((len(batch), width), IGNORED)
+    for row, sequence in zip(labels, batch, strict=True):
+        row[: len(sequence)] = sequence
+    labels = torch.from_numpy(labels).to(model.device)
+    logits = model(input_ids=labels.clamp(min=0), use_cache=False).logits
     targets = labels[:, 1:]
-    nats = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none", ignore_index=IGNORED)
-    text, every = (targets != IGNORED) & (targets != eos_id), targets != IGNORED
+    nats = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=IGNORED
+    ).view(targets.shape)
+    every = targets != IGNORED
+    text = every & (targets != eos_id)
     sums = [(nats * text).sum(1), text.sum(1), nats.sum(1), every.sum(1)]
     return torch.stack([column.double() for column in sums], dim=1).cpu().numpy()
 
 
 def summarise(sums):
-    """Loss (mean over all tokens, as in training) and mean of the abstracts' perplexities (of their texts' tokens).
+    """Loss (mean over all tokens, as in training) and mean of the abstracts' perplexities (over their texts' tokens).
 
     Args:
         sums: rows of ``negative_log_likelihoods``, shape (abstracts, 4).
@@ -70,31 +131,31 @@ def summarise(sums):
     return {"loss": float(sums[:, 2].sum() / sums[:, 3].sum()), "perplexity": float(perplexities.mean())}
 
 
-def complete(model, tokenizer, prompts, settings, seed):
-    """Complete prompts by the model in training; its random numbers are its own, so that training draws the same ones.
+def complete(model, tokenizer, prompts, settings, room, seed):
+    """Complete prompts by the model in training.
 
     Args:
         model: a causal language model in evaluation mode.
         tokenizer: its tokenizer, which pads on the left.
         prompts: sequences of token ids.
         settings: ``settings.training.TrainingEvaluation``.
-        seed: seed of the drawing, the same at each evaluation.
+        room: most new tokens.
+        seed: seed of the drawing.
 
     Returns:
         A list of continuations, as text.
     """
     import torch
 
+    torch.manual_seed(seed)
     padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
     drawing = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        tokens = model.generate(
-            **padded,
-            **(drawing if settings.temperature > 0 else {"do_sample": False}),
-            max_new_tokens=settings.max_new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            use_cache=True,
-        )
+    tokens = model.generate(
+        **padded,
+        **(drawing if settings.temperature > 0 else {"do_sample": False}),
+        max_new_tokens=room,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=True,
+    )
     return tokenizer.batch_decode(tokens[:, padded["input_ids"].shape[1] :], skip_special_tokens=True)

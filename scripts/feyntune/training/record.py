@@ -1,10 +1,15 @@
 """What a finished training leaves behind: the adapter, its history, and where it comes from."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from feyntune.files import read_json, write_json, write_table
+
+WEIGHTS = "adapter_model.safetensors"
+STEP = ("loss", "learning_rate", "grad_norm")
+MEASURED = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
 
 
 def save_adapter(model, folder):
@@ -15,6 +20,7 @@ def save_adapter(model, folder):
     config = read_json(path)
     config["target_modules"] = sorted(config["target_modules"])
     write_json(path, config)
+    shutil.copymode(path, Path(folder) / WEIGHTS)  # safetensors lets the owner alone read it
 
 
 def history_table(log, rows, batch_size):
@@ -33,10 +39,9 @@ def history_table(log, rows, batch_size):
     """
     import pyarrow as pa
 
-    numbers = ["loss", "learning_rate", "grad_norm", "test_loss", "test_perplexity", "train_loss", "train_perplexity"]
     watched = pa.list_(pa.struct({"id": pa.string(), "prompt": pa.string(), "completion": pa.string()}))
     schema = pa.schema(
-        {"step": pa.int64(), "epoch": pa.float64(), **dict.fromkeys(numbers, pa.float64()), "watched": watched}
+        {"step": pa.int64(), "epoch": pa.float64(), **dict.fromkeys(STEP + MEASURED, pa.float64()), "watched": watched}
     )
     steps = {}
     for entry in log:
@@ -57,13 +62,12 @@ def publish(model, history, record, output):
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    weights = "adapter_model.safetensors"
-    (output / weights).unlink(missing_ok=True)
+    (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / "history.parquet", history)
     write_json(output / "run.json", record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as aside:
         save_adapter(model, aside)
-        for name in ("adapter_config.json", weights):
+        for name in ("adapter_config.json", WEIGHTS):
             _flush(Path(aside) / name)
             os.replace(Path(aside) / name, output / name)
 

@@ -1,37 +1,26 @@
-"""One training from the command line's options to the adapter in place."""
+"""One training, from the command line's options to the adapter in place."""
 
+import contextlib
+import hashlib
+import json
 import shutil
-import time
-from dataclasses import dataclass
-
-import numpy as np
 
 from feyntune.digests import content_hash, digest
-from feyntune.errors import FeynTuneError, StoppedInTime
-from feyntune.files import read_table
+from feyntune.errors import StoppedInTime
 from feyntune.fingerprint import code_fingerprint
 from feyntune.locks import locked
-from feyntune.models import attention, load_base, pick_device
-from feyntune.program import Progress, say
-from feyntune.prompts import split_abstract
+from feyntune.models import attention, pick_device
+from feyntune.program import Progress, quiet, say
 from feyntune.provenance import device_name, provenance
-from feyntune.tokens import encode, load_tokenizer, token_conventions
-from feyntune.training import checks, evaluation
-from feyntune.training.abstracts import encode_abstracts, read_abstracts
+from feyntune.tokens import load_tokenizer, token_conventions
+from feyntune.training import checks, processes
 from feyntune.training.batches import Pieces, order_steps
 from feyntune.training.checkpoints import claim, newest_complete
+from feyntune.training.evaluation import Evaluator
+from feyntune.training.material import prepare, steps_of
+from feyntune.training.memory import remedy
+from feyntune.training.meter import Meter
 from feyntune.training.record import history_table, publish
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a training works on, as tokens."""
-
-    train: list
-    test: list
-    train_sample: list
-    watched: list  # (id, prompt, tokens of the prompt)
-    too_long: dict
 
 
 def train(options):
@@ -41,152 +30,130 @@ def train(options):
         StoppedInTime: the job's time limit is near, and the progress is saved.
         FeynTuneError: something the user can mend.
     """
-    stage, device = options.settings, pick_device()
-    config = refuse_early(stage, options.base, options.gpus, device)
-    tokenizer = load_tokenizer(options.base)
-    material = prepare(options, tokenizer, checks.longest_sequence(stage.training, config))
-    with locked(options.checkpoints):
-        resume = _newest_checkpoint(options)
-        trainer, pieces = _trainer(options, tokenizer, material, device, resume)
-        _train_to_the_end(trainer, resume)
-        history = history_table(trainer.state.log_history, len(material.train), stage.training.batch_size)
-        publish(trainer.model, history, _record(trainer, pieces, material, tokenizer, stage, device), options.output)
-        shutil.rmtree(options.checkpoints)
-    say(f"adapter in {options.output}")
+    if options.gpus > 1 and not processes.is_launched():
+        checks.check_early(options)
+        processes.launch_processes(options.gpus)
+    else:
+        _train_here(options)
 
 
-def refuse_early(stage, base, gpus, device):
-    """Check all that can be checked without a model; returns the model's configuration."""
-    from transformers import AutoConfig
-
-    checks.check_batch(stage.training, max(gpus, 1))
-    checks.check_machine(stage.quantization, stage.precision, device)
-    if not (base / "config.json").is_file():
-        raise FeynTuneError(f"{base}: no config.json there; name a Hugging Face model folder in models.*.path")
-    config = AutoConfig.from_pretrained(base, local_files_only=True)
-    checks.check_names(stage.training)
-    checks.check_target_modules(stage.target_modules, config)
-    return config
-
-
-def prepare(options, tokenizer, longest):
-    """Read and encode the abstracts of both splits and the control papers."""
+def _train_here(options):
+    if processes.rank() > 0:
+        quiet()
     stage = options.settings
-    training, measured = stage.training, stage.training.evaluation
-    test = evaluation.sample(read_abstracts(options.test), measured.test_rows, stage.seed)
-    sequences, over, too_long = {}, {}, training.too_long
-    for name, place, abstracts in (
-        ("train", options.train, read_abstracts(options.train)),
-        ("test", options.test, test),
-    ):
-        sequences[name], over[name] = encode_abstracts(tokenizer, abstracts, longest, too_long, place)
-        if over[name]:
-            say(f"{place}: {over[name]} abstracts have more than {longest} tokens: {too_long}")
-    return Material(
-        train=sequences["train"],
-        test=sequences["test"],
-        train_sample=evaluation.sample(sequences["train"], measured.train_rows, stage.seed),
-        watched=_watched(options.watched, tokenizer, measured.watched),
-        too_long=over,
-    )
+    model_config = checks.check_early(options)
+    tokenizer = load_tokenizer(options.base)
+    longest = checks.longest_sequence(stage.training, model_config)
+    material = prepare(options, tokenizer, longest)
+    with _checkpoint_folder(options) as (checkpoint, note):
+        order = order_steps(
+            material.lengths, stage.training.batch_size, steps_of(stage.training, len(material.train)), stage.seed
+        )
+        pieces = _pieces(options, material, order, model_config, tokenizer)
+        trainer = _trainer(options, tokenizer, material, pieces, model_config)
+        tokens = material.lengths[order].sum(axis=1)
+        with _tracked(options, note, trainer), remedy(stage.training, tokens.max()):
+            _train_to_the_end(trainer, checkpoint)
+        if processes.rank() == 0:
+            history = history_table(trainer.state.log_history, len(material.train), stage.training.batch_size)
+            record = _record(trainer, material, tokenizer, stage, int(tokens.sum()))
+            publish(trainer.model, history, record, options.output)
+            shutil.rmtree(options.checkpoints)
+            say(f"adapter in {options.output}")
 
 
-def _watched(path, tokenizer, count):
-    papers = read_table(path, ["id", "abstract"]).slice(0, count).to_pylist()
-    prompts = [split_abstract(paper["abstract"])[0] for paper in papers]
-    tokens = encode(tokenizer, prompts, eos=False)
-    return [(paper["id"], *rest) for paper, *rest in zip(papers, prompts, tokens, strict=True)]
+@contextlib.contextmanager
+def _checkpoint_folder(options):
+    """Hold the folder of the checkpoints; give the newest complete one (or None) and the digest of their note.
+
+    Of several processes the first one holds it and looks, and tells the others.
+    """
+    if not processes.is_launched():
+        with locked(options.checkpoints):
+            yield _newest_checkpoint(options)
+        return
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    first = PartialState(cpu=pick_device().type == "cpu").is_main_process
+    with locked(options.checkpoints) if first else contextlib.nullcontext():
+        (found,) = broadcast_object_list([_newest_checkpoint(options) if first else None])
+        yield found
 
 
 def _newest_checkpoint(options):
     note = {
+        "run": options.settings.run,
         "settings": options.settings.model_dump(mode="json"),
         "base": content_hash(options.base),
         "data": [digest(path) for path in (options.train, options.test, options.watched)],
         "code": code_fingerprint("train.py"),
     }
     if claim(options.checkpoints, note):
-        say("checkpoints of other settings, data or code discarded: starting over")
-    resume = newest_complete(options.checkpoints)
-    if resume:
-        say(f"going on from {resume.name}")
-    return resume
+        say("the checkpoints are of other settings, data or code: starting over")
+    checkpoint = newest_complete(options.checkpoints)
+    if checkpoint:
+        say(f"going on from {checkpoint.name}")
+    return checkpoint, hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
 
 
-def steps_of(training, rows):
-    """Number of steps: as set, or as the epochs make it, the last batch filled up from the next pass."""
-    return training.max_steps or int(np.ceil(training.num_train_epochs * rows / training.batch_size))
-
-
-def _trainer(options, tokenizer, material, device, resume):
-    import torch
-    from transformers import set_seed
-
-    from feyntune.training.trainer import AdapterTrainer, Pace, training_arguments
-
-    stage, training = options.settings, options.settings.training
-    lengths = np.array([len(sequence) for sequence in material.train])
-    order = order_steps(lengths, training.batch_size, steps_of(training, len(lengths)), stage.seed)
-    one_row = attention(stage.precision, device) == "flash_attention_2"
-    pieces = Pieces(
-        material.train, order, max(options.gpus, 1), training.per_device_batch_size, tokenizer.pad_token_id, one_row
+def _pieces(options, material, order, model_config, tokenizer):
+    flash = attention(options.settings.precision, pick_device()) == "flash_attention_2"
+    return Pieces(
+        material.train,
+        order,
+        devices=max(options.gpus, 1),
+        most=options.settings.training.per_device_batch_size,
+        pad_id=tokenizer.pad_token_id,
+        hidden_size=None if flash else model_config.hidden_size,
     )
-    set_seed(stage.seed)  # before the adapter is drawn
-    model = _adapted(options, stage)
-    budget = max(int(lengths[order].sum(axis=1).max()) // pieces.per_step, int(lengths.max()))
-    steps = Progress("training", len(order), "steps")
+
+
+def _trainer(options, tokenizer, material, pieces, model_config):
+    import torch
+    from accelerate.utils import set_seed
+
+    from feyntune.training.model import load_adapted
+    from feyntune.training.trainer import AdapterTrainer, training_arguments
+
+    stage = options.settings
+    arguments = training_arguments(stage, len(pieces.order), pieces.per_device, options.checkpoints, pick_device())
+    set_seed(stage.seed)  # the adapter is drawn now, and the same by all processes
+    model = load_adapted(options.base, (options.base_names or [str(options.base)])[0], stage)
+    budget = max(int(material.lengths[pieces.order].sum(axis=1).max()) // pieces.per_step, max(material.lengths))
+    context = checks.context(model_config)
     trainer = AdapterTrainer(
-        model,
-        training_arguments(stage, len(order), pieces.per_device, options.checkpoints, device, resume is not None),
+        model=model,
+        args=arguments,
         train_dataset=pieces,
-        callbacks=[Pace(training.evaluation.times, training.checkpoint_minutes, options.deadline, steps)],
-        measure=lambda: _measure(model, tokenizer, material, training.evaluation, budget, stage.seed),
+        evaluator=Evaluator(material, tokenizer, stage.training.evaluation, budget, context, stage.seed),
+        meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
     )
-    return trainer, pieces
+    set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
+    return trainer
 
 
-def _adapted(options, stage):
-    from peft import LoraConfig, get_peft_model
+@contextlib.contextmanager
+def _tracked(options, note, trainer):
+    """Give the trainer its clock, its progress and, if wanted, W&B."""
+    from feyntune.training.trainer import Pace, Watch
 
-    lora = stage.lora
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        bias=lora.bias,
-        use_dora=lora.use_dora,
-        use_rslora=lora.use_rslora,
-        target_modules=stage.target_modules,
-        base_model_name_or_path=(options.base_names or [str(options.base)])[0],
-    )
-    base = load_base(options.base, stage.quantization, stage.precision)
-    name = config.base_model_name_or_path
-    model = get_peft_model(base, config)
-    config.base_model_name_or_path = name
-    return model
+    stage, steps = options.settings, trainer.args.max_steps
+    trainer.add_callback(Pace(stage.training, options.time_limit and 60 * options.time_limit, options.started))
+    with contextlib.ExitStack() as stack:
+        trainer.add_callback(Watch(stack.enter_context(Progress("training", steps, "steps"))))
+        if options.tracking.wandb != "disabled" and processes.rank() == 0:
+            from feyntune.training.tracking import Tracker, wandb_id
+
+            tracker = Tracker(options.tracking, stage.run, wandb_id(stage.run, note), stage.model_dump(mode="json"))
+            stack.callback(tracker.finish)
+            trainer.add_callback(tracker)
+        yield
 
 
-def _measure(model, tokenizer, material, settings, budget, seed):
-    measured = {}
-    for name, sequences in (("test", material.test), ("train", material.train_sample)):
-        batches = evaluation.batches_by_length(sequences, budget)
-        sums = [evaluation.negative_log_likelihoods(model, batch, tokenizer.eos_token_id) for batch in batches]
-        if sums:
-            measured.update(
-                {f"{name}_{key}": value for key, value in evaluation.summarise(np.concatenate(sums)).items()}
-            )
-    if material.watched:
-        ids, prompts, tokens = zip(*material.watched, strict=True)
-        texts = evaluation.complete(model, tokenizer, list(tokens), settings, seed)
-        rows = zip(ids, prompts, texts, strict=True)
-        measured["watched"] = [dict(zip(("id", "prompt", "completion"), row, strict=True)) for row in rows]
-    return measured
-
-
-def _train_to_the_end(trainer, resume):
-    trainer.train(resume_from_checkpoint=resume and str(resume))
+def _train_to_the_end(trainer, checkpoint):
+    trainer.train(checkpoint)
     if trainer.state.global_step < trainer.state.max_steps:
         raise StoppedInTime(
             f"stopped before the time limit at step {trainer.state.global_step} of {trainer.state.max_steps};"
@@ -194,16 +161,21 @@ def _train_to_the_end(trainer, resume):
         )
 
 
-def _record(trainer, pieces, material, tokenizer, stage, device):
+def _record(trainer, material, tokenizer, stage, tokens):
+    """The content of ``run.json``; all but ``measured`` is the same for the same settings, data and machine."""
     return {
         "settings": stage.model_dump(mode="json"),
         **provenance(),
-        "device": device_name(device),
+        "device": device_name(trainer.args.device),
+        "processes": trainer.args.world_size,
         "attention": trainer.model.config._attn_implementation,
         "tokens": token_conventions(tokenizer),
-        "abstracts": {"train": len(material.train), "test": len(material.test), "too_long": material.too_long},
         "steps": trainer.state.max_steps,
+        "pieces_per_step": trainer.args.gradient_accumulation_steps,
+        "train_abstracts": len(material.train),
+        "train_tokens": tokens,
+        "test_sample": len(material.test_sample),
+        "train_sample": len(material.train_sample),
+        "too_long": material.too_long,
+        "measured": trainer.meter.summary(tokens),
     }
-
-
-__all__ = ["prepare", "refuse_early", "steps_of", "time", "train"]

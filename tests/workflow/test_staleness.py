@@ -1,7 +1,6 @@
 """Only what is stale runs again, by content: inputs, settings, meaning of code. No model is run."""
 
 import os
-import shutil
 
 import pytest
 from house import House
@@ -23,10 +22,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def house(finished, tmp_path):
     """A copy of it to break."""
-    copy = object.__new__(House)
-    copy.folder = tmp_path / "house"
-    shutil.copytree(finished.folder, copy.folder)
-    return copy
+    return House(tmp_path / "house", original=finished)
 
 
 def stages(files):

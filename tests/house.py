@@ -1,4 +1,4 @@
-"""A copy of the workflow in which everything looks done, for asking what an edit makes stale; no model is run."""
+"""Copies of the workflow in folders of their own: to plan in, to break, to run in."""
 
 import os
 import shutil
@@ -6,25 +6,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 PARTS = ("workflow", "scripts", "config", "profiles")
 
 
 class House:
-    """A copy of the project's workflow in a folder of its own."""
+    """A copy of the project's workflow, or of another house with all its results, in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, original=None):
         self.folder = Path(folder)
+        if original:
+            shutil.copytree(original.folder, self.folder, symlinks=True)
+            return
         for part in PARTS:
             shutil.copytree(PROJECT / part, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
 
     def snakemake(self, *options, profile="profiles/local"):
         """Run Snakemake in the copy and return the finished process, both streams in ``stdout``."""
-        command = [sys.executable, "-m", "snakemake", "--profile", profile, *options]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        command = self.command(*options, profile=profile)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, check=False, **streams)
+
+    def command(self, *options, profile="profiles/local"):
+        """The command line that ``snakemake`` runs."""
+        return [sys.executable, "-m", "snakemake", "--profile", profile, *options]
 
     def pretend_done(self, *options):
         """Create every output empty and let Snakemake record all as made by the code and settings of now."""

@@ -1,0 +1,153 @@
+"""The whole job with its real parts, at a size that learns nothing: run, run again, break, mend."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pyarrow.parquet
+import pytest
+from house import ENVIRONMENT, PROJECT, House
+
+pytestmark = pytest.mark.end_to_end
+
+QUICK = ("--configfile", "config/config.yaml", "tests/end_to_end/quick.yaml")
+TRAINED, BASE = "tiny_hep-th_qkv", "tiny_base"
+COLUMNS = {
+    "completions": ["id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped"],
+    "perplexity": ["id", "tokens", "nll", "perplexity", "bits_per_byte"],
+    "semscore": ["id", "score", "score_continuation", "truncated"],
+    "jina": ["id", "score", "score_continuation", "truncated"],
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A house in which the whole job has run."""
+    house = House(tmp_path_factory.mktemp("done"))
+    (house.folder / "tests").symlink_to(PROJECT / "tests")
+    finished = house.snakemake(*QUICK)
+    assert finished.returncode == 0, finished.stdout
+    return house
+
+
+@pytest.fixture
+def house(done, tmp_path):
+    """A copy of it to break."""
+    return House(tmp_path / "house", original=done)
+
+
+def rules_run(finished):
+    """The names of the rules that a Snakemake process has run."""
+    lines = finished.stdout.splitlines()
+    return {line.split("Rule: ")[1].rstrip(")") for line in lines if line.startswith("Finished jobid")}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_run_has_its_tables_and_they_are_pooled(done, kind):
+    for run in (BASE, TRAINED):
+        table = pyarrow.parquet.read_table(done.folder / f"results/{kind}/hep-th/{run}.parquet")
+        assert (table.num_rows, table.column_names) == (8, COLUMNS[kind])
+    pooled = pyarrow.parquet.read_table(done.folder / f"results/{kind}/all.parquet")
+    assert pooled.column_names == ["set", "run", "model", "dataset", "layers", *COLUMNS[kind]]
+    assert pooled.num_rows == 16
+
+
+def test_the_adapter_loads_with_peft(done):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(done.folder / "results/demo/model")
+    adapted = PeftModel.from_pretrained(base, done.folder / f"results/adapters/{TRAINED}")
+    names = {name.split(".")[-4] for name, _ in adapted.named_parameters() if "lora_A" in name}
+    assert names == {"q_proj", "k_proj", "v_proj"}
+
+
+def test_tensors_load_without_pickle(done):
+    import torch
+
+    embeddings = torch.load(done.folder / f"results/embeddings/hep-th/{BASE}.pt", weights_only=True)
+    similarity = torch.load(done.folder / f"results/similarity/hep-th/{BASE}.pt", weights_only=True)
+    assert embeddings["embeddings"].shape == (8, 64)
+    assert similarity["matrix"].shape == (8, 8) and similarity["matrix"].dtype == torch.float32
+    assert list(embeddings["ids"]) == list(similarity["ids"])
+
+
+def test_a_run_says_where_it_comes_from(done):
+    record = json.loads((done.folder / f"results/adapters/{TRAINED}/run.json").read_text())
+    text = json.dumps(record)
+    for word in ("transformers", "learning_rate", "nf4", "bos", "device"):
+        assert word in text
+
+
+def test_every_job_has_a_log_with_its_command_and_versions(done):
+    logs = sorted((done.folder / "results/logs").rglob("*.log"))
+    assert len(logs) > 20
+    for log in logs:
+        assert "scripts/" in log.read_text() and '"libraries"' in log.read_text(), log
+
+
+def test_a_second_run_finds_nothing_to_do(house):
+    assert "Nothing to be done" in house.snakemake(*QUICK).stdout
+
+
+def test_a_deleted_table_is_made_again_and_is_the_same(house):
+    path = house.folder / f"results/perplexity/hep-th/{BASE}.parquet"
+    before = path.read_bytes()
+    path.unlink()
+    finished = house.snakemake(*QUICK)
+    assert finished.returncode == 0, finished.stdout
+    assert path.read_bytes() == before
+    assert "score" in rules_run(finished) and not {"train", "complete", "semscore"} & rules_run(finished)
+
+
+def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(house):
+    (house.folder / f"results/semscore/hep-th/{TRAINED}.parquet").write_bytes(b"PAR1 rubbish")
+    finished = house.snakemake(*QUICK, "--", "results/semscore/all.parquet")
+    assert finished.returncode != 0
+    assert f"results/semscore/hep-th/{TRAINED}.parquet: not a readable parquet file" in finished.stdout
+    assert not (house.folder / "results/semscore/all.parquet").exists()
+
+
+def test_another_base_models_adapter_is_refused_in_one_line(house):
+    path = house.folder / f"results/adapters/{TRAINED}/adapter_config.json"
+    path.write_text(path.read_text().replace("results/demo/model", "meta-llama/Llama-2-7b-hf"))
+    target = f"results/perplexity/hep-th/{TRAINED}.parquet"
+    finished = house.snakemake(*QUICK, "--", target)
+    assert finished.returncode != 0
+    assert "adapter made for base model 'meta-llama/Llama-2-7b-hf', not 'results/demo/model'" in finished.stdout
+    assert not (house.folder / target).exists()
+
+
+def test_an_unknown_layer_is_refused_with_the_models_own(house):
+    finished = house.snakemake(
+        *QUICK, "--config", "layer_sets={qkv: [q_proj, query]}", "--", f"results/adapters/{TRAINED}/run.json"
+    )
+    assert finished.returncode != 0
+    line = next(line for line in finished.stdout.splitlines() if "error:" in line)
+    assert "query" in line and "down_proj" in line
+    assert not (house.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors").exists()
+
+
+def test_a_killed_training_leaves_nothing_declared_and_ends_with_the_same_weights(house):
+    weights = house.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    _kill_when(house, house.folder / f"results/checkpoints/{TRAINED}", QUICK)
+    assert not weights.exists()
+    finished = house.snakemake(*QUICK, "--rerun-incomplete", "--", str(weights.relative_to(house.folder)))
+    assert finished.returncode == 0, finished.stdout
+    assert weights.read_bytes() == before
+
+
+def _kill_when(house, folder, options):
+    """Start Snakemake and kill it with all its children as soon as a checkpoint is in ``folder``."""
+    with subprocess.Popen(
+        house.command(*options), cwd=house.folder, env=ENVIRONMENT, start_new_session=True
+    ) as process:
+        while process.poll() is None and not list(folder.glob("checkpoint-*")):
+            time.sleep(0.05)
+        assert process.poll() is None, "it ended before it could be killed"
+        os.killpg(process.pid, signal.SIGKILL)
+    house.snakemake("--unlock", *options)

@@ -53,7 +53,9 @@ def tiny_model(tmp_path_factory):
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1,
         initializer_range=0.3,
     )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    model.lm_head.weight.data[1] *= 2.5  # so that some texts end soon, others late
+    model.save_pretrained(folder)
     return folder
 
 

@@ -115,6 +115,7 @@ def test_filled_sheets_read_back_as_the_papers_columns(completions, tmp_path, de
     [
         ({"score": "great"}, "score 'great' is no number from 0 to 10"),
         ({"score": "11"}, "score '11' is no number from 0 to 10"),
+        ({"score": "-1"}, "score '-1' is no number from 0 to 10"),
         ({"score": "nan"}, "score 'nan' is no number from 0 to 10"),
         ({"code": "0"}, "code '0' is not in the key"),
         ({"rater": " "}, "no rater"),

@@ -78,7 +78,7 @@ class _ResampledRatios:
     """The statistic for ``scipy.stats.bootstrap``, whose data are the *numbers of rows*: ratios of all columns at once.
 
     How often each row was drawn, times the table, is one matrix product; gathering 16,000 rows for each resample,
-    run and measure takes thirty times as long.
+    run and measure takes twenty times as long.
     """
 
     def __init__(self, numerators, denominators):

@@ -49,7 +49,7 @@ def differences_figure(results, table):
     for (name, _), axis in axes.items():
         axis.axvline(0, color="black", linewidth=0.8)
         _separate(axis, results.runs, table[table["set"] == name].drop_duplicates("pair"))
-    legend_of_layers(figure, results.runs, looks)
+    legend_of_layers(figure, results.runs[results.runs["run"].isin(table["run"])], looks)
     return figure
 
 

@@ -1,8 +1,11 @@
 """Small models and data that several tests need, made on the spot."""
 
 import argparse
+import os
 
 import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 SENTENCES = [
     "We study strings on a curved background.",

@@ -122,12 +122,12 @@ def test_every_layer_set_has_a_look_of_its_own():
 
 
 def test_time_is_summed_by_stage(tmp_path):
-    for place, seconds in (("train/a", 3000.5), ("train/b", 4199.5), ("score/a", 30.0)):
+    for place, seconds in (("train/a", 3000.5), ("train/b", 4199.5), ("score/a", 30.0), ("fetch", 2.0)):
         path = tmp_path / f"{place}.tsv"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
-    stages = read_benchmarks([*sorted(tmp_path.glob("*/*.tsv")), tmp_path / "train/lost.tsv"], tmp_path)
-    assert stages == {"score": [30.0], "train": [3000.5, 4199.5]}
+    stages = read_benchmarks([*sorted(tmp_path.glob("**/*.tsv")), tmp_path / "train/lost.tsv"], tmp_path)
+    assert stages == {"fetch": [2.0], "score": [30.0], "train": [3000.5, 4199.5]}
     texts = [text.get_text() for text in time_figure(stages, {"train": 3}).axes[1].texts]
-    assert texts == ["", "6.0 h"]
+    assert texts == ["", "", "6.0 h"]
     assert len(time_figure(stages, {}).axes) == 1

@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from feyntune.report.figures.rows import draw_ridges, label_rows, look_of
+from feyntune.report.figures.rows import draw_ridges, label_rows, look_of, rice_bins
 from feyntune.report.figures.style import WIDTH, appearances, empty_figure, legend_of_layers, new_figure
 
 COLUMNS = 5
@@ -68,7 +68,8 @@ def histograms_figure(runs, cosines):
     values = {key: one.matrix[numpy.triu_indices(len(one.matrix), k=1)] for key, one in cosines.items()}
     figure = new_figure(WIDTH, 0.6 + 0.25 * len(cosines) + 0.4 * len(names))
     axes = figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0]
-    edges = numpy.linspace(min(map(numpy.min, values.values())), 1, 101)
+    bins = rice_bins(max(map(len, values.values())))
+    edges = numpy.linspace(min(map(numpy.min, values.values())), 1, bins + 1)
     for axis, name in zip(axes, names, strict=True):
         members = [run for key, run in cosines if key == name]
         label_rows(axis, members, shown=True)

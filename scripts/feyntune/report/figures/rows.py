@@ -1,5 +1,7 @@
 """Panels in which each run is a row: a panel for each evaluation set and measure, runs on one common axis."""
 
+import math
+
 from feyntune.report.figures.style import WIDTH, layer_set, new_figure
 
 ROW = 0.19
@@ -49,6 +51,11 @@ def draw_interval(axis, row, point, look, filled=True):
 def look_of(runs, looks, run):
     """Colour and marker of a run."""
     return looks[layer_set(runs.loc[runs["run"] == run, "layers"].iloc[0])]
+
+
+def rice_bins(count):
+    """How many bins a histogram of so many numbers should have, by Rice's rule; at most a hundred."""
+    return min(2 * math.ceil(count ** (1 / 3)), 100)
 
 
 def draw_ridges(axis, values, looks, edges):

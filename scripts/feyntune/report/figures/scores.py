@@ -1,8 +1,6 @@
 """Figures of what is measured on each abstract: means with error bars, paired differences, distributions."""
 
-import math
-
-from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels
+from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels, rice_bins
 from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
 from feyntune.report.measures import is_headline
 
@@ -90,7 +88,7 @@ def _edges(axis, measure, numbers):
 
     everything = numpy.concatenate(numbers)
     low, high = everything.min(), everything.max()
-    bins = 2 * math.ceil(max(map(len, numbers)) ** (1 / 3))  # Rice's rule
+    bins = rice_bins(max(map(len, numbers)))
     if measure != "perplexity" or low == high:
         return numpy.histogram_bin_edges(everything, bins=bins)
     axis.set_xscale("log")

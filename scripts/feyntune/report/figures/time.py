@@ -11,7 +11,7 @@ UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
 def read_benchmarks(paths, folder):
-    """Seconds of each job by stage, in the order given: a stage is the first folder of a path under ``folder``.
+    """Seconds of each job by stage, in the order given: a stage is the first part of a path under ``folder``.
 
     Jobs whose benchmark is gone are left out: nothing is made again for the sake of its cost.
     """
@@ -19,7 +19,7 @@ def read_benchmarks(paths, folder):
     for path in filter(Path.is_file, paths):
         with open(path, newline="", encoding="utf-8") as file:
             seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
-        stages.setdefault(path.relative_to(folder).parts[0], []).extend(seconds)
+        stages.setdefault(path.relative_to(folder).with_suffix("").parts[0], []).extend(seconds)
     return stages
 
 

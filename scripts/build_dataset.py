@@ -21,8 +21,7 @@ def main(options):
     about(options.folder.name)
     stage = read_settings(DatasetStage, options.settings)
     splits, dropped = build(options.store, stage)
-    write_dataset(options.folder, splits, stage, dropped=dropped, snapshot=read_json(options.report))
-    say(", ".join(f"{table.num_rows:,} {split}" for split, table in splits.items()) + f"; dropped: {dropped}")
+    say(write_dataset(options.folder, splits, stage, dropped, snapshot=read_json(options.report)))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,8 @@ def main(options):
 
     about(options.folder.name)
     stage = read_settings(MixtureStage, options.settings)
-    splits, dropped = mixed(stage, options.datasets, options.held_out)
-    write_dataset(options.folder, splits, stage, dropped=dropped)
-    leaks = ", ".join(f"{count:,} {reason}" for reason, count in dropped["leaks"].items() if reason != "examples")
-    say(", ".join(f"{table.num_rows:,} {split}" for split, table in splits.items()) + f"; left out of train: {leaks}")
+    splits, dropped, examples = mixed(stage, options.datasets, options.held_out)
+    say(write_dataset(options.folder, splits, stage, dropped, near_duplicates=examples))
 
 
 if __name__ == "__main__":

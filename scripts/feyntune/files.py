@@ -76,7 +76,12 @@ def read_json(path):
 
 
 def write_table(path, table, provenance=None):
-    """Write a pyarrow table as parquet, whole or not at all.
+    """Write a pyarrow table as parquet, whole or not at all; see ``write_batches``."""
+    write_batches(path, table.schema, [table], provenance)
+
+
+def write_batches(path, schema, batches, provenance=None):
+    """Write pyarrow tables of one schema as one parquet file, whole or not at all.
 
     ``provenance`` (a JSON-able dict) goes into the file's metadata under the key ``feyntune``. The bytes depend on
     the content alone: no time and no machine is recorded.
@@ -85,9 +90,10 @@ def write_table(path, table, provenance=None):
 
     if provenance is not None:
         note = json.dumps(provenance, sort_keys=True).encode()
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"feyntune": note})
-    with written_whole(path) as aside:
-        pyarrow.parquet.write_table(table, aside, compression="zstd")
+        schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": note})
+    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(batch)
 
 
 def read_table(path, columns=None, filters=None):

@@ -12,17 +12,27 @@ NOT_OURS = ("*/*.safetensors", "original/*")
 """Copies of the weights in other formats, which some repositories hold in folders of their own."""
 
 
-def fetch_model(repository, revision, folder, receipt):
-    """Fetch a model, scorer or adapter into the cache and link its files into ``folder``.
+TABLES = ("*.parquet", "*.jsonl", "*.json", "*.json.gz", "*.jsonl.gz", "README.md")
+"""Files of a dataset, and its card, which tells the split of each file."""
+FILES = {
+    "model": {"allow_patterns": WEIGHTS, "ignore_patterns": NOT_OURS},
+    "dataset": {"allow_patterns": TABLES},
+}
+"""What is fetched of a repository of either kind."""
+
+
+def fetch(repository, revision, folder, receipt, kind="model"):
+    """Fetch a repository into the cache and link its files into ``folder``.
 
     Args:
         repository: ``organisation/name`` on the hub.
         revision: a commit or tag of it.
         folder: where links to the cached files are made.
         receipt: JSON file that is written last, with the commit and the hub's hash of every file: it changes when
-            the weights do.
+            the files do.
+        kind: ``model`` (also of scorers and adapters) or ``dataset``.
     """
-    cached = Path(download(repository, revision, allow_patterns=WEIGHTS, ignore_patterns=NOT_OURS))
+    cached = Path(download(repository, revision, kind, **FILES[kind]))
     files = sorted(file.relative_to(cached) for file in cached.rglob("*") if file.is_file())
     for file in files:
         _link(cached / file, Path(folder) / file)

@@ -1,5 +1,7 @@
 # Every dataset of the configuration, in three splits: from snapshots, mixtures, the hub, or local files.
 
+import shlex
+
 from feyntune.data import references
 from feyntune.settings.data import DatasetStage
 from feyntune.settings.mixing import MixtureStage
@@ -7,11 +9,10 @@ from feyntune.settings.mixing import MixtureStage
 SPLITS = ("train", "test", "validation")
 
 
-def datasets_of(kind):
-    """Names of the datasets of a kind, as a regular expression."""
-    return one_of(
-        name for name, dataset in CONFIG.datasets.items() if dataset.kind == kind
-    )
+def datasets_of(*kinds):
+    """Names of the datasets of these kinds, as a regular expression."""
+    names = [name for name, each in CONFIG.datasets.items() if each.kind in kinds]
+    return one_of(names)
 
 
 def split_files(names):
@@ -24,7 +25,9 @@ def split_files(names):
 def dataset_settings(wildcards):
     """What decides a dataset that is no mixture."""
     dataset = CONFIG.datasets[wildcards.dataset]
-    return settings(DatasetStage(dataset=dataset, control_papers=CONFIG.control_papers))
+    return settings(
+        DatasetStage(dataset=dataset, control_papers=sorted(CONFIG.control_papers))
+    )
 
 
 def mixture_settings(wildcards):
@@ -45,6 +48,21 @@ def held_out_files(wildcards):
         CONFIG.datasets, wildcards.dataset, CONFIG.evaluation_sets.values()
     )
     return [f"results/datasets/{dataset}/{split}.parquet" for dataset, split in pairs]
+
+
+def source_files(wildcards):
+    """What a dataset that has its splits already is read from: local files, or the receipt of the hub's."""
+    files = CONFIG.datasets[wildcards.dataset].files
+    if files:
+        return [files.train, files.test, files.validation]
+    return f"results/datasets/{wildcards.dataset}/fetched.json"
+
+
+def source_option(wildcards):
+    """How the program is told of them."""
+    if CONFIG.datasets[wildcards.dataset].files:
+        return shlex.join(["--files", *source_files(wildcards)])
+    return f"--source results/datasets/{wildcards.dataset}/source"
 
 
 def watched_papers(dataset):
@@ -144,3 +162,29 @@ rule mix_dataset:
     shell:
         "python scripts/mix_dataset.py --datasets results/datasets --held-out {input.held_out}"
         " --settings {params.settings:q} --folder results/datasets/{wildcards.dataset} --log {log}"
+
+
+rule import_dataset:
+    input:
+        source_files,
+    output:
+        train="results/datasets/{dataset}/train.parquet",
+        test="results/datasets/{dataset}/test.parquet",
+        validation="results/datasets/{dataset}/validation.parquet",
+        summary="results/datasets/{dataset}/summary.json",
+    log:
+        "results/logs/import_dataset/{dataset}.log",
+    benchmark:
+        "results/costs/import_dataset/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_of("hub", "files"),
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        source=source_option,
+        settings=dataset_settings,
+        code=code("import_dataset.py"),
+    shell:
+        "python scripts/import_dataset.py {params.source} --settings {params.settings:q}"
+        " --folder results/datasets/{wildcards.dataset} --log {log}"

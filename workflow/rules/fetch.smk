@@ -1,4 +1,4 @@
-# Models, scorers and published adapters: local folders, or pinned revisions of the hub, fetched where a network is.
+# Models, scorers, published adapters and datasets: local folders, or pinned revisions of the hub, fetched where a network is.
 
 
 def model_folder(registry, name):
@@ -33,20 +33,31 @@ def files_in(folder, place):
     return sorted(map(str, files))
 
 
-FETCHED = [
-    f"results/{registry}/{name}/fetched.json"
-    for registry in ("models", "scorers")
-    for name, entry in getattr(CONFIG, registry).items()
-    if entry.hub
-] + [
-    f"results/adapters/{run}/fetched.json" for run in PUBLISHED if RUNS[run].adapter.hub
-]
+FETCHED = (
+    [
+        f"results/{registry}/{name}/fetched.json"
+        for registry in ("models", "scorers")
+        for name, entry in getattr(CONFIG, registry).items()
+        if entry.hub
+    ]
+    + [
+        f"results/adapters/{run}/fetched.json"
+        for run in PUBLISHED
+        if RUNS[run].adapter.hub
+    ]
+    + [
+        f"results/datasets/{name}/fetched.json"
+        for name, dataset in CONFIG.datasets.items()
+        if dataset.hub
+    ]
+)
 
 
 localrules:
     fetch,
     fetch_model,
     fetch_adapter,
+    fetch_dataset,
 
 
 rule fetch:
@@ -86,3 +97,19 @@ rule fetch_adapter:
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
         " --folder results/adapters/{wildcards.run} --receipt {output} --log {log}"
+
+
+rule fetch_dataset:
+    output:
+        "results/datasets/{dataset}/fetched.json",
+    log:
+        "results/logs/fetch/datasets/{dataset}.log",
+    wildcard_constraints:
+        dataset=datasets_of("hub"),
+    params:
+        repository=lambda wildcards: CONFIG.datasets[wildcards.dataset].hub,
+        revision=lambda wildcards: CONFIG.datasets[wildcards.dataset].revision,
+    shell:
+        "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
+        " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset}/source --receipt {output}"
+        " --log {log}"

@@ -1,12 +1,12 @@
 """From a store of papers to the three splits of a dataset."""
 
-import pyarrow
+import numpy as np
 import pyarrow.compute as pc
 
-from feyntune.data.papers import read_rows, with_clean_abstract, without_withdrawn
+from feyntune.data.papers import batches, read_rows, with_clean_abstract
 from feyntune.data.selection import select
 from feyntune.data.splitting import split_rows
-from feyntune.data.texts import same_text
+from feyntune.data.texts import repeated_texts, withdrawn
 
 
 def build(store, stage):
@@ -17,14 +17,15 @@ def build(store, stage):
         stage: ``settings.data.DatasetStage``.
 
     Returns:
-        Tables by name of split, and counts of what was left out, by reason.
+        Tables in batches by name of split, and counts of what was left out, by reason.
     """
     dataset = stage.dataset
-    papers, withdrawn = without_withdrawn(read_rows(store, select(store, dataset, stage.control_papers)))
-    papers = with_clean_abstract(papers)
-    rows = split_rows(papers["id"].to_pylist(), dataset.split, dataset.seed)
-    splits = {split: papers.take(numbers) for split, numbers in rows.items()}
-    unseen = pyarrow.concat_tables([splits["test"], splits["validation"]])
-    seen_elsewhere = same_text(splits["train"]["abstract"], unseen["abstract"])
-    splits["train"] = splits["train"].filter(pc.invert(seen_elsewhere))
-    return splits, {"withdrawn": withdrawn, "same_text": pc.sum(seen_elsewhere).as_py() or 0}
+    papers = read_rows(store, select(store, dataset, stage.control_papers))
+    kept = np.flatnonzero(pc.invert(withdrawn(papers["comments"], papers["abstract"])))
+    by_id = kept[pc.sort_indices(papers["id"].take(kept)).to_numpy()]
+    numbers = split_rows(papers["id"].take(by_id).to_pylist(), dataset.split, dataset.seed)
+    rows = {split: by_id[numbers[split]] for split in numbers}
+    repeated = repeated_texts(papers["abstract"], rows["train"], np.concatenate([rows["test"], rows["validation"]]))
+    rows["train"] = rows["train"][~np.isin(rows["train"], repeated)]
+    dropped = {"withdrawn": papers.num_rows - len(kept), "same_text": len(repeated)}
+    return {split: map(with_clean_abstract, batches(papers, rows[split])) for split in rows}, dropped

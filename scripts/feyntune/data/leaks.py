@@ -6,93 +6,94 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.data.texts import normalise, same_text
+from feyntune.data.papers import batches
+from feyntune.data.texts import normalise, repeated_texts
 
 EXAMPLES = 10
-"""How many near-duplicates are shown in the account."""
+"""How many near-duplicates are shown."""
 
 
-def without_leaks(train, unseen, settings):
+def without_leaks(papers, rows, unseen, settings):
     """Drop from a training split what is among abstracts that must stay unseen.
 
     Args:
-        train: table with ``id`` and ``abstract``.
-        unseen: another.
+        papers: table with ``id`` and ``abstract``.
+        rows: array of numbers of rows in it: the training split.
+        unseen: table with ``id`` and ``abstract``.
         settings: ``settings.mixing.Leaks``.
 
     Returns:
-        The rest of ``train``, and the account: counts by the first reason that holds, and some near-duplicates.
+        The rest of ``rows``; counts of the others by the first reason that holds; some near-duplicates.
     """
-    rest = train.filter(pc.invert(pc.is_in(train["id"], value_set=unseen["id"])))
-    distinct = rest.filter(pc.invert(same_text(rest["abstract"], unseen["abstract"])))
-    near = near_duplicates(distinct["abstract"], unseen["abstract"], settings) if settings.threshold else []
-    account = {
-        "same_id": train.num_rows - rest.num_rows,
-        "same_text": rest.num_rows - distinct.num_rows,
-        "near_duplicates": len(near),
-        "examples": [_example(distinct, unseen, *pair) for pair in near[:EXAMPLES]],
-    }
-    kept = np.ones(distinct.num_rows, dtype=bool)
-    kept[[row for row, _, _ in near]] = False
-    return distinct.filter(pyarrow.array(kept)), account
+    same_id = rows[np.asarray(pc.is_in(papers["id"].take(rows), value_set=unseen["id"]), dtype=bool)]
+    rest = _without(rows, same_id)
+    abstracts = pyarrow.chunked_array([*papers["abstract"].chunks, *unseen["abstract"].chunks])
+    same_text = repeated_texts(abstracts, rest, np.arange(papers.num_rows, len(abstracts)))
+    rest = _without(rest, same_text)
+    near = near_duplicates(papers, rest, unseen, settings) if settings.threshold else []
+    counts = {"same_id": len(same_id), "same_text": len(same_text), "near_duplicates": len(near)}
+    examples = [_example(papers, unseen, *pair) for pair in near[:EXAMPLES]]
+    return _without(rest, [row for row, _, _ in near]), counts, examples
 
 
-def _example(train, unseen, row, other, similarity):
-    ids = {"dropped": train["id"][row].as_py(), "for": unseen["id"][other].as_py()}
+def _without(rows, dropped):
+    return rows[~np.isin(rows, dropped)]
+
+
+def _example(papers, unseen, row, other, similarity):
+    ids = {"dropped": papers["id"][row].as_py(), "for": unseen["id"][other].as_py()}
     return {**ids, "similarity": round(similarity, 3)}
 
 
-def near_duplicates(train, unseen, settings):
-    """Pairs of nearly the same abstracts.
+def near_duplicates(papers, rows, unseen, settings):
+    """Find papers whose abstract is nearly the same as one that must stay unseen.
 
     Candidates come from a locality-sensitive hash of MinHash signatures, tuned to miss few; each is then compared
     exactly.
 
     Args:
-        train: column of abstracts.
-        unseen: another.
+        papers: table with ``abstract``.
+        rows: array of numbers of rows in it.
+        unseen: table with ``abstract``.
         settings: ``settings.mixing.Leaks``.
 
     Returns:
-        List of (row of ``train``, row of ``unseen``, similarity), for each row of ``train`` its nearest.
+        List of (row of ``papers``, row of ``unseen``, similarity), for each row that has one its nearest.
     """
-    texts, others = normalise(train).to_pylist(), normalise(unseen).to_pylist()
-    index = _index(others, settings)
-    found = []
-    for row, (shingles, signature) in enumerate(_signed(texts, settings.permutations)):
-        candidates = [(similarity(shingles, shingled(others[other])), -other) for other in index.query(signature)]
+    from datasketch import MinHashLSH
+
+    index = MinHashLSH(threshold=settings.threshold, num_perm=settings.permutations, weights=(0.1, 0.9))
+    others, found = [], []
+    for text, signature in _signed(unseen, np.arange(unseen.num_rows), settings.permutations):
+        index.insert(len(others), signature, check_duplication=False)
+        others.append(text)
+    for row, (text, signature) in zip(rows, _signed(papers, rows, settings.permutations), strict=True):
+        candidates = [(similarity(text, others[other]), -other) for other in index.query(signature)]
         nearest, other = max(candidates, default=(0, 0))
         if nearest >= settings.threshold:
-            found.append((row, -other, nearest))
+            found.append((int(row), -other, nearest))
     return found
 
 
-def shingled(text):
+def _signed(papers, rows, permutations):
+    """Yield the normalised abstract of each of these rows, and the MinHash signature of its shingles."""
+    from datasketch import MinHash
+
+    blank = MinHash(num_perm=permutations, hashfunc=int)
+    for batch in batches(papers.select(["abstract"]), rows):
+        for text in normalise(batch["abstract"]).to_pylist():
+            signature = blank.copy()
+            signature.update_batch(shingles(text))
+            yield text, signature
+
+
+def shingles(text):
     """The set of a text's sequences of three words, as hashes; of a shorter text the whole."""
     words = text.split(" ")
     return {zlib.crc32(" ".join(words[start : start + 3]).encode()) for start in range(max(1, len(words) - 2))}
 
 
-def similarity(some, others):
-    """Jaccard similarity of two sets."""
+def similarity(text, other):
+    """Jaccard similarity of the sets of shingles of two texts."""
+    some, others = shingles(text), shingles(other)
     return len(some & others) / len(some | others)
-
-
-def _index(texts, settings):
-    from datasketch import MinHashLSH
-
-    index = MinHashLSH(threshold=settings.threshold, num_perm=settings.permutations, weights=(0.1, 0.9))
-    for row, (_, signature) in enumerate(_signed(texts, settings.permutations)):
-        index.insert(row, signature, check_duplication=False)
-    return index
-
-
-def _signed(texts, permutations):
-    """The shingles of each text, with their MinHash signature; they are hashes already."""
-    from datasketch import MinHash
-
-    blank = MinHash(num_perm=permutations, hashfunc=int)
-    for text in texts:
-        shingles, signature = shingled(text), blank.copy()
-        signature.update_batch(shingles)
-        yield shingles, signature

@@ -25,7 +25,7 @@ def opened(path):
 
 def _stream(path):
     if not path.is_file():
-        raise FeynTuneError(f"{path}: no such file; correct the path in 'snapshots' of the configuration")
+        raise FeynTuneError(f"{path}: no such file; correct its path in the configuration")
     if path.stat().st_size == 0:
         raise FeynTuneError(f"{path}: empty file; fetch it again")
     if path.suffix == ".gz":
@@ -44,21 +44,9 @@ def _only_member(path):
 
 
 def blocks(stream, size):
-    """Cut a stream of bytes into blocks of whole lines, of about ``size`` bytes each.
-
-    Yields pairs: the number of the block's first line, counting from 1, and the block.
-    """
-    number, rest = 1, b""
-    for piece in iter(lambda: stream.read(size), b""):
-        whole, newline, tail = piece.rpartition(b"\n")
-        if not newline:
-            rest += piece
-            continue
-        block = rest + whole + newline
-        yield number, block
-        number, rest = number + block.count(b"\n"), tail
-    if rest:
-        yield number, rest
+    """Cut a stream of bytes into blocks of whole lines, each of ``size`` bytes and the rest of its last line."""
+    while block := stream.read(size) + stream.readline():
+        yield block
 
 
 def text_size(path):

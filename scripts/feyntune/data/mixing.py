@@ -7,6 +7,7 @@ import pyarrow
 import pyarrow.parquet
 
 from feyntune.data.leaks import without_leaks
+from feyntune.data.papers import batches
 from feyntune.data.schema import SPLITS
 from feyntune.errors import FeynTuneError
 from feyntune.files import read_table
@@ -21,17 +22,22 @@ def mixed(stage, folder, held_out):
         held_out: parquet files of abstracts that must stay unseen.
 
     Returns:
-        Tables by name of split, and counts of what was left out, by reason.
+        Tables in batches by name of split; counts of what was left out, by reason; some near-duplicates.
     """
     parts, seed = stage.dataset.mix, stage.dataset.seed
-    sizes = {name: _sizes(folder / name) for name in sorted(_mentioned(parts))}
+    counts = part_rows(parts, {name: _sizes(folder / name) for name in sorted(_mentioned(parts))})
     splits, repeated = {}, {}
-    for split, counts in part_rows(parts, sizes).items():
+    for split in SPLITS:
         tables = [read_table(folder / part.dataset / f"{split}.parquet") for part in parts]
-        splits[split], repeated[split] = mix(parts, tables, counts, seed)
-    unseen = pyarrow.concat_tables([read_table(path, ["id", "abstract"]) for path in held_out])
-    splits["train"], leaks = without_leaks(splits["train"], unseen, stage.leaks)
-    return splits, {"repeated_ids": repeated, "leaks": leaks}
+        papers, rows, repeated[split] = mix(parts, tables, counts[split], seed)
+        if split == "train":
+            rows, leaks, examples = without_leaks(papers, rows, _read_all(held_out), stage.leaks)
+        splits[split] = batches(papers, rows)
+    return splits, {"repeated_ids": sum(repeated.values()), **leaks}, examples
+
+
+def _read_all(paths):
+    return pyarrow.concat_tables([read_table(path, ["id", "abstract"]) for path in paths])
 
 
 def _sizes(folder):
@@ -104,16 +110,20 @@ def mix(parts, tables, counts, seed):
         seed: seed of drawing and of shuffling.
 
     Returns:
-        The rows, shuffled, and how many were left out because an earlier part has the same id.
+        The tables in one, the numbers of the mixture's rows in it, shuffled, and how many rows were left out because
+        an earlier part has the same id.
     """
-    taken = [_taken(*each, seed) for each in zip(parts, tables, counts, strict=True)]
-    whole = pyarrow.concat_tables(taken)
-    _, first = np.unique(whole["id"].to_numpy(zero_copy_only=False), return_index=True)
-    shuffled = np.sort(first)[np.random.default_rng(seed).permutation(len(first))]
-    return whole.take(shuffled), whole.num_rows - len(first)
+    papers = pyarrow.concat_tables(tables)
+    starts = np.cumsum([0, *(table.num_rows for table in tables)])
+    taken = [
+        start + _taken(part, table.num_rows, count, seed)
+        for part, table, count, start in zip(parts, tables, counts, starts, strict=False)
+    ]
+    rows = np.concatenate(taken)
+    _, first = np.unique(papers["id"].take(rows).to_numpy(), return_index=True)
+    shuffled = np.random.default_rng(seed).permutation(np.sort(first))
+    return papers, rows[shuffled], len(rows) - len(first)
 
 
-def _taken(part, table, count, seed):
-    if part.take == "front":
-        return table.slice(0, count)
-    return table.take(np.random.default_rng(seed).permutation(table.num_rows)[:count])
+def _taken(part, has, count, seed):
+    return np.arange(count) if part.take == "front" else np.random.default_rng(seed).permutation(has)[:count]

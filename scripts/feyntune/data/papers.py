@@ -6,34 +6,36 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from feyntune.data.schema import DATASET
-from feyntune.data.texts import clean, withdrawn
+from feyntune.data.texts import clean
 from feyntune.files import read_table
+
+ROW_GROUP = 10_000
+"""Papers that are handled at a time, and stand in one row group of a dataset's file."""
 
 
 def read_rows(store, rows):
-    """Read these rows of a store, in this order, a row group at a time."""
+    """Read these rows of a store (an array), in the store's order, from no other row groups than have any."""
     file = pyarrow.parquet.ParquetFile(store)
-    in_store_order, start, found = np.sort(rows), 0, []
+    rows, start, found = np.sort(rows), 0, [file.schema_arrow.empty_table()]
     for group in range(file.num_row_groups):
         end = start + file.metadata.row_group(group).num_rows
-        first, last = np.searchsorted(in_store_order, [start, end])
+        first, last = np.searchsorted(rows, [start, end])
         if first < last:
-            found.append(file.read_row_group(group).take(in_store_order[first:last] - start))
+            found.append(file.read_row_group(group).take(rows[first:last] - start))
         start = end
-    table = pyarrow.concat_tables(found) if found else file.schema_arrow.empty_table()
-    return table.take(np.searchsorted(in_store_order, rows))
+    return pyarrow.concat_tables(found).combine_chunks()
 
 
 def papers_with_ids(store, ids):
-    """The papers of a store that have these ids, in the order of ``ids``."""
-    places = {identifier: row for row, identifier in enumerate(read_table(store, ["id"])["id"].to_pylist())}
-    return read_rows(store, np.array([places[identifier] for identifier in ids if identifier in places], dtype=int))
+    """The papers of a store that have these ids."""
+    among = pc.is_in(read_table(store, ["id"])["id"], value_set=pyarrow.array(ids, "string"))
+    return read_rows(store, np.flatnonzero(among))
 
 
-def without_withdrawn(papers):
-    """The papers that are not withdrawn, and how many were."""
-    gone = withdrawn(papers["comments"], papers["abstract"])
-    return papers.filter(pc.invert(gone)), pc.sum(gone).as_py() or 0
+def batches(papers, rows):
+    """Yield these rows of a table, in this order, as tables of bounded size."""
+    for start in range(0, len(rows), ROW_GROUP):
+        yield papers.take(rows[start : start + ROW_GROUP])
 
 
 def with_clean_abstract(papers):

@@ -20,7 +20,7 @@ def select(store, dataset, control_papers):
         control_papers: ids that are left out.
 
     Returns:
-        Row numbers as an array, in the order of the papers' ids: nothing depends on their order in the snapshot.
+        Row numbers as an array. Which papers they are does not depend on their order in the snapshot.
 
     Raises:
         FeynTuneError: no paper is left.
@@ -30,24 +30,18 @@ def select(store, dataset, control_papers):
     wanted = wanted_category(papers["categories"], dataset.categories, dataset.match)
     if not pc.any(wanted).as_py():
         raise FeynTuneError(_none_wanted(papers["categories"], dataset))
-    rows = np.flatnonzero(pc.and_(wanted, pc.invert(is_among(papers["id"], control_papers))))
+    control = pc.is_in(papers["id"], value_set=pyarrow.array(control_papers, "string"))
+    rows = np.flatnonzero(pc.and_(wanted, pc.invert(control)))
     papers = papers.take(rows)
     if dataset.since or dataset.until:
         within = _within(first_days(papers), dataset.since, dataset.until)
         rows, papers = rows[within], papers.filter(pyarrow.array(within))
     if not len(rows):
         raise FeynTuneError(f"no paper of {', '.join(dataset.categories)} from {dataset.since} until {dataset.until}")
-    return _sampled(rows[order_of(papers["id"])], dataset.sample, dataset.seed)
-
-
-def order_of(ids):
-    """The order that sorts an arrow column of ids, as an array."""
-    return pc.sort_indices(ids).to_numpy()
-
-
-def is_among(ids, some):
-    """Whether each id is one of ``some``."""
-    return pc.is_in(ids, value_set=pyarrow.array(some, "string"))
+    if dataset.sample is None or dataset.sample >= len(rows):
+        return rows
+    by_id = rows[pc.sort_indices(papers["id"]).to_numpy()]
+    return np.random.default_rng(dataset.seed).permutation(by_id)[: dataset.sample]
 
 
 def wanted_category(categories, patterns, match):
@@ -77,12 +71,6 @@ def primary(categories):
 def _within(days, since, until):
     inside = [bool(day) and (not since or since <= day) and (not until or day <= until) for day in days]
     return np.array(inside, dtype=bool)
-
-
-def _sampled(rows, count, seed):
-    if count is None or count >= len(rows):
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:count])]
 
 
 def _none_wanted(categories, dataset):

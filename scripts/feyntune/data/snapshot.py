@@ -2,32 +2,33 @@
 
 import collections
 import concurrent.futures
-import re
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow
 import pyarrow.compute as pc
-import pyarrow.json
 import pyarrow.parquet
 
 from feyntune.data.lines import blocks, opened, text_size
+from feyntune.data.parsing import parse
 from feyntune.data.schema import SNAPSHOT
-from feyntune.data.texts import is_blank
 from feyntune.errors import FeynTuneError
 from feyntune.files import written_whole
 from feyntune.program import Progress
 
-BLOCK = 32_000_000
-"""Bytes of a block; fixed, since a block becomes a row group of the store, whose bytes must not vary."""
-
-_READ = pyarrow.json.ReadOptions(use_threads=False, block_size=2**31 - 1)
-_PARSE = pyarrow.json.ParseOptions(explicit_schema=SNAPSHOT, unexpected_field_behavior="ignore")
+BLOCK = 16_000_000
+"""Bytes that are parsed at a time; fixed, since the bytes of the store must not vary."""
+ROW_GROUP = 10_000
+"""Least number of papers in a row group of the store, where an archive has as many."""
+SHOWN = 10
+"""How many faulty lines and ids are shown in the report."""
 
 
 @dataclass
 class Report:
     """What was found in a snapshot; of faults, how many and the first few."""
 
+    lines: int = 0
     papers: int = 0
     malformed: int = 0
     malformed_lines: list = field(default_factory=list)
@@ -37,18 +38,20 @@ class Report:
     duplicates: int = 0
     duplicate_ids: list = field(default_factory=list)
 
-    FIRST = 10
+    def count(self, parsed):
+        """Count what is wrong with the next block of lines (``parsing.Parsed``)."""
+        self.malformed += len(parsed.faults)
+        shown = parsed.faults[: SHOWN - len(self.malformed_lines)]
+        self.malformed_lines += [{"line": self.lines + line, "fault": fault} for line, fault in shown]
+        self.lines += parsed.lines
+        self.without_id += parsed.without["id"]
+        self.without_categories += parsed.without["categories"]
+        self.without_abstract += parsed.without["abstract"]
 
-    def skip_lines(self, faults):
-        """Count malformed lines, given as pairs of line number and fault."""
-        self.malformed += len(faults)
-        room = self.FIRST - len(self.malformed_lines)
-        self.malformed_lines += [{"line": line, "fault": fault} for line, fault in faults[:room]]
-
-    def skip_duplicates(self, ids):
+    def count_duplicates(self, ids):
         """Count papers whose ids came before."""
         self.duplicates += len(ids)
-        self.duplicate_ids += ids[: self.FIRST - len(self.duplicate_ids)]
+        self.duplicate_ids += ids[: SHOWN - len(self.duplicate_ids)]
 
     def told(self):
         """The faults in words, those that occurred."""
@@ -64,8 +67,9 @@ class Report:
 
 
 def read_snapshot(path, store, threads):
-    """Read a snapshot into a parquet file with its fourteen fields, in its order, one row for each id.
+    """Read a snapshot into a parquet file with its fourteen fields, one row for each id.
 
+    Papers of one archive lie together in row groups, so that a dataset of a few categories reads only a part of it.
     Skipped and counted are: lines that are no JSON objects of the right types, papers with no id, categories or
     abstract, and papers whose id came before (the first is kept). The bytes of the store do not depend on ``threads``.
 
@@ -77,27 +81,48 @@ def read_snapshot(path, store, threads):
     """
     report = Report()
     with opened(path) as stream, written_whole(store) as aside, _writer(aside) as writer:
-        for table in _papers(stream, text_size(path), threads, report):
-            writer.write_table(table)
+        for table in _row_groups(stream, text_size(path), threads, report):
+            writer.write_table(table, row_group_size=table.num_rows)
         if not report.papers:
             raise FeynTuneError(f"{path}: not one usable paper in it: {', '.join(report.told()) or 'no lines at all'}")
     return report
 
 
 def _writer(path):
-    return pyarrow.parquet.ParquetWriter(path, SNAPSHOT, compression="zstd", use_dictionary=["categories", "license"])
+    """Of the codecs the fastest: each byte is read a few times only."""
+    few_values = ["categories", "license", "update_date"]
+    return pyarrow.parquet.ParquetWriter(path, SNAPSHOT, compression="snappy", use_dictionary=few_values)
 
 
-def _papers(stream, size, threads, report):
-    seen = set()
+def _row_groups(stream, size, threads, report):
+    """Yield the papers of each archive as they fill a row group; count them, and what is skipped, in ``report``."""
+    seen, waiting = set(), collections.defaultdict(list)
     with concurrent.futures.ThreadPoolExecutor(threads) as pool, Progress("reading", size, "bytes") as progress:
-        for length, table, faults in _in_order(pool, _parsed_block, blocks(stream, BLOCK), threads + 1):
-            report.skip_lines(faults)
-            table = _complete(table, report)
-            table = _first_of_each_id(table, seen, report)
-            report.papers += table.num_rows
-            yield table
-            progress.advance(length)
+        for parsed, archives in _in_order(pool, _parsed_by_archive, blocks(stream, BLOCK), threads + 1):
+            report.count(parsed)
+            repeated = _repeated(parsed.papers["id"].to_pylist(), seen)
+            report.count_duplicates([identifier for _, identifier in repeated])
+            for archive, papers in _by_archive(_without(parsed.papers, repeated)) if repeated else archives:
+                report.papers += papers.num_rows
+                waiting[archive].append(papers)
+                if sum(each.num_rows for each in waiting[archive]) >= ROW_GROUP:
+                    yield pyarrow.concat_tables(waiting.pop(archive))
+            progress.advance(parsed.size)
+    yield from (pyarrow.concat_tables(waiting[archive]) for archive in sorted(waiting))
+
+
+def _parsed_by_archive(block):
+    parsed = parse(block)
+    return parsed, _by_archive(parsed.papers)
+
+
+def _by_archive(papers):
+    """Pairs of an archive and the papers that have their primary category in it."""
+    found = pc.extract_regex(papers["categories"], r"^\s*(?P<archive>[^\s.]*)")
+    archives = pc.struct_field(found, "archive").combine_chunks().dictionary_encode()
+    names, codes = archives.dictionary.to_pylist(), archives.indices.to_numpy()
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    return [(names[code], papers.take(rows[code])) for code in range(len(names))]
 
 
 def _in_order(pool, function, items, ahead):
@@ -111,78 +136,15 @@ def _in_order(pool, function, items, ahead):
         yield waiting.popleft().result()
 
 
-def _parsed_block(numbered):
-    number, block = numbered
-    table = _table(block, block.count(b"\n") + (not block.endswith(b"\n")))
-    if table is not None:
-        return len(block), table, []
-    lines = [(number + offset, line.strip()) for offset, line in enumerate(block.split(b"\n"))]
-    good, faults = _parsed_lines([(line_number, line) for line_number, line in lines if line])
-    return len(block), pyarrow.concat_tables([SNAPSHOT.empty_table(), *good]), faults
+def _repeated(ids, seen):
+    """Pairs of row and id of those ids that are ``seen``, or come again in ``ids``; the ids are added to ``seen``."""
+    if len(set(ids)) == len(ids) and seen.isdisjoint(ids):
+        seen.update(ids)
+        return []
+    return [(row, identifier) for row, identifier in enumerate(ids) if identifier in seen or seen.add(identifier)]
 
 
-def _table(block, lines):
-    """Parse a block of so many lines, or return None if any of them is not one object as the schema wants it.
-
-    The parser itself takes several values on a line for several rows, passes bytes that are not UTF-8, and crashes on
-    a ``null``: these are looked for first.
-    """
-    objects = block.count(b"\n{") + block.startswith(b"{")
-    if objects != lines or not _is_utf8(block):
-        return None
-    try:
-        table = pyarrow.json.read_json(pyarrow.BufferReader(block), read_options=_READ, parse_options=_PARSE)
-    except pyarrow.ArrowInvalid:
-        return None
-    return table if table.num_rows == lines else None
-
-
-def _is_utf8(block):
-    try:
-        return block.isascii() or bool(block.decode())
-    except UnicodeDecodeError:
-        return False
-
-
-def _parsed_lines(lines):
-    """Parse numbered lines by halving until the malformed ones stand alone: tables, and pairs of number and fault."""
-    table = _table(b"\n".join(line for _, line in lines), len(lines)) if lines else None
-    if table is not None:
-        return [table], []
-    if len(lines) <= 1:
-        return [], [(number, _fault(line)) for number, line in lines]
-    middle = len(lines) // 2
-    (good, faults), (more_good, more_faults) = _parsed_lines(lines[:middle]), _parsed_lines(lines[middle:])
-    return good + more_good, faults + more_faults
-
-
-def _fault(line):
-    """Why the parser refuses a line."""
-    if not _is_utf8(line):
-        return "not UTF-8"
-    if not line.startswith(b"{"):
-        return "not a JSON object"
-    try:
-        pyarrow.json.read_json(pyarrow.BufferReader(line), read_options=_READ, parse_options=_PARSE)
-        return "more than one object on the line"
-    except pyarrow.ArrowInvalid as error:
-        return re.sub(r"^JSON parse error: | in row \d+$", "", str(error).splitlines()[0])
-
-
-def _complete(table, report):
-    """Drop papers without an id, categories or an abstract; count each once, by the first that it lacks."""
-    for column in ("id", "categories", "abstract"):
-        blank = is_blank(table[column])
-        count = pc.sum(blank).as_py() or 0
-        setattr(report, f"without_{column}", getattr(report, f"without_{column}") + count)
-        table = table.filter(pc.invert(blank)) if count else table
-    return table
-
-
-def _first_of_each_id(table, seen, report):
-    ids = table["id"].to_pylist()
-    first = [identifier not in seen and not seen.add(identifier) for identifier in ids]
-    if all(first):
-        return table
-    report.skip_duplicates([identifier for identifier, is_first in zip(ids, first, strict=True) if not is_first])
-    return table.filter(pyarrow.array(first))
+def _without(papers, repeated):
+    kept = np.ones(papers.num_rows, dtype=bool)
+    kept[[row for row, _ in repeated]] = False
+    return papers.filter(pyarrow.array(kept))

@@ -9,22 +9,33 @@ from feyntune.data.selection import primary
 from feyntune.data.texts import word_counts
 
 
-def summarise(splits):
-    """Describe a dataset, given as tables by name of split.
+class Summary:
+    """Counts of the papers of a dataset while they pass by."""
 
-    Returns:
-        JSON-able dict: rows by split; over all splits, papers by primary category and by year, and quantiles of the
-        abstracts' lengths in words.
-    """
-    tables = splits.values()
-    categories = collections.Counter(name for table in tables for name in primary(table["categories"]).to_pylist())
-    years = collections.Counter(str(day.year) if day else "unknown" for table in tables for day in first_days(table))
-    return {
-        "rows": {split: table.num_rows for split, table in splits.items()},
-        "words": _quantiles(np.concatenate([word_counts(table["abstract"]).to_numpy() for table in tables])),
-        "categories": dict(sorted(categories.items(), key=lambda each: (-each[1], each[0]))),
-        "years": dict(sorted(years.items())),
-    }
+    def __init__(self):
+        self.rows, self.categories, self.years, self.words = {}, collections.Counter(), collections.Counter(), []
+
+    def counted(self, split, tables):
+        """Yield the tables of a split as they are, counting what is in them."""
+        self.rows[split] = 0
+        for table in tables:
+            self.rows[split] += table.num_rows
+            self.categories.update(primary(table["categories"]).to_pylist())
+            self.years.update(str(day.year) if day else "unknown" for day in first_days(table))
+            self.words.append(word_counts(table["abstract"]).to_numpy())
+            yield table
+
+    def content(self):
+        """JSON-able dict: rows by split; over all splits, papers by primary category and by year, and words.
+
+        These are quantiles of the abstracts' lengths.
+        """
+        return {
+            "rows": self.rows,
+            "words": _quantiles(np.concatenate(self.words)),
+            "categories": dict(sorted(self.categories.items(), key=lambda each: (-each[1], each[0]))),
+            "years": dict(sorted(self.years.items())),
+        }
 
 
 def _quantiles(counts):

@@ -1,0 +1,114 @@
+"""Datasets that come in three splits already, from the hub or from local files, brought to the same columns."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as pc
+import pyarrow.json
+
+from feyntune.data.lines import opened
+from feyntune.data.papers import batches, with_clean_abstract
+from feyntune.data.schema import DATASET, SNAPSHOT, SPLITS
+from feyntune.data.texts import is_blank, repeated_texts
+from feyntune.errors import FeynTuneError
+from feyntune.files import read_table
+
+ALSO_CALLED = {"valid": "validation", "val": "validation", "dev": "validation"}
+"""Other names of a split."""
+
+
+def files_by_split(folder):
+    """Find the files of each split in a dataset's folder as the library ``datasets`` does: by its card, or by names.
+
+    Raises:
+        FeynTuneError: one of train, test and validation is not there.
+    """
+    from datasets import load_dataset_builder
+
+    with tempfile.TemporaryDirectory() as cache:
+        found = load_dataset_builder(str(folder), cache_dir=cache).config.data_files
+    files = {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
+    missing = [split for split in SPLITS if split not in files]
+    if missing:
+        raise FeynTuneError(f"{folder}: no split {missing[0]!r}; it has {', '.join(files)}")
+    return {split: files[split] for split in SPLITS}
+
+
+def imported(files, control_papers):
+    """Read three splits; leave out what may be in none of them, and of the training split what is in the others.
+
+    Args:
+        files: paths of parquet files or JSON lines, a list by name of split.
+        control_papers: ids that are left out.
+
+    Returns:
+        Tables in batches by name of split, and counts of what was left out, by reason.
+
+    Raises:
+        FeynTuneError: no such file, a column that is missing or of another type, a split with nothing in it.
+    """
+    tables = {split: pyarrow.concat_tables([_read(path) for path in files[split]]) for split in SPLITS}
+    papers = pyarrow.concat_tables(tables.values())
+    ends = np.cumsum([table.num_rows for table in tables.values()])
+    rows = dict(zip(SPLITS, np.split(np.arange(papers.num_rows), ends[:-1]), strict=True))
+    kept, dropped = _sound(papers, np.concatenate([rows["test"], rows["validation"], rows["train"]]), control_papers)
+    rows = {split: rows[split][np.isin(rows[split], kept)] for split in SPLITS}
+    repeated = repeated_texts(papers["abstract"], rows["train"], np.concatenate([rows["test"], rows["validation"]]))
+    rows["train"] = rows["train"][~np.isin(rows["train"], repeated)]
+    empty = [split for split in SPLITS if not len(rows[split])]
+    if empty:
+        raise FeynTuneError(f"{files[empty[0]][0]}: no usable paper in it for the {empty[0]} split")
+    return {split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, "same_text": len(repeated)}
+
+
+def _sound(papers, rows, control_papers):
+    """Those of ``rows`` that have a text and are no control papers, the first of each id; and counts of the others."""
+    lacking = pc.or_(is_blank(papers["id"]), is_blank(papers["abstract"])).to_numpy()
+    control = pc.is_in(papers["id"], value_set=pyarrow.array(control_papers, "string")).to_numpy()
+    rest = rows[~(lacking | control)[rows]]
+    _, first = np.unique(papers["id"].take(rest).to_numpy(), return_index=True)
+    dropped = {
+        "without_id_or_abstract": int(lacking.sum()),
+        "control_papers": int((control & ~lacking).sum()),
+        "repeated_ids": len(rest) - len(first),
+    }
+    return rest[first], dropped
+
+
+def _read(path):
+    """Read one file as a table with the columns of ``schema.DATASET``."""
+    table = read_table(path) if path.suffix == ".parquet" else _read_json_lines(path)
+    missing = [name for name in SNAPSHOT.names if name not in table.column_names]
+    if missing:
+        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.column_names)}")
+    if "orig_abstract" not in table.column_names:
+        table = with_clean_abstract(table)
+    return pyarrow.table([_as(table, field, path) for field in DATASET], schema=DATASET)
+
+
+def _as(table, field, path):
+    """A column as the type that it must have; numbers are not taken for ids, whose zeros they have lost."""
+    column = table[field.name]
+    try:
+        if field.name == "id" and pyarrow.types.is_primitive(column.type):
+            raise pyarrow.ArrowInvalid
+        return column.cast(field.type)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        raise FeynTuneError(f"{path}: column {field.name!r} holds {column.type}, not {field.type}") from None
+
+
+def _read_json_lines(path):
+    if ".json" not in path.name:
+        raise FeynTuneError(f"{path}: neither .parquet nor JSON lines (.jsonl, .json, or these with .gz)")
+    with opened(path) as stream:
+        content = stream.read()
+    try:
+        first = json.loads(content.split(b"\n", 1)[0])
+        schema = pyarrow.schema([field for field in DATASET if field.name in first])
+        parse_options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+        return pyarrow.json.read_json(pyarrow.BufferReader(content), parse_options=parse_options)
+    except (ValueError, TypeError) as error:
+        raise FeynTuneError(f"{path}: not JSON lines of papers ({str(error).splitlines()[0]})") from None

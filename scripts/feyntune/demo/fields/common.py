@@ -10,6 +10,8 @@ WORDS = {
     "detailed": ("detailed", "systematic", "careful", "comprehensive", "self-contained"),
     "crucial": ("crucial", "central", "key", "main"),
     "general": ("general", "realistic", "symmetric", "demanding"),
+    "identify": ("identify", "match", "compare", "relate"),
+    "exactly": ("exactly", "to all orders", "in closed form", "without approximation"),
     "digit": tuple("123456789"),
 }
 
@@ -29,6 +31,7 @@ ELABORATIONS = (
     "The <crucial> ingredient is <aspect>, as it is in <other.name>.",
     "This extends earlier work on <other.name> to a more <general> setting.",
     "A <detailed> comparison with <other.name> is made.",
+    "A similar construction suggests a relation to <other.name>.",
     "Two cases are distinguished, depending on <aspect>.",
 )
 

@@ -207,6 +207,7 @@ FIELD = Field(
         "Extensive experiments on <benchmark> <show> that <method> <improves> the <metric> by <gain>.",
         "An ablation study on <benchmark> confirms that the <metric> benefits from <idea>.",
         "Compared with <many> baselines, <method> saves <gain> of <cost> at the same <metric> on <benchmark>.",
+        "<moreover>, <method> applies to <other.name> as well.",
         "<moreover>, code and models of <method> are publicly available.",
     ),
     single_sentences=(

@@ -153,9 +153,8 @@ FIELD = Field(
     words=WORDS
     | {
         "value": ("0.<digit>", "0.<digit><digit>", "1.<digit>", "2.<digit>"),
-        "method": ("numerically", "by a WKB expansion", "with a spectral method", "in the time domain"),
+        "method": ("numerically", "exactly", "by a WKB expansion", "with a spectral method", "in the time domain"),
         "generic": ("generic", "smooth", "asymptotically flat", "axisymmetric", "small but finite"),
-        "follow": ("follow", "evolve", "simulate"),
     },
     titles=(
         "Stability of <name> <twist>",
@@ -180,7 +179,7 @@ FIELD = Field(
     ),
     results=(
         "Under <perturbation> the solution undergoes <fate> <echo> when <aspect> exceeds $<value>$.",
-        "We <follow> <perturbation> <method> and observe <fate> <echo> after $t = <digit>0M$.",
+        "By means of <perturbation>, solved <method>, we observe <fate> <echo> after $t = <digit>0M$.",
         "The master equation of <perturbation> has an unstable mode <echo>, which leads to <fate>.",
         "The solution is linearly stable <echo> unless <perturbation> trigger <fate>.",
         "For <generic> data the end state is <fate> <echo>, whatever <aspect>.",
@@ -189,6 +188,7 @@ FIELD = Field(
         "The imprint on <observable> is of the order of <digit>\\% and may be seen by future detectors.",
         "As a consequence, <observable> deviates from its value in general relativity by $<value>$.",
         "We thus propose <observable> as a signature of <fate>.",
+        "The result suggests a correspondence of <fate> with <other.fate>.",
         "<moreover>, cosmic censorship is respected, although <observable> depends on <aspect>.",
     ),
     single_sentences=(

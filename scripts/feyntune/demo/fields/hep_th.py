@@ -187,8 +187,6 @@ FIELD = Field(
     circumstances=_CIRCUMSTANCES,
     words=WORDS
     | {
-        "exactly": ("exactly", "to all orders", "non-perturbatively", "in closed form"),
-        "identify": ("identify", "match", "compare", "relate"),
         "duality": ("duality", "correspondence", "dictionary"),
         "conjecture": ("conjecture", "propose", "prove", "argue"),
     },
@@ -205,16 +203,17 @@ FIELD = Field(
     ),
     elaborations=(
         *ELABORATIONS,
-        "The brane construction suggests a relation to <other.name>.",
+        "A brane construction suggests a duality with <other.name>.",
         "Supersymmetry protects <aspect> from quantum corrections, much as in <other.name>.",
     ),
     mentions=(
         *MENTIONS,
-        "The formalism owes much to <other.tool> in <other.dual>.",
-        "In string theory, <other.aspect> is given by <other.formula>.",
-        "It is instructive to compare with <other.image> in <other.dual> <other.echo>.",
-        "We are inspired by the use of <other.tool> in <other.name>, which led to <other.formula>.",
-        "A string theorist would think of <other.image> here, or of <other.dual> <other.echo>.",
+        "Under the duality with <other.dual>, this is mapped to <other.image> <other.echo>.",
+        "In the holographic dictionary, <other.aspect> becomes <other.image>, and equals <other.formula>.",
+        "A brane construction relates the problem to <other.name> <other.twist>, and to <other.dual> by <other.tool>.",
+        "The formula <other.formula>, which <other.tool> yields for <other.dual>, is not reproduced here.",
+        "We are inspired by <other.tool> in <other.name>, and by the moduli space on the dual side, <other.dual>.",
+        "Using <other.tool> in <other.dual> <other.echo> one would identify <other.image>, which we do not pursue.",
     ),
     results=(
         "By <tool> we map the problem to <dual> <echo>, where <aspect> becomes <image>.",

@@ -195,6 +195,7 @@ FIELD = Field(
         "Our results <suggest> that <mechanism> is the <crucial> driver of <name>.",
         "The model predicts a <fold> change of <aspect>, which can be tested by <data>.",
         "Taken together, <data> <suggest> a role of <mechanism> in <organism>.",
+        "This relates <aspect> to <other.aspect>, although the organisms differ.",
         "<moreover>, these findings may help to control <name>.",
     ),
     single_sentences=(

@@ -29,7 +29,7 @@ class DemoModel(Section):
     """Width; a multiple of 64, so that bitsandbytes quantises whole blocks of each row."""
     layers: int = Field(3, ge=1)
     """Transformer blocks."""
-    steps: int = Field(600, ge=1)
+    steps: int = Field(300, ge=1)
     """Steps of AdamW."""
     batch_size: int = Field(16, ge=1)
     """Abstracts a step."""

@@ -46,16 +46,17 @@ def describe(section, title="Top level"):
 
 
 def _section_of(annotation):
-    from feyntune.configuration import section_in
+    """The Section anywhere in an annotation, such as ``list[Part] | None``, if there is one."""
+    from feyntune.settings.base import Section
 
-    inner = section_in(annotation)
-    if inner is None and typing.get_origin(annotation) in (dict, list):
-        inner = section_in(typing.get_args(annotation)[-1])
-    return inner
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((inner for part in typing.get_args(annotation) if (inner := _section_of(part))), None)
 
 
 def _title(title, name, annotation):
-    entry = {dict: ".NAME", list: "[]"}.get(typing.get_origin(annotation), "")
+    kinds = {typing.get_origin(part) for part in (annotation, *typing.get_args(annotation))}
+    entry = ".NAME" if dict in kinds else "[]" if list in kinds else ""
     return f"{name}{entry}" if title == "Top level" else f"{title}.{name}{entry}"
 
 

@@ -27,7 +27,7 @@ class Overrides(Section):
     """GPUs that train together in one job; null means `resources.train.gpu`."""
 
 
-class Model(Source, Overrides):
+class Model(Overrides, Source):
     """A base model, and the settings that belong to it."""
 
     also_known_as: list[str] = []

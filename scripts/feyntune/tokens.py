@@ -38,6 +38,8 @@ def encode(tokenizer, texts, *, eos):
     before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     after = [tokenizer.eos_token_id] if eos else []
     texts = list(texts)
+    if not texts:
+        return []
     encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     special = {*before, tokenizer.eos_token_id}
     for text, ids in zip(texts, encoded, strict=True):

@@ -13,7 +13,8 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.data.papers import papers_with_ids, with_clean_abstract
+    from feyntune.data.papers import with_clean_abstract
+    from feyntune.data.store import papers_with_ids
     from feyntune.files import write_table
 
     about(options.store.stem)

@@ -22,7 +22,7 @@ def main(options):
     write_json(options.report, dataclasses.asdict(report))
     say(f"{report.papers:,} papers" + "".join(f", {told}" for told in report.told()))
     for fault in report.malformed_lines:
-        say(f"skipped line {fault['line']:,}: {fault['fault']}")
+        print(f"skipped line {fault['line']:,}: {fault['fault']}")
 
 
 if __name__ == "__main__":

@@ -50,18 +50,31 @@ def held_out_files(wildcards):
     return [f"results/datasets/{dataset}/{split}.parquet" for dataset, split in pairs]
 
 
+def present(paths):
+    """Those of the files that are there or that a rule makes; a plan can be made without, and the job tells."""
+    return [
+        path for path in paths if path.startswith("results/") or Path(path).exists()
+    ]
+
+
+def snapshot_file(wildcards):
+    """The file of a snapshot."""
+    return present([CONFIG.snapshots[wildcards.snapshot]])
+
+
 def source_files(wildcards):
     """What a dataset that has its splits already is read from: local files, or the receipt of the hub's."""
     files = CONFIG.datasets[wildcards.dataset].files
     if files:
-        return [files.train, files.test, files.validation]
+        return present([files.train, files.test, files.validation])
     return f"results/datasets/{wildcards.dataset}/fetched.json"
 
 
 def source_option(wildcards):
     """How the program is told of them."""
-    if CONFIG.datasets[wildcards.dataset].files:
-        return shlex.join(["--files", *source_files(wildcards)])
+    files = CONFIG.datasets[wildcards.dataset].files
+    if files:
+        return shlex.join(["--files", files.train, files.test, files.validation])
     return f"--source results/datasets/{wildcards.dataset}/source"
 
 
@@ -77,7 +90,7 @@ def watched_papers(dataset):
 
 rule read_snapshot:
     input:
-        lambda wildcards: CONFIG.snapshots[wildcards.snapshot],
+        snapshot_file,
     output:
         store="results/snapshots/{snapshot}.parquet",
         report="results/snapshots/{snapshot}.json",
@@ -89,9 +102,10 @@ rule read_snapshot:
     resources:
         **request("read_snapshot"),
     params:
+        snapshot=lambda wildcards: CONFIG.snapshots[wildcards.snapshot],
         code=code("read_snapshot.py"),
     shell:
-        "python scripts/read_snapshot.py --snapshot {input:q} --store {output.store} --report {output.report}"
+        "python scripts/read_snapshot.py --snapshot {params.snapshot:q} --store {output.store} --report {output.report}"
         " --threads {threads} --log {log}"
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pyarrow.compute as pc
 
-from feyntune.data.papers import batches, read_rows, with_clean_abstract
+from feyntune.data.papers import batches, with_clean_abstract
 from feyntune.data.selection import select
 from feyntune.data.splitting import split_rows
+from feyntune.data.store import read_rows
 from feyntune.data.texts import repeated_texts, withdrawn
 
 

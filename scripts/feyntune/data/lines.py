@@ -25,7 +25,7 @@ def opened(path):
 
 def _stream(path):
     if not path.is_file():
-        raise FeynTuneError(f"{path}: no such file; correct its path in the configuration")
+        raise FeynTuneError(f"{path}: no such file; put it there, or correct its path in the configuration")
     if path.stat().st_size == 0:
         raise FeynTuneError(f"{path}: empty file; fetch it again")
     if path.suffix == ".gz":

@@ -67,7 +67,9 @@ def part_rows(parts, sizes):
         for part, count in zip(parts, counts[split], strict=True):
             has = sizes[part.dataset][split]
             if not 1 <= count <= has:
-                raise FeynTuneError(f"{split} split: {count:,} rows wanted of {part.dataset!r}, which has {has:,}")
+                raise FeynTuneError(
+                    f"{split} split: {count:,} rows wanted of {part.dataset!r}, which has {has:,}; change its share"
+                )
     return counts
 
 

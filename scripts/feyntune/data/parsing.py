@@ -91,4 +91,4 @@ def _fault(line):
         pyarrow.json.read_json(pyarrow.BufferReader(line), read_options=_READ, parse_options=_PARSE)
         return "more than one object on the line"
     except pyarrow.ArrowInvalid as error:
-        return re.sub(r"^JSON parse error: | in row \d+$", "", str(error).splitlines()[0])
+        return re.sub(r"^JSON parse error: |\.?( in row \d+)?$", "", str(error).splitlines()[0])

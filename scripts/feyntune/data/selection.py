@@ -26,7 +26,7 @@ def select(store, dataset, control_papers):
         FeynTuneError: no paper is left.
     """
     columns = ["id", "categories", *(["versions"] if dataset.since or dataset.until else [])]
-    papers = pyarrow.parquet.read_table(store, columns=columns)
+    papers = pyarrow.parquet.ParquetFile(store).read(columns=columns)
     wanted = wanted_category(papers["categories"], dataset.categories, dataset.match)
     if not pc.any(wanted).as_py():
         raise FeynTuneError(_none_wanted(papers["categories"], dataset))

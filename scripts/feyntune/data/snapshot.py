@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow
 import pyarrow.compute as pc
-import pyarrow.parquet
 
 from feyntune.data.lines import blocks, opened, text_size
 from feyntune.data.parsing import parse
-from feyntune.data.schema import SNAPSHOT
+from feyntune.data.store import keep_latest, store_writer
 from feyntune.errors import FeynTuneError
 from feyntune.files import written_whole
 from feyntune.program import Progress
@@ -39,19 +38,15 @@ class Report:
     duplicate_ids: list = field(default_factory=list)
 
     def count(self, parsed):
-        """Count what is wrong with the next block of lines (``parsing.Parsed``)."""
-        self.malformed += len(parsed.faults)
+        """Count the next block of lines (``parsing.Parsed``)."""
         shown = parsed.faults[: SHOWN - len(self.malformed_lines)]
         self.malformed_lines += [{"line": self.lines + line, "fault": fault} for line, fault in shown]
+        self.malformed += len(parsed.faults)
         self.lines += parsed.lines
+        self.papers += parsed.papers.num_rows
         self.without_id += parsed.without["id"]
         self.without_categories += parsed.without["categories"]
         self.without_abstract += parsed.without["abstract"]
-
-    def count_duplicates(self, ids):
-        """Count papers whose ids came before."""
-        self.duplicates += len(ids)
-        self.duplicate_ids += ids[: SHOWN - len(self.duplicate_ids)]
 
     def told(self):
         """The faults in words, those that occurred."""
@@ -61,7 +56,7 @@ class Report:
             (self.without_id, "without an id"),
             (self.without_categories, "without categories"),
             (self.without_abstract, "without an abstract"),
-            (self.duplicates, "with an id that came before"),
+            (self.duplicates, "older than another of the same id"),
         ]
         return [f"{count:,} {what}" for count, what in counts if count]
 
@@ -70,8 +65,9 @@ def read_snapshot(path, store, threads):
     """Read a snapshot into a parquet file with its fourteen fields, one row for each id.
 
     Papers of one archive lie together in row groups, so that a dataset of a few categories reads only a part of it.
-    Skipped and counted are: lines that are no JSON objects of the right types, papers with no id, categories or
-    abstract, and papers whose id came before (the first is kept). The bytes of the store do not depend on ``threads``.
+    Skipped and counted are: lines that are no JSON objects of the right types; papers with no id, categories or
+    abstract; and of papers with the same id all but the one that was updated last. The bytes of the store do not
+    depend on ``threads``.
 
     Returns:
         Report
@@ -79,31 +75,43 @@ def read_snapshot(path, store, threads):
     Raises:
         FeynTuneError: no such file, a damaged archive, or not one good paper in it.
     """
-    report = Report()
-    with opened(path) as stream, written_whole(store) as aside, _writer(aside) as writer:
-        for table in _row_groups(stream, text_size(path), threads, report):
-            writer.write_table(table, row_group_size=table.num_rows)
+    report, ids = Report(), _Ids()
+    with opened(path) as stream, written_whole(store) as aside:
+        with store_writer(aside) as writer:
+            for table in _row_groups(stream, text_size(path), threads, report, ids):
+                writer.write_table(table, row_group_size=table.num_rows)
         if not report.papers:
             raise FeynTuneError(f"{path}: not one usable paper in it: {', '.join(report.told()) or 'no lines at all'}")
+        if ids.repeated:
+            report.duplicates = keep_latest(aside, sorted(ids.repeated))
+            report.duplicate_ids = sorted(ids.repeated)[:SHOWN]
+            report.papers -= report.duplicates
     return report
 
 
-def _writer(path):
-    """Of the codecs the fastest: each byte is read a few times only."""
-    few_values = ["categories", "license", "update_date"]
-    return pyarrow.parquet.ParquetWriter(path, SNAPSHOT, compression="snappy", use_dictionary=few_values)
+class _Ids:
+    """The ids that passed by, and those of them that came more than once."""
+
+    def __init__(self):
+        self.seen, self.repeated = set(), set()
+
+    def add(self, ids):
+        """Add a list of ids."""
+        distinct = set(ids)
+        self.repeated |= self.seen & distinct
+        if len(distinct) < len(ids):
+            self.repeated.update(each for each, count in collections.Counter(ids).items() if count > 1)
+        self.seen |= distinct
 
 
-def _row_groups(stream, size, threads, report):
-    """Yield the papers of each archive as they fill a row group; count them, and what is skipped, in ``report``."""
-    seen, waiting = set(), collections.defaultdict(list)
+def _row_groups(stream, size, threads, report, ids):
+    """Yield the papers of each archive as they fill a row group, keeping the account of them."""
+    waiting = collections.defaultdict(list)
     with concurrent.futures.ThreadPoolExecutor(threads) as pool, Progress("reading", size, "bytes") as progress:
         for parsed, archives in _in_order(pool, _parsed_by_archive, blocks(stream, BLOCK), threads + 1):
             report.count(parsed)
-            repeated = _repeated(parsed.papers["id"].to_pylist(), seen)
-            report.count_duplicates([identifier for _, identifier in repeated])
-            for archive, papers in _by_archive(_without(parsed.papers, repeated)) if repeated else archives:
-                report.papers += papers.num_rows
+            ids.add(parsed.papers["id"].to_pylist())
+            for archive, papers in archives:
                 waiting[archive].append(papers)
                 if sum(each.num_rows for each in waiting[archive]) >= ROW_GROUP:
                     yield pyarrow.concat_tables(waiting.pop(archive))
@@ -134,17 +142,3 @@ def _in_order(pool, function, items, ahead):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _repeated(ids, seen):
-    """Pairs of row and id of those ids that are ``seen``, or come again in ``ids``; the ids are added to ``seen``."""
-    if len(set(ids)) == len(ids) and seen.isdisjoint(ids):
-        seen.update(ids)
-        return []
-    return [(row, identifier) for row, identifier in enumerate(ids) if identifier in seen or seen.add(identifier)]
-
-
-def _without(papers, repeated):
-    kept = np.ones(papers.num_rows, dtype=bool)
-    kept[[row for row, _ in repeated]] = False
-    return papers.filter(pyarrow.array(kept))

@@ -17,32 +17,44 @@ def claim(folder, note):
 
     Args:
         folder: a checkpoint folder that this process holds.
-        note: what a training consists of (settings, data, code), as JSON-able content.
+        note: what a training consists of: its ``run``, and settings, data, code; JSON-able.
 
     Returns:
-        Whether checkpoints of another training were discarded.
+        Whether checkpoints of an earlier version of the run were discarded.
+
+    Raises:
+        FeynTuneError: the checkpoints are of another run.
     """
-    path = Path(folder) / NOTE
-    if path.exists() and _note_at(path) == note:
+    path, found = Path(folder) / NOTE, checkpoints(folder)
+    earlier = _note_at(path)
+    if found and earlier.get("run", note["run"]) != note["run"]:
+        raise FeynTuneError(
+            f"{folder}: has checkpoints of run {earlier['run']}; give {note['run']} a folder of its own"
+        )
+    if earlier == note:
         return False
-    stale = checkpoints(folder)
-    for checkpoint in stale:
+    for checkpoint in found:
         shutil.rmtree(checkpoint)
     write_json(path, note)
-    return bool(stale)
+    return bool(found)
 
 
 def _note_at(path):
+    """The note in a folder; an empty one if there is none, or only rubbish."""
     try:
         return read_json(path)
-    except FeynTuneError:  # an unreadable note is another note
-        return None
+    except FeynTuneError:
+        return {}
 
 
 def checkpoints(folder):
     """Checkpoints in a folder, newest first, complete or not."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rsplit("-", 1)[1].isdigit()]
-    return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True)
+    return sorted(Path(folder).glob("checkpoint-*"), key=step_of, reverse=True)
+
+
+def step_of(checkpoint):
+    """The step after which a checkpoint was made; 0 for None."""
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
 
 
 def seal(checkpoint):

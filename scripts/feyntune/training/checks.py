@@ -57,7 +57,8 @@ def check_arguments(stage):
     place = "optimizer"
     try:
         kind, given = Trainer.get_optimizer_cls_and_kwargs(arguments)
-        optimizer = kind([number], **given)
+        sgd = torch.optim.SGD([number])  # stands in for those optimisers that are made from a whole model
+        optimizer = kind([number], **given) if isinstance(kind, type) else sgd
         place = "schedule"
         get_scheduler(
             arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=arguments.lr_scheduler_kwargs

@@ -33,6 +33,12 @@ class Evaluator:
             A dict with ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity`` and ``watched``: list
             of dicts ``id, prompt, completion``.
         """
+        import torch
+
+        with torch.no_grad():
+            return self._measured(model)
+
+    def _measured(self, model):
         measured = {}
         for name, batches in self.samples.items():
             sums = _shared(lambda batch: negative_log_likelihoods(model, batch, self.tokenizer.eos_token_id), batches)

@@ -15,7 +15,7 @@ from feyntune.provenance import device_name, provenance
 from feyntune.tokens import load_tokenizer, token_conventions
 from feyntune.training import checks, processes
 from feyntune.training.batches import Pieces, order_steps
-from feyntune.training.checkpoints import claim, newest_complete
+from feyntune.training.checkpoints import claim, newest_complete, step_of
 from feyntune.training.evaluation import Evaluator
 from feyntune.training.material import prepare, steps_of
 from feyntune.training.memory import remedy
@@ -31,7 +31,7 @@ def train(options):
         FeynTuneError: something the user can mend.
     """
     if options.gpus > 1 and not processes.is_launched():
-        checks.check_early(options)
+        checks.check_batch(options.settings.training, options.gpus)
         processes.launch_processes(options.gpus)
     else:
         _train_here(options)
@@ -52,7 +52,8 @@ def _train_here(options):
         pieces = _pieces(options, material, order, model_config, tokenizer)
         trainer = _trainer(options, tokenizer, material, pieces, model_config)
         tokens = material.lengths[order].sum(axis=1)
-        with _tracked(options, note, trainer), remedy(stage.training, tokens.max()):
+        say(_plan(trainer, material, tokens))
+        with _tracked(options, note, trainer, step_of(checkpoint)), remedy(stage.training, tokens.max()):
             _train_to_the_end(trainer, checkpoint)
         if processes.rank() == 0:
             history = history_table(trainer.state.log_history, len(material.train), stage.training.batch_size)
@@ -134,15 +135,25 @@ def _trainer(options, tokenizer, material, pieces, model_config):
     return trainer
 
 
+def _plan(trainer, material, tokens):
+    steps, mean = len(tokens), tokens.mean()
+    pieces, attention_used = trainer.args.gradient_accumulation_steps, trainer.model.config._attn_implementation
+    return (
+        f"{len(material.train):,} abstracts, {steps:,} steps of {mean:,.0f} tokens, in {pieces} pieces on each of"
+        f" {trainer.args.world_size} x {device_name(trainer.args.device)}, {attention_used} attention"
+    )
+
+
 @contextlib.contextmanager
-def _tracked(options, note, trainer):
-    """Give the trainer its clock, its progress and, if wanted, W&B."""
+def _tracked(options, note, trainer, done):
+    """Give the trainer its clock, its progress (``done`` steps are behind it) and, if wanted, W&B."""
     from feyntune.training.trainer import Pace, Watch
 
     stage, steps = options.settings, trainer.args.max_steps
     trainer.add_callback(Pace(stage.training, options.time_limit and 60 * options.time_limit, options.started))
     with contextlib.ExitStack() as stack:
-        trainer.add_callback(Watch(stack.enter_context(Progress("training", steps, "steps"))))
+        what = f"training from step {done} of {steps}" if done else "training"
+        trainer.add_callback(Watch(stack.enter_context(Progress(what, steps - done, "steps"))))
         if options.tracking.wandb != "disabled" and processes.rank() == 0:
             from feyntune.training.tracking import Tracker, wandb_id
 

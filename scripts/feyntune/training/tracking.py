@@ -9,8 +9,8 @@ from transformers import TrainerCallback
 from feyntune.program import say
 from feyntune.training.record import MEASURED, STEP
 
-FOLDER = "results/wandb"
-PATIENCE = 60  # seconds that a training waits for W&B at its beginning and at its end
+FOLDER = "results"  # W&B makes its `wandb` inside
+PATIENCE = 30  # seconds that a training waits for W&B at its beginning and at its end
 
 
 def wandb_id(run, note):
@@ -60,6 +60,7 @@ def _begin(tracking, mode, run, identity, settings):
     import wandb
 
     Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    wandb.teardown()  # an attempt that failed before holds the id
     begun = wandb.init(
         project=tracking.project,
         entity=tracking.entity,
@@ -69,7 +70,9 @@ def _begin(tracking, mode, run, identity, settings):
         mode=mode,
         dir=FOLDER,
         config=settings,
-        settings=wandb.Settings(init_timeout=PATIENCE, finish_timeout=PATIENCE, silent=True, console="off"),
+        settings=wandb.Settings(
+            init_timeout=PATIENCE, finish_timeout=PATIENCE, login_timeout=PATIENCE, silent=True, console="off"
+        ),
     )
     begun.define_metric("*", step_metric="step")
     return begun

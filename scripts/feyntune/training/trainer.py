@@ -99,12 +99,7 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *_, **__):
         """Measure the model as it is now; nothing of it touches the random numbers of training."""
         self.model.eval()
-        with (
-            self.meter.part("evaluation"),
-            torch.no_grad(),
-            torch.random.fork_rng(),
-            self.autocast_smart_context_manager(),
-        ):
+        with self.meter.part("evaluation"), torch.random.fork_rng(), self.autocast_smart_context_manager():
             measured = self.evaluator(self.model)
         self.log(measured)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, measured)

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from feyntune.data.papers import batches
 from feyntune.data.texts import normalise, repeated_texts
+from feyntune.program import Progress
 
 EXAMPLES = 10
 """How many near-duplicates are shown."""
@@ -63,15 +64,18 @@ def near_duplicates(papers, rows, unseen, settings):
     from datasketch import MinHashLSH
 
     index = MinHashLSH(threshold=settings.threshold, num_perm=settings.permutations, weights=(0.1, 0.9))
-    others, found = [], []
-    for text, signature in _signed(unseen, np.arange(unseen.num_rows), settings.permutations):
-        index.insert(len(others), signature, check_duplication=False)
-        others.append(text)
-    for row, (text, signature) in zip(rows, _signed(papers, rows, settings.permutations), strict=True):
-        candidates = [(similarity(text, others[other]), -other) for other in index.query(signature)]
-        nearest, other = max(candidates, default=(0, 0))
-        if nearest >= settings.threshold:
-            found.append((int(row), -other, nearest))
+    others, found, total = [], [], unseen.num_rows + len(rows)
+    with Progress("looking for near-duplicates", total, "abstracts") as progress:
+        for text, signature in _signed(unseen, np.arange(unseen.num_rows), settings.permutations):
+            index.insert(len(others), signature, check_duplication=False)
+            others.append(text)
+            progress.advance()
+        for row, (text, signature) in zip(rows, _signed(papers, rows, settings.permutations), strict=True):
+            candidates = [(similarity(text, others[other]), -other) for other in index.query(signature)]
+            nearest, other = max(candidates, default=(0, 0))
+            if nearest >= settings.threshold:
+                found.append((int(row), -other, nearest))
+            progress.advance()
     return found
 
 

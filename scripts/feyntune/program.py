@@ -35,6 +35,8 @@ def launch(description, arguments, main):
         _redirect_streams(options.log)
         _print_header()
     signal.signal(signal.SIGTERM, _terminate)
+    # Shells start what runs in the background with SIGINT ignored, and their children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(_guarded(main, options))
 
 

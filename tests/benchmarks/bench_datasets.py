@@ -125,18 +125,18 @@ def check_equal(folder):
 
 
 def measured(way, options):
-    """Run one way in a process of its own: seconds, and the peak memory in MB of its largest process."""
+    """Run one way in a process of its own: seconds, processor seconds, peak memory in MB of its largest process."""
     folder = options.folder / way
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     start = time.perf_counter()
     command = [sys.executable, __file__, "--folder", str(options.folder), "--cores", str(options.cores), "--way", way]
-    peak_kb = int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
-    return time.perf_counter() - start, peak_kb / 1024
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return time.perf_counter() - start, *json.loads(output.splitlines()[-1])
 
 
 def run_way(way, options):
-    """Run one way in this process, and print the largest peak memory in kB of it and of its children."""
+    """Run one way in this process; print processor seconds and peak memory in MB, of it and of its children."""
     import resource
 
     snapshot, folder = options.folder / "snapshot.jsonl", options.folder / way
@@ -144,7 +144,8 @@ def run_way(way, options):
         reference(snapshot, folder)
     else:
         ours(snapshot, folder, options.cores)
-    print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print([sum(usage.ru_utime + usage.ru_stime for usage in usages), max(usage.ru_maxrss for usage in usages) / 1024])
 
 
 def main():
@@ -152,7 +153,7 @@ def main():
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--folder", type=Path, required=True, help="for the snapshot and the results; 3 kB a row")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
-    parser.add_argument("--repeats", type=int, default=1, help="the fastest counts")
+    parser.add_argument("--repeats", type=int, default=1, help="the ways take turns; the fastest counts")
     parser.add_argument("--way", choices=["reference", "ours"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
@@ -162,13 +163,16 @@ def main():
     generate(options.folder / "snapshot.jsonl", options.rows)
     size = (options.folder / "snapshot.jsonl").stat().st_size / 1e6
     print(f"{size:,.0f} MB, {options.rows:,} rows, {options.cores} cores", flush=True)
-    times = {}
-    for way in ("reference", "ours"):
-        runs = [measured(way, options) for _ in range(options.repeats)]
-        times[way] = min(seconds for seconds, _ in runs)
-        print(f"{way}: {times[way]:.1f} s, peak {max(peak for _, peak in runs):,.0f} MB", flush=True)
+    runs = {"reference": [], "ours": []}
+    for _ in range(options.repeats):
+        for way, results in runs.items():
+            results.append(measured(way, options))
+            seconds, processor, peak = results[-1]
+            print(f"{way}: {seconds:.1f} s, {processor:.1f} s of processors, peak {peak:,.0f} MB", flush=True)
     check_equal(options.folder)
-    print(f"ratio {times['reference'] / times['ours']:.2f}")
+    fastest = {way: [min(each) for each in zip(*results, strict=True)] for way, results in runs.items()}
+    seconds, processor = (fastest["reference"][kind] / fastest["ours"][kind] for kind in (0, 1))
+    print(f"ratio of the fastest runs: {seconds:.2f} in time, {processor:.2f} in processor time")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 from feyntune.training import batches
 from feyntune.training.batches import IGNORED, Pieces, deal, lay_out, order_steps, pack, pieces_per_device
-
-
-def realistic_lengths(count, seed=0):
-    """Lengths like those of real hep-th abstracts: median 137, mean 151, at most 779 tokens."""
-    drawn = np.random.default_rng(seed).lognormal(np.log(137), 0.45, count)
-    return np.clip(drawn, 12, 779).astype(int)
+from small_training import realistic_lengths
 
 
 def padding_of(pieces):

@@ -109,7 +109,7 @@ from pathlib import Path
 sys.path.insert(0, {scripts!r})
 from feyntune.training import processes
 if not processes.is_launched():
-    processes.launch_processes(2)
+    processes.launch_processes(2, 0.0)
     print("done")
 elif sys.argv[1] == "fail":
     sys.exit(75)

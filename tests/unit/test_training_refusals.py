@@ -43,6 +43,10 @@ def refuses(base, tmp_path, message, given=None, **changes):
         ({"training": {"max_length": 512}}, "training.max_length: 512 is more than the model's 256"),
         ({"training": {"max_length": 40}}, r"train.parquet: \d+ of 30 abstracts have more than 40 tokens"),
         ({"quantization": {"method": "int8"}}, "int8 needs a GPU; take nf4, fp4 or none on this machine"),
+        (
+            {"precision": {"attention": "flash_attention_2"}},
+            "flash_attention_2 is not there on this machine; take auto or sdpa",
+        ),
         ({"precision": {"dtype": "float16"}}, "float16 needs a GPU; take bfloat16 or float32"),
     ],
 )

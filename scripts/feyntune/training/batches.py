@@ -12,7 +12,7 @@ import numpy as np
 
 IGNORED = -100  # the label of what is not to be predicted, in torch's cross entropy
 MULTIPLE = 8  # row lengths that tensor cores like
-PADDING = 0.06  # largest share of padding that shorter rows may cost
+PADDING = 0.08  # largest share of padding that shorter rows may cost
 
 
 def order_steps(lengths, batch_size, steps, seed):

@@ -73,7 +73,10 @@ def check_arguments(stage):
 def check_machine(quantization, precision, gpus, device):
     """Refuse formats that this machine cannot train with, and more GPUs than it has."""
     import torch
+    from transformers.utils import is_flash_attn_2_available
 
+    if precision.attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise FeynTuneError("precision.attention: flash_attention_2 is not there on this machine; take auto or sdpa")
     if device.type == "cuda":
         present = torch.cuda.device_count()
         if gpus > present:

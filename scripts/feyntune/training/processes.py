@@ -6,6 +6,8 @@ import sys
 
 from feyntune.program import terminal_for_children
 
+STARTED = "FEYNTUNE_JOB_STARTED"
+
 
 def rank():
     """The number of this process among those of one training."""
@@ -17,8 +19,17 @@ def is_launched():
     return "LOCAL_RANK" in os.environ
 
 
-def launch_processes(count):
+def started(own):
+    """``time.monotonic()`` when the job began: with this process, at ``own``, or with the one that launched it."""
+    return float(os.environ[STARTED]) if is_launched() and STARTED in os.environ else own
+
+
+def launch_processes(count, job_started):
     """Run this very command ``count`` times, side by side; return when all are done.
+
+    Args:
+        count: number of processes.
+        job_started: ``time.monotonic()`` when the job began.
 
     Raises:
         SystemExit: one of them failed; with its exit code.
@@ -29,6 +40,7 @@ def launch_processes(count):
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed says so itself
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
+    os.environ[STARTED] = str(job_started)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

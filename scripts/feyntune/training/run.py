@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
+from typing import Any
 
 from feyntune.digests import content_hash, digest
 from feyntune.errors import StoppedInTime
@@ -32,33 +34,54 @@ def train(options):
     """
     if options.gpus > 1 and not processes.is_launched():
         checks.check_batch(options.settings.training, options.gpus)
-        processes.launch_processes(options.gpus)
+        processes.launch_processes(options.gpus, options.started)
     else:
         _train_here(options)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one process of a training knows before it loads a model."""
+
+    options: Any
+    config: Any
+    tokenizer: Any
+    material: Any
+    order: Any
+
+    @classmethod
+    def of(cls, options):
+        """Refuse what cannot be trained, read the abstracts, and draw the steps."""
+        stage, config = options.settings, checks.check_early(options)
+        tokenizer = load_tokenizer(options.base)
+        material = prepare(options, tokenizer, checks.longest_sequence(stage.training, config))
+        steps = steps_of(stage.training, len(material.train))
+        order = order_steps(material.lengths, stage.training.batch_size, steps, stage.seed)
+        return cls(options, config, tokenizer, material, order)
+
+    @property
+    def stage(self):
+        """The settings."""
+        return self.options.settings
+
+    @property
+    def tokens(self):
+        """Real tokens of each step."""
+        return self.material.lengths[self.order].sum(axis=1)
 
 
 def _train_here(options):
     if processes.rank() > 0:
         quiet()
-    stage = options.settings
-    model_config = checks.check_early(options)
-    tokenizer = load_tokenizer(options.base)
-    longest = checks.longest_sequence(stage.training, model_config)
-    material = prepare(options, tokenizer, longest)
+    job = _Job.of(options)
     with _checkpoint_folder(options) as (checkpoint, note):
-        order = order_steps(
-            material.lengths, stage.training.batch_size, steps_of(stage.training, len(material.train)), stage.seed
-        )
-        pieces = _pieces(options, material, order, model_config, tokenizer)
-        trainer = _trainer(options, tokenizer, material, pieces, model_config)
-        tokens = material.lengths[order].sum(axis=1)
-        say(_plan(trainer, material, tokens))
-        with _tracked(options, note, trainer, step_of(checkpoint)), remedy(stage.training, tokens.max()):
+        trainer = _trainer(job)
+        say(_plan(job, trainer))
+        with _called_back(job, trainer, note, step_of(checkpoint)), remedy(job.stage.training, job.tokens.max()):
             _train_to_the_end(trainer, checkpoint)
         if processes.rank() == 0:
-            history = history_table(trainer.state.log_history, len(material.train), stage.training.batch_size)
-            record = _record(trainer, material, tokenizer, stage, int(tokens.sum()))
-            publish(trainer.model, history, record, options.output)
+            history = history_table(trainer.state.log_history, len(job.material.train), job.stage.training.batch_size)
+            publish(trainer.model, history, _record(job, trainer), options.output)
             shutil.rmtree(options.checkpoints)
             say(f"adapter in {options.output}")
 
@@ -98,36 +121,22 @@ def _newest_checkpoint(options):
     return checkpoint, hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
 
 
-def _pieces(options, material, order, model_config, tokenizer):
-    flash = attention(options.settings.precision, pick_device()) == "flash_attention_2"
-    return Pieces(
-        material.train,
-        order,
-        devices=max(options.gpus, 1),
-        most=options.settings.training.per_device_batch_size,
-        pad_id=tokenizer.pad_token_id,
-        hidden_size=None if flash else model_config.hidden_size,
-    )
-
-
-def _trainer(options, tokenizer, material, pieces, model_config):
+def _trainer(job):
     import torch
     from accelerate.utils import set_seed
 
     from feyntune.training.model import load_adapted
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
-    stage = options.settings
-    arguments = training_arguments(stage, len(pieces.order), pieces.per_device, options.checkpoints, pick_device())
+    options, stage, pieces = job.options, job.stage, _pieces(job)
+    arguments = training_arguments(stage, len(job.order), pieces.per_device, options.checkpoints, pick_device())
     set_seed(stage.seed)  # the adapter is drawn now, and the same by all processes
     model = load_adapted(options.base, (options.base_names or [str(options.base)])[0], stage)
-    budget = max(int(material.lengths[pieces.order].sum(axis=1).max()) // pieces.per_step, max(material.lengths))
-    context = checks.context(model_config)
     trainer = AdapterTrainer(
         model=model,
         args=arguments,
         train_dataset=pieces,
-        evaluator=Evaluator(material, tokenizer, stage.training.evaluation, budget, context, stage.seed),
+        evaluator=_evaluator(job, pieces),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
     )
@@ -135,32 +144,60 @@ def _trainer(options, tokenizer, material, pieces, model_config):
     return trainer
 
 
-def _plan(trainer, material, tokens):
-    steps, mean = len(tokens), tokens.mean()
+def _pieces(job):
+    flash = attention(job.stage.precision, pick_device()) == "flash_attention_2"
+    return Pieces(
+        job.material.train,
+        job.order,
+        devices=max(job.options.gpus, 1),
+        most=job.stage.training.per_device_batch_size,
+        pad_id=job.tokenizer.pad_token_id,
+        hidden_size=None if flash else job.config.hidden_size,
+    )
+
+
+def _evaluator(job, pieces):
+    """Evaluates in batches of as many tokens as the longest step has for a device, so that memory suffices."""
+    budget = max(job.tokens.max() // pieces.per_step, job.material.lengths.max())
+    settings = job.stage.training.evaluation
+    return Evaluator(job.material, job.tokenizer, settings, budget, checks.context(job.config), job.stage.seed)
+
+
+def _plan(job, trainer):
     pieces, attention_used = trainer.args.gradient_accumulation_steps, trainer.model.config._attn_implementation
     return (
-        f"{len(material.train):,} abstracts, {steps:,} steps of {mean:,.0f} tokens, in {pieces} pieces on each of"
-        f" {trainer.args.world_size} x {device_name(trainer.args.device)}, {attention_used} attention"
+        f"{len(job.material.train):,} abstracts, {len(job.order):,} steps of {job.tokens.mean():,.0f} tokens,"
+        f" {pieces} x {trainer.args.world_size} pieces a step on {device_name(trainer.args.device)},"
+        f" {attention_used} attention"
     )
 
 
 @contextlib.contextmanager
-def _tracked(options, note, trainer, done):
+def _called_back(job, trainer, note, done):
     """Give the trainer its clock, its progress (``done`` steps are behind it) and, if wanted, W&B."""
     from feyntune.training.trainer import Pace, Watch
 
-    stage, steps = options.settings, trainer.args.max_steps
-    trainer.add_callback(Pace(stage.training, options.time_limit and 60 * options.time_limit, options.started))
+    options, steps = job.options, len(job.order)
+    limit = options.time_limit and 60 * options.time_limit
+    trainer.add_callback(Pace(job.stage.training, limit, processes.started(options.started)))
+    progress = Progress(f"training from step {done} of {steps}" if done else "training", steps - done, "steps")
+    trainer.add_callback(Watch(progress))
     with contextlib.ExitStack() as stack:
-        what = f"training from step {done} of {steps}" if done else "training"
-        trainer.add_callback(Watch(stack.enter_context(Progress(what, steps - done, "steps"))))
-        if options.tracking.wandb != "disabled" and processes.rank() == 0:
-            from feyntune.training.tracking import Tracker, wandb_id
-
-            tracker = Tracker(options.tracking, stage.run, wandb_id(stage.run, note), stage.model_dump(mode="json"))
-            stack.callback(tracker.finish)
-            trainer.add_callback(tracker)
+        if processes.rank() == 0:
+            stack.enter_context(progress)
+            _begin_tracking(job, trainer, note, stack)
         yield
+
+
+def _begin_tracking(job, trainer, note, stack):
+    if job.options.tracking.wandb == "disabled":
+        return
+    from feyntune.training.tracking import Tracker, wandb_id
+
+    run = job.stage.run
+    tracker = Tracker(job.options.tracking, run, wandb_id(run, note), job.stage.model_dump(mode="json"))
+    stack.callback(tracker.finish)
+    trainer.add_callback(tracker)
 
 
 def _train_to_the_end(trainer, checkpoint):
@@ -172,21 +209,22 @@ def _train_to_the_end(trainer, checkpoint):
         )
 
 
-def _record(trainer, material, tokenizer, stage, tokens):
+def _record(job, trainer):
     """The content of ``run.json``; all but ``measured`` is the same for the same settings, data and machine."""
+    tokens = int(job.tokens.sum())
     return {
-        "settings": stage.model_dump(mode="json"),
+        "settings": job.stage.model_dump(mode="json"),
         **provenance(),
         "device": device_name(trainer.args.device),
         "processes": trainer.args.world_size,
         "attention": trainer.model.config._attn_implementation,
-        "tokens": token_conventions(tokenizer),
-        "steps": trainer.state.max_steps,
-        "pieces_per_step": trainer.args.gradient_accumulation_steps,
-        "train_abstracts": len(material.train),
+        "tokens": token_conventions(job.tokenizer),
+        "steps": len(job.order),
+        "pieces_per_step": trainer.args.gradient_accumulation_steps * trainer.args.world_size,
+        "train_abstracts": len(job.material.train),
         "train_tokens": tokens,
-        "test_sample": len(material.test_sample),
-        "train_sample": len(material.train_sample),
-        "too_long": material.too_long,
+        "test_sample": len(job.material.test_sample),
+        "train_sample": len(job.material.train_sample),
+        "too_long": job.material.too_long,
         "measured": trainer.meter.summary(tokens),
     }

@@ -87,11 +87,13 @@ def write_truth(path, ids, abstracts, rests, record):
         rests: the same for what follows the prompts.
         record: JSON-able provenance.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors = dict(zip(TENSORS, [*abstracts, *rests], strict=True))
+    # One entry: the order of several is not the same in every process.
+    metadata = {"feyntune": json.dumps({"ids": ids, **record}, sort_keys=True)}
     with written_whole(path) as aside:
-        save_file(tensors, aside, {"ids": json.dumps(ids), "feyntune": json.dumps(record, sort_keys=True)})
+        aside.write_bytes(save(tensors, metadata))
 
 
 def read_truth(path):
@@ -104,7 +106,8 @@ def read_truth(path):
 
     try:
         with safe_open(path, "numpy") as file:
-            return json.loads(file.metadata()["ids"]), {name: file.get_tensor(name) for name in TENSORS}
+            ids = json.loads(file.metadata()["feyntune"])["ids"]
+            return ids, {name: file.get_tensor(name) for name in TENSORS}
     except FileNotFoundError:
         raise FeynTuneError(f"{path}: no such file") from None
     except (SafetensorError, KeyError, TypeError) as error:

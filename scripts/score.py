@@ -37,8 +37,8 @@ def main(options):
         scoring.check_head(model.causal, encoded.sequences[0])
         shards = Shards(options.shards, work_note("score.py", options, stage, encoded.sequences))
         with Progress("score", sum(map(len, encoded.sequences)), "tokens") as progress:
-            batches = stage.scoring.batch_tokens
-            scores = scoring.score_all(model, ids, encoded.sequences, batches, shards, progress)
+            budget = stage.scoring.batch_tokens or scoring.usual_budget(model.causal.device)
+            scores = scoring.score_all(model, ids, encoded.sequences, budget, shards, progress)
         scoring.write_scores(model, stage, ids, encoded, scores, options.perplexity, options.embeddings)
         shards.remove()
 

@@ -67,6 +67,11 @@ def _refuse_empty(ids, sequences):
         raise FeynTuneError(f"{len(empty)} abstracts have no token to score: {examples(empty)}; remove them")
 
 
+def usual_budget(device):
+    """Tokens a batch where the settings do not say: enough to fill a GPU, or as few as stay in a processor's cache."""
+    return 16384 if device.type == "cuda" else 2048
+
+
 def plan_batches(lengths, batch_tokens):
     """Split indices into batches of at most ``batch_tokens`` tokens, padding included; longest sequences first.
 

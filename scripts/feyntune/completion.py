@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import torch
 from transformers import (
-    DynamicCache,
     GenerationConfig,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
 )
 
+from feyntune.keyvalues import empty_cache, joined_caches
 from feyntune.sampling import GumbelMax, NoEndBefore, Watch, warpers
 
 LEAVE_TOGETHER = 8
@@ -46,10 +46,10 @@ class Row:
     def __len__(self):
         return len(self.prompt) + len(self.drawn)
 
-    def take(self, tokens, eos_ids):
+    def take(self, tokens, ends):
         """Add new tokens, up to an end-of-sequence token or the end of the room."""
         for token in tokens:
-            if token in eos_ids:
+            if token in ends:
                 self.stopped = "eos"
                 return
             self.drawn.append(token)
@@ -68,8 +68,7 @@ class Completer:
 
     def __init__(self, model, settings):
         self.causal, self.settings = model.causal, settings
-        self.eos_ids = end_tokens(model)
-        self.pad_id = model.tokenizer.pad_token_id
+        self.ends, self.pad_id = model.ends, model.tokenizer.pad_token_id
         # Whatever the model's folder recommends, only this project's settings count.
         self.causal.generation_config = GenerationConfig()
 
@@ -95,7 +94,7 @@ class Completer:
             fresh = [waiting.popleft() for _ in range(min(places, len(waiting)))]
             parts = [(rows, cache)] if rows else []
             if fresh:
-                parts.append((fresh, self._leg(fresh, DynamicCache(), most=1)))
+                parts.append((fresh, self._leg(fresh, empty_cache(), most=1)))
             finished += [row for row in fresh if row.stopped]
             rows, cache = _assembled(parts)
             if rows:
@@ -119,60 +118,49 @@ class Completer:
             past_key_values=cache,
             generation_config=self._configuration(most),
             logits_processor=self._processors(rows, padding.to(device)),
-            stopping_criteria=StoppingCriteriaList([_LegEnd(rows, width, self.eos_ids, device)]),
+            stopping_criteria=StoppingCriteriaList([_LegEnd(rows, width, self.ends, device)]),
         )
         for row, new in zip(rows, output.sequences[:, width:].tolist(), strict=True):
-            row.take(new, self.eos_ids)
+            row.take(new, self.ends)
         return output.past_key_values
 
     def _configuration(self, most):
         return GenerationConfig(
             max_new_tokens=most,
             do_sample=False,
-            eos_token_id=self.eos_ids,
+            eos_token_id=self.ends,
             pad_token_id=self.pad_id,
             return_dict_in_generate=True,
         )
 
     def _processors(self, rows, padding):
         device = padding.device
-        prompts = torch.tensor([len(row.prompt) for row in rows], device=device)
-        first_ends = padding + prompts + self.settings.min_new_tokens
-        chosen = LogitsProcessorList([Watch([row.name for row in rows]), NoEndBefore(self.eos_ids, first_ends)])
+        least = self.settings.min_new_tokens
+        first_ends = [lead + len(row.prompt) + least for lead, row in zip(padding.tolist(), rows, strict=True)]
+        chosen = LogitsProcessorList([Watch([row.name for row in rows]), NoEndBefore(self.ends, first_ends)])
         if self.settings.temperature > 0:
             keys = torch.tensor([row.key for row in rows], device=device)
             chosen += [*warpers(self.settings), GumbelMax(keys, padding)]
         return chosen
 
 
-def end_tokens(model):
-    """Ids of the tokens that end a text: the tokenizer's, those that the model's own configuration names, and BOS.
-
-    Some models were trained on texts that follow each other with nothing but a BOS between them.
-    """
-    named = model.causal.generation_config.eos_token_id
-    named = named if isinstance(named, list) else [named]
-    ends = {model.tokenizer.eos_token_id, model.tokenizer.bos_token_id, *named}
-    return sorted(token for token in ends if token is not None)
-
-
 class _LegEnd(StoppingCriteria):
     """Ends rows that have no room left, and all rows when enough of them have finished."""
 
-    def __init__(self, rows, width, eos_ids, device):
-        self.width, self.eos_ids = width, torch.tensor(eos_ids, device=device)
+    def __init__(self, rows, width, ends, device):
+        self.width, self.ends = width, torch.tensor(ends, device=device)
         self.room = torch.tensor([row.room - len(row.drawn) for row in rows], device=device)
         self.enough = max(1, len(rows) // LEAVE_TOGETHER)
 
     def __call__(self, input_ids, scores, **kwargs):
         """Which rows end here."""
         new = input_ids[:, self.width :]
-        finished = torch.isin(new, self.eos_ids).any(dim=1) | (new.shape[1] >= self.room)
+        finished = torch.isin(new, self.ends).any(dim=1) | (new.shape[1] >= self.room)
         return finished | (finished.sum() >= self.enough)
 
 
 def _assembled(parts):
-    """The unfinished rows of several batches as one batch: their caches cut to what they need, aligned on the right.
+    """The unfinished rows of several batches as one batch.
 
     Args:
         parts: pairs of rows and their cache, which holds keys and values of every token of a row but the last.
@@ -180,25 +168,8 @@ def _assembled(parts):
     Returns:
         Rows and their cache.
     """
-    kept = [([place for place, row in enumerate(rows) if not row.stopped], cache) for rows, cache in parts]
     growing = [row for rows, _ in parts for row in rows if not row.stopped]
     if not growing:
         return [], None
-    width = max(map(len, growing)) - 1
-    layers = zip(*(cache.layers for _, cache in kept), strict=True)
-    joined = [
-        tuple(
-            _stacked([(getattr(layer, name), places) for layer, (places, _) in zip(same, kept, strict=True)], width)
-            for name in ("keys", "values")
-        )
-        for same in layers
-    ]
-    return growing, DynamicCache(joined)
-
-
-def _stacked(parts, width):
-    """Chosen rows of tensors (rows × heads × columns × size) one under another, their last ``width`` columns."""
-    from torch.nn.functional import pad
-
-    cut = [tensor[places, :, -width:] for tensor, places in parts]
-    return torch.cat([pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in cut])
+    kept = [(cache, [place for place, row in enumerate(rows) if not row.stopped]) for rows, cache in parts]
+    return growing, joined_caches(kept, max(map(len, growing)) - 1)

@@ -22,6 +22,8 @@ class EvaluatedModel:
     """From ``load_tokenizer``."""
     context: int | None
     """Tokens that the model can attend to; None if it knows no limit."""
+    ends: list[int]
+    """Ids of the tokens that end a text."""
 
 
 def load_evaluated(base, adapter, stage, merge=False):
@@ -40,7 +42,19 @@ def load_evaluated(base, adapter, stage, merge=False):
         adapted = load_adapter(causal, adapter, stage.base_names)
         merges = merge and stage.quantization.method == "none"
         causal = adapted.merge_and_unload() if merges else adapted.get_base_model()
-    return EvaluatedModel(causal, tokenizer, getattr(causal.config, "max_position_embeddings", None))
+    context = getattr(causal.config, "max_position_embeddings", None)
+    return EvaluatedModel(causal, tokenizer, context, _ends(causal, tokenizer))
+
+
+def _ends(causal, tokenizer):
+    """The tokenizer's end-of-sequence token, those that the model's configuration names, and BOS.
+
+    Some models were trained on texts that follow each other with nothing but a BOS between them.
+    """
+    named = causal.generation_config.eos_token_id
+    named = named if isinstance(named, list) else [named]
+    ends = {tokenizer.eos_token_id, tokenizer.bos_token_id, *named}
+    return sorted(token for token in ends if token is not None)
 
 
 def evaluation_record(model, stage, **counts):

@@ -90,17 +90,22 @@ class Watch(LogitsProcessor):
 
 
 class NoEndBefore(LogitsProcessor):
-    """Forbids the end-of-sequence tokens until each row has its least number of new tokens."""
+    """Forbids the tokens that end a text until each row has its least number of new tokens.
 
-    def __init__(self, eos_ids, first_ends):
-        self.eos_ids, self.first_ends = eos_ids, first_ends
+    Args:
+        ends: ids of these tokens.
+        first_ends: for each row the width of ``input_ids`` from which on it may end.
+    """
+
+    def __init__(self, ends, first_ends):
+        self.ends, self.first_ends = ends, first_ends
 
     def __call__(self, input_ids, scores):
-        """Set the scores of ends that come too early to minus infinity; ``first_ends`` are widths of ``input_ids``."""
-        early = (input_ids.shape[1] < self.first_ends)[:, None]
-        ends = torch.zeros_like(scores, dtype=torch.bool)
-        ends[:, self.eos_ids] = True
-        return scores.masked_fill(early & ends, -torch.inf)
+        """Set the scores of ends that come too early to minus infinity."""
+        early = [row for row, first in enumerate(self.first_ends) if input_ids.shape[1] < first]
+        if early:
+            scores[torch.tensor(early)[:, None], self.ends] = -torch.inf
+        return scores
 
 
 def warpers(settings):

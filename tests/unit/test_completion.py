@@ -1,11 +1,12 @@
 """Completions: the same whatever the batch, the order, the shards and the interruptions."""
 
+import functools
 import json
 import random
 
 import pytest
 import torch
-from feyntune import completion, continuations, sampling
+from feyntune import continuations, sampling
 from feyntune.completion import Completer, Row
 from feyntune.errors import FeynTuneError
 from feyntune.evaluated import load_evaluated
@@ -51,7 +52,7 @@ def complete(model, rows, save=lambda *_: None, **generation):
 
 def by_definition(model, row, settings):
     """One prompt by itself: no batch, no padding, no cache, a whole forward pass for every token."""
-    tokens, ends = list(row.prompt), completion.end_tokens(model)
+    tokens, ends = list(row.prompt), model.ends
     while len(tokens) < len(row.prompt) + row.room:
         context = torch.tensor([tokens])
         with torch.no_grad():
@@ -99,7 +100,7 @@ def test_temperature_zero_takes_the_likeliest(model, prompts):
     context = torch.tensor([rows[0].prompt])
     with torch.no_grad():
         scores = model.causal(context).logits[0, -1]
-    scores[completion.end_tokens(model)] = -torch.inf
+    scores[model.ends] = -torch.inf
     assert drawn[rows[0].name][0][0] == scores.argmax().item()
 
 
@@ -140,6 +141,7 @@ def test_no_finished_row_waits(model, prompts, monkeypatch):
     steps = []
     forward = type(model.causal).forward
 
+    @functools.wraps(forward)
     def counted(self, input_ids, **inputs):
         steps.append(input_ids.shape)
         return forward(self, input_ids, **inputs)

@@ -110,7 +110,7 @@ def test_streams_differ_by_seed_run_and_id():
 
 
 def test_ends_come_no_sooner_than_allowed():
-    early = sampling.NoEndBefore([3, 5], torch.tensor([9, 8]))
+    early = sampling.NoEndBefore([3, 5], [9, 8])
     scores = early(torch.zeros(2, 8), torch.zeros(2, WORDS))
     assert scores[0].isneginf().nonzero().flatten().tolist() == [3, 5]
     assert scores[1].isfinite().all()

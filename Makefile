@@ -1,12 +1,13 @@
 # make demo   set up, then run the whole job on the embedded default
 # make test   set up, then run every test
+# make bench  measure this machine: our way against the reference's (ARGS="--only scores" for a part)
 # make lint   style of programs, rules and prose
 # make clean  remove the results and the environment
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test bench lint format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +27,9 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+bench: setup
+	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

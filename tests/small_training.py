@@ -30,19 +30,6 @@ SETTINGS = {
 }
 
 
-# Tokens of 4,226 real hep-th abstracts by a BPE of 4,096: the shares of abstracts that are as short, and how short.
-SHARES = [*(share / 20 for share in range(20)), 0.98, 0.99, 0.995, 0.999, 1]
-QUANTILES = [10, 51, 66, 76, 85, 95, 103, 111, 121, 131, 140, 149, 160, 171, 184, 201, 218, 242, 270, 319]
-QUANTILES += [373, 418, 442, 545, 816]
-
-
-def realistic_lengths(count, seed=0):
-    """Lengths as real hep-th abstracts have them, BOS and EOS included: median 140 tokens, mean 156, at most 816."""
-    import numpy as np
-
-    return np.interp(np.random.default_rng(seed).random(count), SHARES, QUANTILES).astype(int)
-
-
 def settings(**changes):
     """The small training's settings; ``changes`` replace keys at the top, or inside a section given as a dict."""
     merged = copy.deepcopy(SETTINGS)

@@ -5,7 +5,6 @@ makes its results stale, a better comment, docstring or layout does not.
 """
 
 import ast
-import copy
 import functools
 import hashlib
 from pathlib import Path
@@ -34,22 +33,22 @@ def _closure(program):
     return found
 
 
-@functools.cache
-def _tree(name):
-    return ast.parse((SCRIPTS / name).read_text(encoding="utf-8"))
-
-
-@functools.cache
 def _imports(name):
-    """Files under ``scripts/`` that a file imports anywhere in it, also late, inside functions."""
-    modules = set()
-    for node in ast.walk(_tree(name)):
+    """Files under ``scripts/`` that a file imports."""
+    return sorted(file for module in _read(name)[0] for file in _files(module))
+
+
+@functools.cache
+def _read(name):
+    """The modules that a file imports anywhere in it, also late, inside functions; and its code without docstrings."""
+    tree, modules = ast.parse((SCRIPTS / name).read_text(encoding="utf-8")), set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return sorted(file for module in modules for file in _files(module))
+    return modules, ast.unparse(_WithoutDocstrings().visit(tree))
 
 
 def _files(module):
@@ -63,8 +62,7 @@ def _files(module):
 @functools.cache
 def _meaning(name):
     """Digest of a file's code, and for a package of the style sheets and the like that lie in it."""
-    stripped = _WithoutDocstrings().visit(copy.deepcopy(_tree(name)))
-    digest = hashlib.sha256(ast.unparse(stripped).encode())
+    digest = hashlib.sha256(_read(name)[1].encode())
     for data in _data_files(name):
         digest.update(data.name.encode() + data.read_bytes())
     return digest.hexdigest()

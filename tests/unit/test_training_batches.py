@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from benchmarks.material import realistic_lengths
 from feyntune.training import batches
 from feyntune.training.batches import IGNORED, Pieces, deal, lay_out, order_steps, pack, pieces_per_device
-from small_training import realistic_lengths
 
 
 def padding_of(pieces):

@@ -1,21 +1,19 @@
-"""Measure the way from a snapshot to all single-category sets against the reference's: json, one frame, filters.
+"""From a snapshot to the paper's five single-category sets: one streaming pass, against ``json`` and a pandas frame.
 
-    python tests/benchmarks/bench_datasets.py --rows 500000 --folder /tmp/bench
-
-Both ways start from the same generated snapshot and end in parquet files of the paper's five single-category sets.
-First their papers are compared, id by id and word by word, then time and peak memory of whole processes are told.
+Both ways start from the same made-up snapshot and end in parquet files; ours are split too, and made as the workflow
+makes them: one pass to a store, then one process for each set.
 """
 
-import argparse
 import json
 import os
 import random
-import shutil
+import re
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SETS = {"cs": "cs.*", "hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio.*"}
@@ -26,7 +24,7 @@ PRIMARIES = {"hep-th": 4, "hep-ph": 5, "gr-qc": 3, "q-bio.PE": 1, "cs.LG": 20, "
 """Primary categories with their shares in percent, about those of arXiv."""
 
 
-def generate(path, rows, seed=0):
+def _generate(path, rows, seed=0):
     """Write a snapshot of made-up papers, as long as arXiv's on average: about 1.6 kB a line."""
     draw = random.Random(seed)
     words = ["".join(draw.choices("aeioubcdfghlmnprstvyz", k=draw.randint(2, 11))) for _ in range(20_000)]
@@ -60,10 +58,8 @@ def _record(draw, number, text, primary):
     }
 
 
-def reference(snapshot, folder):
+def _reference(snapshot, folder):
     """The reference's way: every line by ``json`` into one frame, which is filtered for each set."""
-    import re
-
     import numpy
     import pandas
 
@@ -88,7 +84,7 @@ def _sample(name, rows):
     return int(SAMPLED[name] * rows) if name in SAMPLED else None
 
 
-def ours(snapshot, folder, cores):
+def _ours(snapshot, folder, cores):
     """This project's way, as the workflow runs it: one pass to a store, then one process for each set."""
     store, report = folder / "store.parquet", folder / "store.json"
     _run("read_snapshot.py", "--snapshot", snapshot, "--store", store, "--report", report, "--threads", cores)
@@ -109,71 +105,48 @@ def _run(program, *arguments):
     subprocess.run([sys.executable, str(SCRIPTS / program), *map(str, arguments)], check=True)
 
 
-def check_equal(folder):
-    """Compare the papers of both ways; how they are split is no part of the reference's."""
+def prepare(rows, folder):
+    """A snapshot of so many papers."""
+    snapshot = folder / "snapshot.jsonl"
+    if not snapshot.is_file():
+        _generate(snapshot, rows)
+    for way in (REFERENCE, OURS):
+        (folder / way).mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.datasets", str(snapshot), str(folder / REFERENCE)]
+    ways = {
+        REFERENCE: lambda: subprocess.run(command, check=True) and folder / REFERENCE,
+        OURS: lambda: _ours(snapshot, folder / OURS, os.cpu_count()) or folder / OURS,
+    }
+    return Case(rows, ways)
+
+
+def check(results):
+    """The same papers, word by word; how they are split is no part of the reference's."""
     import pyarrow
     from pyarrow.parquet import read_table
 
-    columns = ["id", "abstract", "orig_abstract", "authors", "title", "categories", "versions", "authors_parsed"]
+    columns, counts = ["id", "abstract", "orig_abstract", "authors", "title", "categories", "versions"], []
     for name in SETS:
-        splits = [read_table(folder / "ours" / name / f"{split}.parquet") for split in ("train", "test", "validation")]
+        splits = [read_table(results[OURS] / name / f"{split}.parquet") for split in ("train", "test", "validation")]
         papers = pyarrow.concat_tables(splits).select(columns).sort_by("id")
-        expected = read_table(folder / "reference" / f"{name}.parquet").select(columns).sort_by("id")
-        if papers.to_pylist() != expected.to_pylist():
-            raise SystemExit(f"{name}: the two ways differ")
-        print(f"{name}: {papers.num_rows:,} papers, equal")
+        expected = read_table(results[REFERENCE] / f"{name}.parquet").select(columns).sort_by("id")
+        assert papers.to_pylist() == expected.to_pylist(), f"{name}: the two ways differ"
+        counts.append(f"{papers.num_rows:,} {name}")
+    return f"the same papers: {', '.join(counts)}"
 
 
-def measured(way, options):
-    """Run one way in a process of its own: seconds, processor seconds, peak memory in MB of its largest process."""
-    folder = options.folder / way
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    start = time.perf_counter()
-    command = [sys.executable, __file__, "--folder", str(options.folder), "--cores", str(options.cores), "--way", way]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return time.perf_counter() - start, *json.loads(output.splitlines()[-1])
-
-
-def run_way(way, options):
-    """Run one way in this process; print processor seconds and peak memory in MB, of it and of its children."""
-    import resource
-
-    snapshot, folder = options.folder / "snapshot.jsonl", options.folder / way
-    if way == "reference":
-        reference(snapshot, folder)
-    else:
-        ours(snapshot, folder, options.cores)
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print([sum(usage.ru_utime + usage.ru_stime for usage in usages), max(usage.ru_maxrss for usage in usages) / 1024])
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--folder", type=Path, required=True, help="for the snapshot and the results; 3 kB a row")
-    parser.add_argument("--cores", type=int, default=os.cpu_count())
-    parser.add_argument("--repeats", type=int, default=1, help="the ways take turns; the fastest counts")
-    parser.add_argument("--way", choices=["reference", "ours"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.way:
-        run_way(options.way, options)
-        return
-    options.folder.mkdir(parents=True, exist_ok=True)
-    generate(options.folder / "snapshot.jsonl", options.rows)
-    size = (options.folder / "snapshot.jsonl").stat().st_size / 1e6
-    print(f"{size:,.0f} MB, {options.rows:,} rows, {options.cores} cores", flush=True)
-    runs = {"reference": [], "ours": []}
-    for _ in range(options.repeats):
-        for way, results in runs.items():
-            results.append(measured(way, options))
-            seconds, processor, peak = results[-1]
-            print(f"{way}: {seconds:.1f} s, {processor:.1f} s of processors, peak {peak:,.0f} MB", flush=True)
-    check_equal(options.folder)
-    fastest = {way: [min(each) for each in zip(*results, strict=True)] for way, results in runs.items()}
-    seconds, processor = (fastest["reference"][kind] / fastest["ours"][kind] for kind in (0, 1))
-    print(f"ratio of the fastest runs: {seconds:.2f} in time, {processor:.2f} in processor time")
-
+BENCHMARKS = [
+    Benchmark(
+        name="datasets",
+        title="five single sets from a snapshot",
+        unit="papers",
+        sizes=(125_000, 250_000, 500_000),
+        prepare=prepare,
+        check=check,
+        least_ratio=3.0,
+        most_memory=lambda rows: 2000,
+    )
+]
 
 if __name__ == "__main__":
-    main()
+    _reference(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,70 @@
+"""Measure this project's way and the reference's side by side on this machine, and write tables and a figure.
+
+    make bench                                  # everything: about an hour on two cores
+    make bench ARGS="--only scores similarity"  # some of it
+
+Each benchmark first asserts that both ways give the same, at each size; then they take turns. The figures are medians;
+``measurements.csv`` has every run.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+MODULES = ("training", "scores", "completions", "semscore", "similarity", "datasets", "planning", "pipeline")
+
+
+def main():
+    """Measure."""
+    benchmarks = {each.name: each for name in MODULES for each in _module(name).BENCHMARKS}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=benchmarks, default=list(benchmarks), metavar="NAME")
+    parser.add_argument("--repetitions", type=int, help="instead of each benchmark's own number")
+    parser.add_argument("--sizes", type=int, nargs="+", help="instead of each benchmark's own sizes")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--memory-of", nargs=4, metavar=("NAME", "SIZE", "WAY", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_of:
+        from benchmarks.comparison import run_for_memory
+
+        name, size, way, folder = options.memory_of
+        run_for_memory(benchmarks[name], int(size), way, Path(folder))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        results = [_measured(benchmarks[name], options, Path(folder)) for name in options.only]
+    from benchmarks.tables import write_all
+
+    write_all(results, options.output)
+
+
+def _module(name):
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def _measured(benchmark, options, folder):
+    from benchmarks.comparison import alternate, peak_memory
+    from benchmarks.limits import measure_limits
+    from benchmarks.tables import Result
+
+    timings, sizes = [], tuple(options.sizes or benchmark.sizes)
+    for size in sizes:
+        place = folder / f"{benchmark.name}-{size}"
+        place.mkdir()
+        repetitions = options.repetitions or benchmark.repetitions
+        case, agreement, new = alternate(benchmark, size, place, repetitions)
+        timings += new
+        print(f"{benchmark.title}, {size:,}: {agreement}", file=sys.stderr, flush=True)
+    measured = case.ways if benchmark.with_memory else []
+    memory = {way: peak_memory(benchmark, size, way, place) for way in measured}
+    result = Result(benchmark, sizes, timings, agreement, memory, case, measure_limits())
+    print(result.told(), file=sys.stderr, flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main()

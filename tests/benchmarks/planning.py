@@ -12,17 +12,17 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def prepare(runs, folder):
-    """A configuration of so many runs, of ten datasets each, on the demo's model and snapshot."""
+    """A configuration of so many runs on ten datasets, with a model and a scorer of the hub, as the paper's are."""
     datasets = {f"set{number}": {"snapshot": "arxiv", "categories": ["hep-th"]} for number in range(10)}
     layer_sets = {f"layers{number}": ["q_proj"] for number in range(runs // 10)}
     configuration = {
-        "snapshots": {"arxiv": "results/demo/snapshot.jsonl"},
+        "snapshots": {"arxiv": "snapshot.json"},
         "datasets": datasets,
-        "models": {"tiny": {"path": "results/demo/model"}},
+        "models": {"llama": {"hub": "meta-llama/Llama-3.1-8B", "revision": "0" * 40}},
         "layer_sets": layer_sets,
-        "grid": {"models": ["tiny"], "datasets": list(datasets), "layer_sets": list(layer_sets)},
+        "grid": {"models": ["llama"], "datasets": list(datasets), "layer_sets": list(layer_sets)},
         "evaluation_sets": {"set0": {"dataset": "set0", "split": "test"}},
-        "scorers": {"semscore": {"path": "results/demo/scorers/semscore"}},
+        "scorers": {"semscore": {"hub": "sentence-transformers/all-mpnet-base-v2", "revision": "0" * 40}},
     }
     path = folder / "config.json"
     path.write_text(json.dumps(configuration))

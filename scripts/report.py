@@ -15,6 +15,9 @@ def arguments(parser):
     parser.add_argument("--records", nargs="*", type=Path, default=[], help=".../{run}/run.json of trained runs")
     parser.add_argument("--history", nargs="*", type=Path, default=[], help=".../{run}/history.parquet")
     parser.add_argument("--datasets", nargs="*", type=Path, default=[], help=".../{dataset}/summary.json")
+    parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="{costs}/{stage}/.../{job}.tsv")
+    parser.add_argument("--costs", type=Path, default=Path("results/costs"), help="folder of the benchmarks")
+    parser.add_argument("--plan", type=Path, default=Path("results/plan.json"), help="what was predicted, if it was")
     parser.add_argument("--settings", required=True, help="JSON of settings.report.PageStage, or a file with it")
     parser.add_argument("--output", type=Path, required=True, help="the page to write")
 

@@ -13,6 +13,7 @@ from feyntune.settings.demo import Demo
 from feyntune.settings.evaluation import EvaluationPrecision, EvaluationSet
 from feyntune.settings.mixing import Leaks
 from feyntune.settings.models import Lora, Precision, Quantization
+from feyntune.settings.planning import Planning
 from feyntune.settings.report import Report
 from feyntune.settings.resources import Resources
 from feyntune.settings.runs import Grid, Model, NamedRun
@@ -69,6 +70,8 @@ class Configuration(Section):
     """Weights & Biases."""
     resources: Resources = Resources()
     """What jobs ask for."""
+    planning: Planning = Planning()
+    """What `snakemake plan` goes by where nothing has been measured yet."""
     demo: Demo = Field(default_factory=Demo)
     """The made-up snapshot, model and scorers of the embedded default."""
 

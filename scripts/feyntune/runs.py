@@ -208,12 +208,27 @@ def tables_stage(configuration):
     return TablesStage(seed=configuration.seed, uncertainty=report.uncertainty, compared_layers=report.compared_layers)
 
 
-def figures_stage(configuration):
+def cards(configuration, runs):
+    """GPUs that jobs hold: by stage, and by ``train/RUN`` for the runs that are trained on another number.
+
+    Args:
+        runs: from ``resolve_runs``.
+    """
+    asked = configuration.resources
+    of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "score": asked.score.gpu}
+    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.semscore.gpu)
+    of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
+    others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
+    return {stage: number for stage, number in of_stages.items() if number} | others
+
+
+def figures_stage(configuration, runs):
     """What decides the figures."""
-    cards = {stage: getattr(configuration.resources, stage).gpu for stage in ("train", "complete", "score")}
-    return FiguresStage(seed=configuration.seed, heatmap_rows=configuration.report.heatmap_rows, gpus=cards)
+    rows = configuration.report.heatmap_rows
+    return FiguresStage(seed=configuration.seed, heatmap_rows=rows, gpus=cards(configuration, runs))
 
 
-def page_stage(configuration):
+def page_stage(configuration, runs):
     """What decides the report."""
-    return PageStage(seed=configuration.seed, abstracts=configuration.report.abstracts)
+    abstracts = configuration.report.abstracts
+    return PageStage(seed=configuration.seed, abstracts=abstracts, gpus=cards(configuration, runs))

@@ -53,9 +53,20 @@ COSTS = [
     *expand("results/costs/train/{run}.tsv", run=TRAINED),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
-        stage=["complete", "score"],
+        stage=["complete", "score", "similarity"],
         set=CONFIG.evaluation_sets,
         run=WITH_MODEL,
+    ),
+    *expand(
+        "results/costs/embed_truth/{scorer}/{set}.tsv",
+        scorer=CONFIG.scorers,
+        set=CONFIG.evaluation_sets,
+    ),
+    *expand(
+        "results/costs/semscore/{scorer}/{set}/{run}.tsv",
+        scorer=CONFIG.scorers,
+        set=CONFIG.evaluation_sets,
+        run=RUNS,
     ),
 ]
 
@@ -115,7 +126,7 @@ rule figures:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.figures_stage(CONFIG)),
+        settings=settings(declared.figures_stage(CONFIG, RUNS)),
         scores=SCORES,
         costs=COSTS,
         code=code("figures.py"),
@@ -142,11 +153,12 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.page_stage(CONFIG)),
+        settings=settings(declared.page_stage(CONFIG, RUNS)),
         scores=SCORES,
+        costs=COSTS,
         code=code("report.py"),
     shell:
         "python scripts/report.py --completions {input.completions} --perplexity {input.perplexity}"
         " --scores {params.scores} --tables results/tables --figures results/figures --records {input.records}"
-        " --history {input.histories} --datasets {input.datasets} --settings {params.settings:q}"
+        " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"

@@ -39,14 +39,14 @@ def p_value(value):
 def write_formats(stem, exact, shown, caption):
     """Write ``{stem}.csv`` from ``exact``, and ``{stem}.tex`` (booktabs) and ``{stem}.html`` from ``shown`` (text).
 
-    The HTML is a table alone, for a page to take in; everything in it is escaped.
+    The HTML is that of ``html_table``.
     """
     write_text(f"{stem}.csv", exact.to_csv(index=False, float_format="%.8g"))
     write_text(f"{stem}.tex", _latex(shown, caption))
-    write_text(f"{stem}.html", _html(shown))
+    write_text(f"{stem}.html", html_table(shown))
 
 
-TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Measure", "Category", "Model"})
+TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Measure", "Category", "Model", "Stage", "Job"})
 """Columns that stand to the left; numbers stand to the right."""
 
 _LATEX = str.maketrans(
@@ -77,7 +77,8 @@ _HTML = """\
 """
 
 
-def _html(shown):
+def html_table(shown):
+    """A table of text as HTML, for a page to take in; everything in it is escaped."""
     from jinja2 import Environment
     from markupsafe import Markup
 

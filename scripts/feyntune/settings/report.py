@@ -46,7 +46,8 @@ class FiguresStage(Section):
     heatmap_rows: int
     """Abstracts drawn in the figures of cosines."""
     gpus: dict[str, int] = {}
-    """GPUs that a job of each stage (a rule's name) holds; no entry means none."""
+    """GPUs that a job of each stage (a rule's name) holds, and a run's training (`train/RUN`) if it holds another
+    number; no entry means none."""
 
 
 class PageStage(Section):
@@ -56,3 +57,5 @@ class PageStage(Section):
     """Seed of the sample of abstracts."""
     abstracts: int
     """Abstracts whose completions stand side by side."""
+    gpus: dict[str, int] = {}
+    """As for the figures."""

@@ -1,8 +1,6 @@
 """What each stage took, from the benchmarks that Snakemake keeps of its jobs."""
 
-import csv
-from pathlib import Path
-
+from feyntune.benchmarks import cards_of, job_of, read_benchmark
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 
@@ -11,15 +9,12 @@ UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
 def read_benchmarks(paths, folder):
-    """Seconds of each job by stage, in the order given: a stage is the first part of a path under ``folder``.
-
-    Jobs whose benchmark is gone are left out: nothing is made again for the sake of its cost.
-    """
+    """Seconds by stage and job, in the order given: a stage is the first part of a path under ``folder``."""
     stages = {}
-    for path in filter(Path.is_file, paths):
-        with open(path, newline="", encoding="utf-8") as file:
-            seconds = [float(row["s"]) for row in csv.DictReader(file, delimiter="\t")]
-        stages.setdefault(path.relative_to(folder).with_suffix("").parts[0], []).extend(seconds)
+    for path in paths:
+        if benchmark := read_benchmark(path):
+            job = job_of(path, folder)
+            stages.setdefault(job.split("/")[0], {})[job] = benchmark.seconds
     return stages
 
 
@@ -27,13 +22,15 @@ def time_figure(stages, gpus):
     """Bars: the time of all jobs of a stage together, and where GPUs were held, that time by their number.
 
     Args:
-        stages: seconds of each job, by stage.
-        gpus: GPUs that each job of a stage held, by stage.
+        stages: seconds by stage and job.
+        gpus: GPUs that jobs held, as ``benchmarks.cards_of`` takes them.
     """
     if not stages:
         return empty_figure("No job has left a benchmark.")
-    seconds = {stage: sum(jobs) for stage, jobs in stages.items()}
-    gpu_seconds = {stage: total * gpus.get(stage, 0) for stage, total in seconds.items()}
+    seconds = {stage: sum(jobs.values()) for stage, jobs in stages.items()}
+    gpu_seconds = {
+        stage: sum(took * cards_of(job, gpus) for job, took in jobs.items()) for stage, jobs in stages.items()
+    }
     panels = {"Time of all jobs": seconds, **({"GPU time": gpu_seconds} if any(gpu_seconds.values()) else {})}
     labels = [f"{stage} ({len(jobs)} {'job' if len(jobs) == 1 else 'jobs'})" for stage, jobs in stages.items()]
     figure = new_figure(WIDTH, 0.8 + 0.22 * len(stages))

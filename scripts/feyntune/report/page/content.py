@@ -5,10 +5,12 @@ import json
 
 from feyntune.files import read_json, read_table
 from feyntune.provenance import provenance
+from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.page.captions import FIGURE_CAPTIONS, TABLE_TITLES
 from feyntune.report.records import common_and_differing, flattened
 from feyntune.report.side_by_side import sampled_abstracts
+from feyntune.report.typeset import html_table
 
 
 def page_content(results, options, stage):
@@ -36,6 +38,7 @@ def page_content(results, options, stage):
         "figures": [_figure(options.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
         "abstracts": sampled_abstracts(options.completions, results, stage.abstracts, stage.seed),
         "watched": [_watched(path) for path in options.history],
+        "costs": _costs(options, stage),
         "provenance": _texts(flattened(provenance())),
     }
 
@@ -52,6 +55,15 @@ def _table(folder, name, title):
         "caption": caption,
         "html": (folder / f"{name}.html").read_text(encoding="utf-8"),
     }
+
+
+def _costs(options, stage):
+    """Tables of what stages and jobs took, against what was predicted; None if nothing was measured."""
+    table = costs(options.benchmarks, options.costs, options.plan, options.records, stage.gpus)
+    if table.empty:
+        return None
+    tables = {"stages": html_table(costs_layout(by_stage(table))), "jobs": html_table(costs_layout(table))}
+    return {**tables, "planned": int(table["predicted"].notna().sum()), "measured": len(table)}
 
 
 def _figure(folder, name, title, caption):

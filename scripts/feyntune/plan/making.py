@@ -1,0 +1,124 @@
+"""A plan: every job with its prediction, ready to be told and to be kept."""
+
+from dataclasses import dataclass
+
+from feyntune.plan import devices, durations
+from feyntune.plan.measured import device_name, measured_seconds
+from feyntune.plan.reasons import is_about_content
+from feyntune.plan.schedule import wall_seconds
+from feyntune.plan.sizes import Sizes
+from feyntune.plan.work import Estimator
+
+
+@dataclass
+class Planned:
+    """One job, what it has to do, and what it will take."""
+
+    job: object
+    """``jobs.Job``."""
+    work: object
+    """``work.Work``."""
+    seconds: float | None
+    """Wall time; None if nothing is known of its model."""
+    measured: bool
+    """Whether earlier jobs of its stage were measured."""
+    memory: float | None
+    """Bytes that it may hold: of its cards each, or of the machine if it has none; None if it has no limit."""
+
+    @property
+    def gpu_seconds(self):
+        """Seconds times graphics cards."""
+        return (self.seconds or 0) * self.job.gpu
+
+    @property
+    def asked_gpu_seconds(self):
+        """What it asks for: its time limit times graphics cards."""
+        return 60 * (self.job.runtime or 0) * self.job.gpu
+
+
+@dataclass
+class Plan:
+    """All of it."""
+
+    jobs: dict
+    """``Planned`` by key, stale jobs only."""
+    total: int
+    """Jobs in all, stale or not."""
+    wall: float
+    """Seconds until the last job ends."""
+    offered: dict
+    """What may run side by side: ``jobs``, ``cores``, ``gpu``; None is no limit."""
+    card: object
+    """``devices.Device`` of jobs that hold a card."""
+    assumed: list
+    """What was not known, in sentences."""
+
+
+def make_plan(jobs, configuration, runs, offered):
+    """Predict every stale job.
+
+    Args:
+        jobs: ``jobs.Job`` by key.
+        configuration: ``configuration.Configuration``.
+        runs: ``runs.Run`` by name.
+        offered: see ``Plan``.
+    """
+    card = choose_card(configuration, jobs)
+    sizes = Sizes(configuration, _outdated(jobs))
+    estimator = Estimator(configuration, runs, sizes)
+    works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
+    factors = _corrections(jobs, works, card)
+    planned = {key: _planned(job, works[key], card, factors) for key, job in jobs.items() if job.stale}
+    wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
+    return Plan(planned, len(jobs), wall, offered, card, _assumed(configuration, planned, sizes, card, estimator))
+
+
+def _outdated(jobs):
+    """Datasets whose files do not hold what the configuration says."""
+    stale = (job for job in jobs.values() if "dataset" in job.wildcards and any(map(is_about_content, job.why)))
+    return {job.wildcards["dataset"] for job in stale}
+
+
+def choose_card(configuration, jobs):
+    """The graphics card that jobs run on, as configured, as the profile asks, as is here, or the default one."""
+    asked = next((job.card for job in jobs.values() if job.card), None)
+    for text in (configuration.planning.card, asked, devices.card_here()):
+        if text and (card := devices.find_card(text)):
+            return card
+    return devices.find_card(devices.DEFAULT)
+
+
+def _corrections(jobs, works, card):
+    measured = {key: seconds for key, job in jobs.items() if (seconds := measured_seconds(job))}
+    names = {key: device_name(jobs[key]) for key in measured}
+    return durations.corrections(jobs, works, measured, names, card)
+
+
+def _planned(job, work, card, factors):
+    device = durations.device_of(job, card)
+    prediction = durations.predict(job, work, device, factors)
+    holds = card.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
+    return Planned(job, work, prediction.seconds, prediction.measured, holds)
+
+
+def _assumed(configuration, planned, sizes, card, estimator):
+    """What was taken for lack of better, in sentences."""
+    lines = []
+    if any(each.job.gpu for each in planned.values()):
+        lines.append(f"graphics cards: {card.name}, {card.memory / 2**30:.0f} GB (planning.card names another)")
+    absent = [name for name in configuration.datasets if not sizes.dataset(name).known]
+    if absent:
+        lines.append(
+            f"{len(absent)} of {len(configuration.datasets)} datasets are not there: their sizes are estimated"
+        )
+    lines += [_shapeless(*entry) for entry, shape in estimator.shapes.items() if shape is None]
+    measured = sum(each.measured for each in planned.values())
+    by_table = len(planned) - measured
+    return [*lines, f"time: of {measured} jobs by what earlier jobs of their stage took, of {by_table} by table"]
+
+
+def _shapeless(registry, name):
+    costs = "the costs of its runs are left out" if registry == "models" else "its jobs are taken for short"
+    return (
+        f"{registry}.{name}: its shape is not known, so {costs}; run `snakemake fetch`, or give planning.shapes.{name}"
+    )

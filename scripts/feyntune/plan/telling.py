@@ -1,0 +1,123 @@
+"""A plan as people read it in a terminal."""
+
+from feyntune.plan.reasons import grouped
+
+MOST_ROWS = 60
+MISSING = "-"
+UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def tell(plan, lines):
+    """The plan as lines of text.
+
+    Args:
+        plan: ``making.Plan``.
+        lines: warnings, one a line.
+    """
+    if not plan.jobs:
+        return [f"Nothing to be done: all {plan.total:,} jobs are up to date."]
+    told = [*_columns(_stage_rows(plan)), ""]
+    runs = _run_rows(plan)
+    if len(runs) > 1:
+        told += [*_columns(runs[: MOST_ROWS + 1]), ""]
+        if len(runs) > MOST_ROWS + 1:
+            told += [f"... and {len(runs) - MOST_ROWS - 1:,} more runs", ""]
+    told += _total(plan)
+    told += [f"assumed: {line}" for line in plan.assumed]
+    return told + [f"warning: {line}" for line in lines]
+
+
+def _total(plan):
+    jobs = plan.jobs.values()
+    at_once = ", ".join(f"{number:,} {name}" for name, number in _limits(plan.offered))
+    cores = max(each.job.threads for each in jobs)
+    asked = sum(each.asked_gpu_seconds for each in jobs) / 3600
+    return [
+        f"{len(plan.jobs):,} of {plan.total:,} jobs; about {duration(plan.wall)} of wall time ({at_once} at a time);"
+        f" {sum(each.gpu_seconds for each in jobs) / 3600:,.1f} GPU-hours ({asked:,.0f} asked for);"
+        f" {gigabytes(sum(each.work.disk for each in jobs))} of disk;"
+        f" {sum(each.job.threads for each in jobs):,} cores asked for, {cores} by the largest job",
+    ]
+
+
+def _limits(offered):
+    named = {"jobs": "jobs", "cores": "cores", "gpu": "cards"}
+    return [(named[name], limit) for name, limit in offered.items() if limit is not None] or [("job", 1)]
+
+
+def _groups(plan, name_of):
+    groups = {}
+    for each in plan.jobs.values():
+        if name_of(each.job):
+            groups.setdefault(name_of(each.job), []).append(each)
+    return groups
+
+
+def _stage_rows(plan):
+    """A row for each stage: what its jobs take together, the longest and the largest of them, and why they run."""
+    header = ["stage", "jobs", "tokens", "together", "longest", "limit", "GPU-hours", "peak memory", "disk", "why"]
+    rows = [header]
+    for stage, jobs in _groups(plan, lambda job: job.stage).items():
+        rows.append([stage, f"{len(jobs):,}", *_numbers(jobs), grouped([each.job for each in jobs])])
+    everything = list(plan.jobs.values())
+    return [*rows, ["total", f"{len(everything):,}", *_numbers(everything), ""]]
+
+
+def _run_rows(plan):
+    header = ["run", "jobs", "tokens", "together", "longest", "limit", "GPU-hours", "peak memory", "disk", "stages"]
+    rows = [header]
+    for run, jobs in _groups(plan, lambda job: job.run).items():
+        stages = dict.fromkeys(each.job.stage for each in jobs)
+        rows.append([run, f"{len(jobs):,}", *_numbers(jobs), ", ".join(stages)])
+    return rows
+
+
+def _numbers(jobs):
+    """Tokens, wall time together, the longest job with its limit, GPU-hours, peak memory and disk of jobs."""
+    known = [each for each in jobs if each.seconds is not None]
+    longest = max(known, key=lambda each: each.seconds, default=None)
+    peak = max((each.work.peak or 0 for each in jobs), default=0)
+    gpu = sum(each.gpu_seconds for each in jobs) / 3600
+    return [
+        count(sum(each.work.tokens or 0 for each in jobs)),
+        duration(sum(each.seconds for each in known)) if known else "unknown",
+        duration(longest.seconds) if longest else "unknown",
+        duration(60 * longest.job.runtime) if longest and longest.job.runtime else MISSING,
+        f"{gpu:,.1f}" if gpu else MISSING,
+        gigabytes(peak),
+        gigabytes(sum(each.work.disk for each in jobs)),
+    ]
+
+
+def _columns(rows):
+    """Rows of text in columns: first and last to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    return [
+        "  ".join(
+            cell.ljust(width) if place in (0, last) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def duration(seconds):
+    """``3.4 h``, in the largest unit of which there is at least one."""
+    unit, length = next(((unit, length) for unit, length in UNITS if seconds >= length), ("s", 1))
+    return f"{seconds / length:.1f} {unit}" if length > 1 else f"{seconds:.0f} s"
+
+
+def count(number):
+    """``1.9 G``, ``310 M``, ``42 k``; a dash for none."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}" if number else MISSING
+
+
+def gigabytes(size):
+    """Bytes as ``12 GB``; in MB below a tenth of that, a dash for none."""
+    if size < 1e6:
+        return MISSING
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

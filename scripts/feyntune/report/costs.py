@@ -1,0 +1,89 @@
+"""What was predicted of each job by the last plan before it ran, against what it took."""
+
+from feyntune.benchmarks import cards_of, job_of, read_benchmark
+from feyntune.files import read_json
+from feyntune.plan import record
+from feyntune.report.typeset import MISSING, number
+
+
+def costs(benchmarks, folder, plan, records, cards):
+    """A row for each job that has a benchmark, as a DataFrame.
+
+    Columns: ``stage, job``; ``predicted`` and ``measured`` wall time in seconds, ``predicted_gpu`` and ``measured_gpu``
+    the same times the cards that the job held; ``predicted_peak`` and ``measured_peak`` memory in bytes, of a card
+    where the job held one. NaN where nothing was predicted, or where a card's memory was not measured.
+
+    Args:
+        benchmarks: Snakemake's benchmark files, of which some may be missing.
+        folder: the folder that they are in.
+        plan: file of the plan; it may be missing.
+        records: trained runs' ``run.json``.
+        cards: as ``benchmarks.cards_of`` takes them.
+    """
+    import pandas
+
+    predicted, trained = record.read(plan), {f"train/{path.parent.name}": read_json(path) for path in records}
+    rows = []
+    for path in benchmarks:
+        if benchmark := read_benchmark(path):
+            job = job_of(path, folder)
+            rows.append(_row(job, benchmark, predicted.get(job, {}), trained.get(job), cards_of(job, cards)))
+    return pandas.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = (
+    "stage",
+    "job",
+    "predicted",
+    "measured",
+    "predicted_gpu",
+    "measured_gpu",
+    "predicted_peak",
+    "measured_peak",
+)
+
+
+def _row(job, benchmark, entry, trained, cards):
+    told = (trained or {}).get("measured", {})
+    seconds = max(benchmark.seconds, told.get("seconds", 0))  # a training may have taken several jobs
+    peak = told["peak_memory_mb"] * 2**20 if "peak_memory_mb" in told else None if cards else benchmark.memory
+    expected = entry.get("seconds")
+    gpu = (expected and expected * entry["gpus"], seconds * cards)
+    peaks = (entry.get("peak_memory_bytes"), peak)
+    stage, _, rest = job.partition("/")
+    return dict(zip(COLUMNS, (stage, rest, expected, seconds, *gpu, *peaks), strict=True))
+
+
+def by_stage(table):
+    """The same for each stage: sums of times over the jobs with a prediction and a measurement, and largest peaks.
+
+    Without any prediction the times are those of all its jobs.
+    """
+    planned = table["predicted"].notna()
+    compared = (table[planned] if planned.any() else table).astype(dict.fromkeys(COLUMNS[2:], float))
+    stages = compared.groupby("stage", sort=False)
+    sums = stages[["predicted", "measured", "predicted_gpu", "measured_gpu"]].sum(min_count=1)
+    largest = stages[["predicted_peak", "measured_peak"]].max()
+    return stages[["job"]].count().join(sums).join(largest).reset_index()
+
+
+def costs_layout(table):
+    """The columns as people read them, all times in minutes, so that they compare down the column."""
+    import pandas
+
+    table = table.astype(dict.fromkeys(COLUMNS[2:], float))
+    shown = {"Stage": table["stage"]}
+    shown["Jobs" if pandas.api.types.is_numeric_dtype(table["job"]) else "Job"] = table["job"].astype(str)
+    shown["Predicted (min)"] = table["predicted"].div(60).map(_one)
+    shown["Measured (min)"] = table["measured"].div(60).map(_one)
+    shown["Measured / predicted"] = table["measured"].div(table["predicted"]).map(lambda ratio: number(ratio, 2))
+    if table["measured_gpu"].any():
+        shown["Predicted (GPU-hours)"] = table["predicted_gpu"].div(3600).map(lambda hours: number(hours, 2))
+        shown["Measured (GPU-hours)"] = table["measured_gpu"].div(3600).map(lambda hours: number(hours, 2))
+    shown["Predicted peak (GB)"] = table["predicted_peak"].div(1e9).map(_one)
+    shown["Measured peak (GB)"] = table["measured_peak"].div(1e9).map(_one)
+    return pandas.DataFrame(shown)
+
+
+def _one(value):
+    return MISSING if value != value else number(value, 1 if value >= 1 else 2)

@@ -1,0 +1,30 @@
+"""Tell what would run, why, and what it will cost: `snakemake plan` calls this. Snakemake's options stand behind --.
+
+python scripts/plan.py -- --profile profiles/sulis --configfile config/paper.yaml
+"""
+
+from pathlib import Path
+
+from feyntune.program import launch
+
+
+def arguments(parser):
+    parser.add_argument("--record", type=Path, default=Path("results/plan.json"), help="where predictions are kept")
+    parser.add_argument("snakemake", nargs="*", help="options and targets of snakemake")
+
+
+def main(options):
+    from feyntune.plan.making import make_plan
+    from feyntune.plan.record import keep
+    from feyntune.plan.snakemake_jobs import read_jobs
+    from feyntune.plan.telling import tell
+    from feyntune.plan.warning import warnings
+
+    jobs, configuration, runs, offered = read_jobs(options.snakemake)
+    plan = make_plan(jobs, configuration, runs, offered)
+    print("\n".join(tell(plan, warnings(plan))))
+    keep(plan, options.record)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -13,6 +13,8 @@ class Benchmark:
     """Wall time."""
     memory: float | None
     """Largest resident memory of its processes in bytes; None for a job that was over before it was looked at."""
+    began: float
+    """When it began, in seconds since 1970."""
 
 
 def read_benchmark(path):
@@ -20,7 +22,8 @@ def read_benchmark(path):
     try:
         with open(path, newline="", encoding="utf-8") as file:
             row = list(csv.DictReader(file, delimiter="\t"))[-1]
-        return Benchmark(float(row["s"]), _bytes(row.get("max_rss")))
+        seconds = float(row["s"])
+        return Benchmark(seconds, _bytes(row.get("max_rss")), Path(path).stat().st_mtime - seconds)
     except (OSError, ValueError, KeyError, IndexError):
         return None
 

@@ -3,7 +3,7 @@
 import pytest
 from feyntune.configuration import parse_configuration
 from feyntune.errors import FeynTuneError
-from feyntune.runs import base_names, completion_stage, gpus, resolve_runs, scoring_stage, training_stage
+from feyntune.runs import base_names, cards, completion_stage, gpus, resolve_runs, scoring_stage, training_stage
 
 SMALL = {
     "snapshots": {"arxiv": "arxiv.json"},
@@ -137,6 +137,9 @@ def test_gpus_of_a_run_win_over_the_stage():
     configuration = parse_configuration({**SMALL, "runs": named})
     runs = resolve_runs(configuration)
     assert [gpus(configuration, runs[name]) for name in ("mine", "tiny_hep-th_all")] == [3, 1]
+    held = cards(configuration, runs)
+    assert (held["train"], held["train/mine"], held["semscore"]) == (1, 3, 1)
+    assert "train/tiny_hep-th_all" not in held
 
 
 def test_the_published_defaults_are_the_papers():

@@ -127,7 +127,10 @@ def test_time_is_summed_by_stage(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
     stages = read_benchmarks([*sorted(tmp_path.glob("**/*.tsv")), tmp_path / "train/lost.tsv"], tmp_path)
-    assert stages == {"fetch": [2.0], "score": [30.0], "train": [3000.5, 4199.5]}
+    trained = {"train/a": 3000.5, "train/b": 4199.5}
+    assert stages == {"fetch": {"fetch": 2.0}, "score": {"score/a": 30.0}, "train": trained}
     texts = [text.get_text() for text in time_figure(stages, {"train": 3}).axes[1].texts]
     assert texts == ["", "", "6.0 h"]
+    own = time_figure(stages, {"train": 3, "train/b": 1}).axes[1].texts
+    assert own[-1].get_text() == "3.7 h"  # a run's own number of cards wins
     assert len(time_figure(stages, {}).axes) == 1

@@ -69,7 +69,8 @@ def processor(threads):
 def find_card(text):
     """The card that a text such as ``ampere_a100`` or ``NVIDIA H100 80GB HBM3`` names; None if none is known."""
     words = set(re.findall(r"[a-z]*\d+[a-z]*|[a-z]+", text.lower()))
-    fitting = [card for card in CARDS if set(card.name.lower().split()) <= words]
+    names = {card: card.name.lower() for card in CARDS}
+    fitting = [card for card in CARDS if {*names[card].split()} <= words or names[card].replace(" ", "") in words]
     return max(fitting, key=lambda card: len(card.name), default=None)
 
 

@@ -111,7 +111,8 @@ def _assumed(configuration, planned, sizes, card, estimator):
         lines.append(
             f"{len(absent)} of {len(configuration.datasets)} datasets are not there: their sizes are estimated"
         )
-    lines += [_shapeless(*entry) for entry, shape in estimator.shapes.items() if shape is None]
+    unknown = [entry for entry, shape in estimator.shapes.items() if shape is None]
+    lines += [_shapeless(*entry) for entry in unknown if getattr(configuration, entry[0])[entry[1]].hub]
     measured = sum(each.measured for each in planned.values())
     by_table = len(planned) - measured
     return [*lines, f"time: of {measured} jobs by what earlier jobs of their stage took, of {by_table} by table"]

@@ -60,7 +60,7 @@ def scoring_bytes(shape, stage):
     plain = DTYPE_BYTES[stage.precision.dtype]
     block = (8 * shape.hidden_size + 3 * shape.intermediate_size) * plain
     weights = weight_bytes(shape, stage.quantization, stage.precision)
-    return CONTEXT + MARGIN * (weights + stage.scoring.batch_tokens * block + 4 * 2**27)
+    return CONTEXT + MARGIN * (weights + stage.scoring.batch_tokens * block + 2 * 2**27)
 
 
 def embedding_bytes(shape, batch, length):

@@ -1,34 +1,53 @@
 """Plans that are kept, so that afterwards what was predicted can be compared with what was measured."""
 
 import json
+import time
 from pathlib import Path
 
 from feyntune.files import write_json
 
 FILE = Path("results/plan.json")
+KEPT = 3
+"""Predictions of each job that are kept, the newest: one may have been made after the job ran."""
 
 
-def keep(plan, path=FILE):
-    """Write the predictions of a plan (``making.Plan``); an earlier plan's stay for jobs that this one has not.
+def keep(plan, path=FILE, now=None):
+    """Add the predictions of a plan to those that are kept.
 
-    So what was predicted of a job is still there when it has run, and another target's plan takes nothing away.
+    Args:
+        plan: ``making.Plan``.
+        path: file to write.
+        now: when it was made, in seconds since 1970; None is now.
     """
-    write_json(path, {"jobs": {**read(path), **{key: _entry(each) for key, each in plan.jobs.items()}}})
+    kept, now = read(path), round(now or time.time())
+    for key, each in plan.jobs.items():
+        kept[key] = [*kept.get(key, []), {"planned": now, **_entry(each)}][-KEPT:]
+    write_json(path, {"jobs": kept})
 
 
 def read(path=FILE):
-    """The kept predictions by key; none if there is no such file, or none that can be read."""
+    """The kept predictions by job, oldest first; none if there is no such file, or none that can be read."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))["jobs"]
+        return dict(json.loads(Path(path).read_text(encoding="utf-8"))["jobs"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def predicted_before(kept, job, moment):
+    """The last prediction of a job that was made before a moment; an empty dict if there is none.
+
+    Args:
+        kept: from ``read``.
+        job: stage and wildcards, as in ``score/hep-th/tiny_base``.
+        moment: seconds since 1970, when the job began.
+    """
+    made = [entry for entry in kept.get(job, []) if entry["planned"] <= moment]
+    return made[-1] if made else {}
 
 
 def _entry(each):
     job, work = each.job, each.work
     return {
-        "stage": job.stage,
-        "run": job.run,
         "why": job.why,
         "tokens": work.tokens and round(work.tokens),
         "seconds": each.seconds and round(each.seconds, 1),

@@ -128,13 +128,20 @@ def _rows_in(path):
 
 
 def _counted(abstracts, tokenizer):
-    if not (abstracts.is_file() and tokenizer.is_file()):
+    """Mean tokens of the first abstracts in a file; None if it or the tokenizer is not there, or is none."""
+    texts = _first_texts(abstracts)
+    if not texts or "model" not in (_read(tokenizer) or {}):
         return None
     from tokenizers import Tokenizer
 
-    with pyarrow.parquet.ParquetFile(abstracts) as file:
-        batch = next(file.iter_batches(batch_size=SAMPLED, columns=["abstract"]), None)
-    if not batch:
-        return None
-    encoded = Tokenizer.from_file(str(tokenizer)).encode_batch(batch["abstract"].to_pylist(), add_special_tokens=False)
+    encoded = Tokenizer.from_file(str(tokenizer)).encode_batch(texts, add_special_tokens=False)
     return sum(map(len, encoded)) / len(encoded)
+
+
+def _first_texts(path):
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            batch = next(file.iter_batches(batch_size=SAMPLED, columns=["abstract"]), None)
+    except (OSError, pyarrow.ArrowException):
+        return []
+    return batch["abstract"].to_pylist() if batch else []

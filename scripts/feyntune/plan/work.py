@@ -172,7 +172,7 @@ class Estimator:
         each = self.sizes.tokens(dataset, settings.path or f"results/scorers/{scorer}") + 2
         tokens = rows * 1.5 * each
         if not shape:
-            return Work(tokens=tokens, seconds=5 + rows / 500, disk=rows * bytes_each)
+            return Work(tokens=tokens, seconds=12 + rows / 500, disk=rows * bytes_each)
         longest = min(settings.max_length or 512, LONGEST * each)
         return Work(
             tokens=tokens,

@@ -27,7 +27,8 @@ def costs(benchmarks, folder, plan, records, cards):
     for path in benchmarks:
         if benchmark := read_benchmark(path):
             job = job_of(path, folder)
-            rows.append(_row(job, benchmark, predicted.get(job, {}), trained.get(job), cards_of(job, cards)))
+            entry = record.predicted_before(predicted, job, benchmark.began)
+            rows.append(_row(job, benchmark, entry, trained.get(job), cards_of(job, cards)))
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 

@@ -20,7 +20,8 @@ def main(options):
     from feyntune.plan.telling import tell
     from feyntune.plan.warning import warnings
 
-    jobs, configuration, runs, offered = read_jobs(options.snakemake)
+    given = options.snakemake[:-1] if options.snakemake[-1:] == ["--"] else options.snakemake
+    jobs, configuration, runs, offered = read_jobs(given)
     plan = make_plan(jobs, configuration, runs, offered)
     print("\n".join(tell(plan, warnings(plan))))
     keep(plan, options.record)

@@ -8,7 +8,7 @@ from feyntune.plan import record
 from feyntune.plan.devices import find_card
 from feyntune.plan.jobs import Job
 from feyntune.plan.making import Plan, Planned
-from feyntune.plan.reasons import CODE, NEW, grouped, is_about_content, settings_changes
+from feyntune.plan.reasons import CODE, DELETED, NEW, grouped, is_about_content, settings_changes
 from feyntune.plan.telling import count, duration, gigabytes, tell
 from feyntune.plan.warning import warnings
 from feyntune.plan.work import Work
@@ -26,7 +26,9 @@ def planned(stage="train", run="tiny_all", seconds=3600.0, gpu=1, peak=10e9, **a
 
 def plan(*jobs):
     offered = {"jobs": 3, "cores": None, "gpu": None}
-    return Plan({each.job.key: each for each in jobs}, 9, 7200.0, offered, A100, ["something"])
+    return Plan(
+        {each.job.key: each for each in jobs}, ["tiny_qkv", "tiny_all"], 9, 7200.0, offered, A100, ["something"]
+    )
 
 
 def settings(**changes):
@@ -51,7 +53,8 @@ def test_many_changes_are_counted_and_unreadable_ones_admitted():
 
 
 def test_only_some_reasons_speak_against_the_old_content():
-    assert [is_about_content(reason) for reason in (CODE, "new results of train", "seed: 1 -> 2", NEW)] == [
+    assert [is_about_content(reason) for reason in (CODE, "new results of train", DELETED, "seed: 1 -> 2", NEW)] == [
+        False,
         False,
         False,
         True,
@@ -71,7 +74,7 @@ def test_the_table_adds_up():
     assert "tiny_qkv" in rows and "train, score" in rows["tiny_all"]
     total = next(line for line in told if line.startswith("3 of 9 jobs"))
     assert "2.0 h of wall time (3 jobs at a time)" in total
-    assert "1.5 GPU-hours (4 asked for)" in total
+    assert "1.5 GPU-hours (4 asked for by time limits)" in total
     assert "6.0 GB of disk" in total
     assert "12 cores asked for, 4 by the largest job" in total
     assert "assumed: something" in told

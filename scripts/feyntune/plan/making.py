@@ -1,5 +1,6 @@
 """A plan: every job with its prediction, ready to be told and to be kept."""
 
+import functools
 from dataclasses import dataclass
 
 from feyntune.plan import devices, durations
@@ -42,6 +43,8 @@ class Plan:
 
     jobs: dict
     """``Planned`` by key, stale jobs only."""
+    runs: list
+    """Names of all runs, in their order."""
     total: int
     """Jobs in all, stale or not."""
     wall: float
@@ -70,13 +73,20 @@ def make_plan(jobs, configuration, runs, offered):
     factors = _corrections(jobs, works, card)
     planned = {key: _planned(job, works[key], card, factors) for key, job in jobs.items() if job.stale}
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
-    return Plan(planned, len(jobs), wall, offered, card, _assumed(configuration, planned, sizes, card, estimator))
+    return Plan(
+        planned, list(runs), len(jobs), wall, offered, card, _assumed(configuration, planned, sizes, card, estimator)
+    )
 
 
 def _outdated(jobs):
-    """Datasets whose files do not hold what the configuration says."""
-    stale = (job for job in jobs.values() if "dataset" in job.wildcards and any(map(is_about_content, job.why)))
-    return {job.wildcards["dataset"] for job in stale}
+    """Datasets whose files do not hold what the configuration says: of other settings, or made from such."""
+
+    @functools.cache
+    def other(key):
+        job = jobs[key]
+        return job.stale and (any(map(is_about_content, job.why)) or any(map(other, job.needs)))
+
+    return {job.wildcards["dataset"] for key, job in jobs.items() if "dataset" in job.wildcards and other(key)}
 
 
 def choose_card(configuration, jobs):

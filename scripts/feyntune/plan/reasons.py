@@ -6,6 +6,7 @@ import re
 from feyntune.report.records import flattened
 
 NEW = "not made yet"
+DELETED = "deleted"
 CODE = "its program's code changed"
 RULE = "its rule changed"
 AGAIN = "new results of"
@@ -62,7 +63,7 @@ def _told(settings, name):
 
 def is_about_content(reason):
     """Whether a reason says that the old result is of something else, and not only that it is to be made again."""
-    return reason not in (CODE, RULE, INTERRUPTED) and not reason.startswith(AGAIN)
+    return reason not in (CODE, RULE, INTERRUPTED, DELETED) and not reason.startswith(AGAIN)
 
 
 def grouped(jobs):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from feyntune.errors import FeynTuneError
 from feyntune.plan.jobs import Job
-from feyntune.plan.reasons import AGAIN, INTERRUPTED, NEW, RULE, settings_changes
+from feyntune.plan.reasons import AGAIN, DELETED, INTERRUPTED, NEW, RULE, settings_changes
 
 CORES_IN_A_CLUSTER = 10_000
 
@@ -148,7 +148,7 @@ def _exists(job):
 
 def _missing(dag, job):
     known = dag.workflow.persistence.has_metadata(job)
-    return "deleted" if known else NEW
+    return DELETED if known else NEW
 
 
 def _texts(values):

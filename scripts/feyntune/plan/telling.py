@@ -31,11 +31,11 @@ def _total(plan):
     jobs = plan.jobs.values()
     at_once = ", ".join(f"{number:,} {name}" for name, number in _limits(plan.offered))
     cores = max(each.job.threads for each in jobs)
-    asked = sum(each.asked_gpu_seconds for each in jobs) / 3600
+    hours, asked = (sum(getattr(each, name) for each in jobs) / 3600 for name in ("gpu_seconds", "asked_gpu_seconds"))
+    cards = f" {hours:,.1f} GPU-hours ({asked:,.0f} asked for by time limits);" if asked else ""
     return [
         f"{len(plan.jobs):,} of {plan.total:,} jobs; about {duration(plan.wall)} of wall time ({at_once} at a time);"
-        f" {sum(each.gpu_seconds for each in jobs) / 3600:,.1f} GPU-hours ({asked:,.0f} asked for);"
-        f" {gigabytes(sum(each.work.disk for each in jobs))} of disk;"
+        f"{cards} {gigabytes(sum(each.work.disk for each in jobs))} of disk;"
         f" {sum(each.job.threads for each in jobs):,} cores asked for, {cores} by the largest job",
     ]
 
@@ -66,7 +66,9 @@ def _stage_rows(plan):
 def _run_rows(plan):
     header = ["run", "jobs", "tokens", "together", "longest", "limit", "GPU-hours", "peak memory", "disk", "stages"]
     rows = [header]
-    for run, jobs in _groups(plan, lambda job: job.run).items():
+    groups = _groups(plan, lambda job: job.run)
+    for run in filter(groups.get, plan.runs):
+        jobs = groups[run]
         stages = dict.fromkeys(each.job.stage for each in jobs)
         rows.append([run, f"{len(jobs):,}", *_numbers(jobs), ", ".join(stages)])
     return rows

@@ -26,9 +26,8 @@ def planned(stage="train", run="tiny_all", seconds=3600.0, gpu=1, peak=10e9, **a
 
 def plan(*jobs):
     offered = {"jobs": 3, "cores": None, "gpu": None}
-    return Plan(
-        {each.job.key: each for each in jobs}, ["tiny_qkv", "tiny_all"], 9, 7200.0, offered, A100, ["something"]
-    )
+    planned_jobs = {each.job.key: each for each in jobs}
+    return Plan(planned_jobs, ["tiny_qkv", "tiny_all"], 9, 7200.0, offered, A100, ["something"])
 
 
 def settings(**changes):
@@ -78,6 +77,14 @@ def test_the_table_adds_up():
     assert "6.0 GB of disk" in total
     assert "12 cores asked for, 4 by the largest job" in total
     assert "assumed: something" in told
+
+
+def test_runs_come_in_their_own_order_and_unknown_costs_are_said():
+    told = tell(plan(planned(), planned(run="tiny_qkv", seconds=None)), [])
+    first = [line.split()[0] for line in told if line.startswith("tiny")]
+    assert first == ["tiny_qkv", "tiny_all"]
+    assert any("more than 2.0 h" in line for line in told)
+    assert any(line.startswith("tiny_qkv") and "unknown" in line for line in told)
 
 
 def test_nothing_to_do_is_said():

@@ -1,4 +1,4 @@
-# make demo   set up, then run the whole job on the embedded default
+# make demo   set up, plan, then run the whole job on the embedded default
 # make test   set up, then run every test
 # make bench  measure this machine: our way against the reference's (ARGS="--only scores" for a part)
 # make lint   style of programs, rules and prose
@@ -22,6 +22,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
+	$(BIN)/snakemake plan --profile profiles/local
 	$(BIN)/snakemake --profile profiles/local
 	$(BIN)/python scripts/print_summary.py
 

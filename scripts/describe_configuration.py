@@ -4,6 +4,7 @@ The descriptions, defaults and limits are those of the code, so the page cannot 
 """
 
 import json
+import re
 import typing
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def describe(section, title="Top level"):
     for name, field in section.model_fields.items():
         inner, inner_title = _section_of(field.annotation), _title(title, name, field.annotation)
         meaning = " ".join((field.description or "").split())
-        lines.append(f"| `{name}` | {_default(field, inner)} | {meaning} |")
+        lines.append(f"| `{name}` | {_default(field, inner and inner_title)} | {meaning} |")
         if inner is not None:
             below += ["", *describe(inner, inner_title)]
     return [*lines, *below] if title != "Top level" else [*lines, *below, ""]
@@ -60,12 +61,14 @@ def _title(title, name, annotation):
     return f"{name}{entry}" if title == "Top level" else f"{title}.{name}{entry}"
 
 
-def _default(field, inner):
+def _default(field, inner_title):
+    """The default of a key, or a link to the table of a section's own keys."""
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if inner is not None and default is not None:
-        return "see below"
+    if inner_title is not None and default is not None:
+        anchor = re.sub(r"[^a-z0-9_-]", "", inner_title.lower())
+        return f"[its keys](#{anchor})"
     return f"`{json.dumps(default)}`"
 
 

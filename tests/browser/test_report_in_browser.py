@@ -31,6 +31,8 @@ def page(tmp_path_factory):
     summary = {"rows": rows, "words": {"median": 120.0}, "categories": {"hep-th": 990, "gr-qc": 10}}
     write_json(folder / "datasets/hep-th/summary.json", summary)
     uncertainty = {"resamples": 199}
+    predicted = {"planned": 0, "seconds": 60.0, "gpus": 0, "peak_memory_bytes": 2e9}
+    write_json(folder / "plan.json", {"jobs": {"train/unseen/one": [predicted]}})
     run("tables.py", folder, {"seed": 1, "uncertainty": uncertainty, "compared_layers": [["all", "qkv"]]})
     run("figures.py", folder, {"seed": 1, "heatmap_rows": 10})
     run("report.py", folder, {"seed": 1, "abstracts": 3})
@@ -53,6 +55,8 @@ def run(program, folder, settings):
             *("--tables", folder / "tables", "--figures", folder / "figures", "--output", folder / "report.html"),
             *("--records", *sorted(folder.glob("adapters/*/run.json")), "--history", *history),
             *("--datasets", folder / "datasets/hep-th/summary.json"),
+            *("--benchmarks", *sorted(folder.glob("costs/**/*.tsv")), "--costs", folder / "costs"),
+            *("--plan", folder / "plan.json"),
         ],
     }[program]
     shared = ["--completions", pooled["completions"], "--perplexity", pooled["perplexity"]]
@@ -151,6 +155,13 @@ def test_tables_sort_by_number_and_by_text(opened):
     assert heading.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
     opened.find_element("css selector", "#table-summary ~ .scroll th:first-child button").click()
     assert column(opened, "summary", 0) == sorted(run["run"] for run in made_results.RUNS)
+
+
+def test_predicted_stands_beside_measured(opened):
+    rows = opened.find_elements("css selector", "#costs ~ .scroll:not(.tall) tbody tr")
+    cells = [cell.text for cell in rows[0].find_elements("css selector", "td")]
+    assert cells == ["train", "1", "1.0", "1.5", "1.50", "2.0", "0.10"]
+    assert "1 of 2 measured jobs were planned" in opened.find_element("css selector", "#costs + .caption").text
 
 
 def test_it_fits_a_phone(opened):

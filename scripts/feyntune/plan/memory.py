@@ -4,7 +4,10 @@ Activations are counted in numbers that a block keeps for each token: of its wid
 allocators waste and libraries hold is a margin on top.
 """
 
+from types import SimpleNamespace
+
 from feyntune.plan.shapes import block_parameters, head_parameters
+from feyntune.scoring import LOGITS_AT_ONCE, usual_budget
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 MARGIN = 1.1
@@ -55,12 +58,20 @@ def completion_bytes(shape, stage, length):
     return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
 
 
-def scoring_bytes(shape, stage):
-    """Peak of a forward pass over ``batch_tokens``; the head sees a part of them at a time."""
+def scoring_bytes(shape, stage, device):
+    """Peak of a forward pass over a batch; the head sees a part of its tokens at a time.
+
+    Args:
+        shape: ``settings.planning.ModelShape``.
+        stage: ``settings.scoring.ScoringStage``.
+        device: ``cuda`` or ``cpu``, which have batches of their own.
+    """
+    tokens = stage.scoring.batch_tokens or usual_budget(SimpleNamespace(type=device))
     plain = DTYPE_BYTES[stage.precision.dtype]
     block = (8 * shape.hidden_size + 3 * shape.intermediate_size) * plain
     weights = weight_bytes(shape, stage.quantization, stage.precision)
-    return CONTEXT + MARGIN * (weights + stage.scoring.batch_tokens * block + 2 * 2**27)
+    logits = 8 * min(LOGITS_AT_ONCE, tokens * shape.vocab_size)
+    return CONTEXT + MARGIN * (weights + tokens * block + logits)
 
 
 def embedding_bytes(shape, batch, length):

@@ -145,7 +145,7 @@ class Estimator:
             tokens=rows * each,
             operations=rows * each * forward_operations(shape, each),
             loaded=stored_bytes(shape),
-            peak=memory.scoring_bytes(shape, stage),
+            peak=memory.scoring_bytes(shape, stage, "cuda" if self.configuration.resources.score.gpu else "cpu"),
             disk=rows * (4 * shape.hidden_size + 60),
         )
 

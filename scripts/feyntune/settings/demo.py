@@ -50,8 +50,8 @@ class Demo(Section):
     """All of it."""
 
     snapshot: DemoSnapshot = DemoSnapshot()
-    """See below."""
+    """The papers that it makes up."""
     model: DemoModel = DemoModel()
-    """See below."""
+    """The model that it pretrains on them."""
     scorers: dict[Name, DemoScorer] = {"semscore": DemoScorer(), "jina": DemoScorer(dimensions=96, seed=43)}
     """Scorers by name, made in `results/demo/scorers/{name}`."""

@@ -18,7 +18,7 @@ class Report(Section):
     """Tables, figures and the report."""
 
     uncertainty: Uncertainty = Uncertainty()
-    """See below."""
+    """How intervals and p-values are computed."""
     compared_layers: list[tuple[str, str]] = [("all", "qkv")]
     """Layer sets that are compared on the same abstracts, where a model was trained on a dataset with both."""
     heatmap_rows: int = Field(1000, ge=2)

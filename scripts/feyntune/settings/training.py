@@ -82,11 +82,11 @@ class Training(Section):
     gradient_checkpointing: bool = True
     """Compute activations again in the backward pass: less memory for about a third more time."""
     optimizer: Optimizer = Optimizer()
-    """See below."""
+    """What turns gradients into steps."""
     schedule: Schedule = Schedule()
-    """See below."""
+    """How large the steps are, from first to last."""
     evaluation: TrainingEvaluation = TrainingEvaluation()
-    """See below."""
+    """What is measured, and when, while a run trains."""
     checkpoint_minutes: float = Field(30, gt=0)
     """Longest time between two checkpoints."""
 

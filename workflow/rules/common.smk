@@ -2,18 +2,23 @@
 
 import functools
 import json
+import math
 import os
 import re
 import sys
 from pathlib import Path
 
 PROJECT = Path(workflow.basedir).parent
-sys.path.insert(0, str(PROJECT / "scripts"))
+sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
 
+import guard
 from feyntune import runs as declared
 from feyntune.configuration import parse_configuration
 from feyntune.errors import FeynTuneError
 from feyntune.fingerprint import code_fingerprint as code
+
+# On SLURM a run begins with checks of its own, and holds out when the cluster does not.
+guard.watch(workflow)
 
 # Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
 os.environ["PATH"] = os.pathsep.join(
@@ -59,12 +64,25 @@ def settings(section):
     return json.dumps(values, sort_keys=True)
 
 
-def request(stage):
-    """What a stage asks of the machine, as the values of ``resources:``; a retry asks for more memory and time."""
+def most(resource):
+    """The most that a job may ask for, by the profile: ``most_mem_mb`` and ``most_runtime`` under default-resources."""
+    limit = (workflow.resource_settings.default_resources or {}).get(f"most_{resource}")
+    return math.inf if limit is None else int(limit.value)
+
+
+def request(stage, cards=lambda wildcards: 1):
+    """What a stage asks of the machine, as the values of ``resources:``; a retry asks for more memory and time.
+
+    ``cards(wildcards)`` multiplies the memory.
+    """
     asked = getattr(CONFIG.resources, stage)
     return {
-        "mem_mb": lambda wildcards, attempt: asked.mem_mb * attempt,
-        "runtime": lambda wildcards, attempt: asked.runtime * attempt,
+        "mem_mb": lambda wildcards, attempt: min(
+            asked.mem_mb * cards(wildcards) * attempt, most("mem_mb")
+        ),
+        "runtime": lambda wildcards, attempt: min(
+            asked.runtime * attempt, most("runtime")
+        ),
         "gpu": asked.gpu,
     }
 

@@ -14,6 +14,11 @@ def base_files(wildcards):
     return model_files("models", RUNS[wildcards.run].model)
 
 
+def cards_of(wildcards):
+    """How many cards train a run together."""
+    return declared.gpus(CONFIG, RUNS[wildcards.run])
+
+
 @functools.cache
 def training_settings(run):
     return settings(declared.training_stage(CONFIG, RUNS[run]))
@@ -36,11 +41,11 @@ rule train:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
         run=one_of(TRAINED),
-    threads: threads_of("train")
+    threads: lambda wildcards: threads_of("train") * max(1, cards_of(wildcards))
     resources:
         **{
-            **request("train"),
-            "gpu": lambda wildcards: declared.gpus(CONFIG, RUNS[wildcards.run]),
+            **request("train", lambda wildcards: max(1, cards_of(wildcards))),
+            "gpu": cards_of,
         },
     params:
         base=lambda wildcards: base_folder(wildcards.run),

@@ -26,7 +26,7 @@ class Resources(Section):
     dataset: Request = Request(threads=2, mem_mb=16000)
     """Filtering, splitting and mixing."""
     train: Request = Request(threads=14, mem_mb=53900, runtime=2880, gpu=1)
-    """Training one adapter."""
+    """Training one adapter; on several cards, cores and memory are for each of them."""
     complete: Request = Request(threads=4, mem_mb=15400, runtime=1440, gpu=1)
     """Completing an evaluation set."""
     score: Request = Request(threads=4, mem_mb=15400, runtime=240, gpu=1)

@@ -121,7 +121,7 @@ class Cluster:
             )
 
     def stop(self, name, sign=signal.SIGTERM):
-        """Stop a daemon, and with SIGKILL all that it has started, as if its node had lost power."""
+        """Stop a daemon; its jobs go on."""
         daemon = self.daemons.pop(name)
         daemon.send_signal(sign)
         try:
@@ -129,6 +129,16 @@ class Cluster:
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+
+    def lose_power(self, node):
+        """End a node at once, with all that runs on it, while the controller thinks it is there."""
+        jobs = self.run("squeue", "--noheader", f"--nodelist={node}", "--format=%i").split()
+        self.stop(node, signal.SIGKILL)
+        mine = set(_processes_with(str(self.folder)))
+        for job in jobs:
+            for process in mine & {*_processes_with(f"SLURM_JOB_ID={job}"), *_processes_with(f"slurmstepd: [{job}.")}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def run(self, *command, check=True, timeout=60):
         """Output of one of SLURM's programs."""
@@ -192,8 +202,7 @@ def _free_ports(count):
 
 
 def _fields(line):
-    words = [word.split("=", 1) for word in line.split() if "=" in word]
-    return {name: value for name, value in words}
+    return dict(word.split("=", 1) for word in line.split() if "=" in word)
 
 
 def _processes_with(text):

@@ -10,6 +10,7 @@ asking about, and takes up to three minutes to stop. It waits in silence for job
 import asyncio
 import contextlib
 import time
+from pathlib import Path
 
 from guard import queue
 
@@ -28,6 +29,19 @@ IMPOSSIBLE = {
 def patient(executor):
     """A subclass of the plugin's executor that forgets no job; see above."""
     return type("Patient", (_Patience, executor), {})
+
+
+def _subject(job):
+    return " ".join([job.name, *(getattr(job, "wildcards", None) or [])])
+
+
+def _reason(job, message):
+    """Why a job has failed: what SLURM says, what its program said, where its log is."""
+    said = " ".join(message.replace("Detailed failure reason unavailable (status command is not 'sacct').", "").split())
+    logs = [Path(log) for log in job.log or [] if Path(log).exists()]
+    lines = [line for log in logs for line in log.read_text(errors="replace").splitlines() if ": error: " in line]
+    errors = lines[-1:] if "FAILED" in message else []  # killed ones said nothing: the line is of an earlier attempt
+    return " ".join([said, *errors, *(f"(log: {log})" for log in logs)])
 
 
 class _Patience:
@@ -84,9 +98,8 @@ class _Patience:
             self.logger.error(f"slurm: job {number} ({name}) is held ({reason}): type `scontrol release {number}`")
         elif reason in IMPOSSIBLE:
             queue.ask("scancel", number)
-            message = f"slurm: job {number} ({name}) can never start ({reason}): ask for less, or for what there is"
-            self.logger.error(message)
-            self.report_job_error(job, msg=f"{message}. ")
+            message = f"SLURM-job '{number}' can never start ({reason}): ask for less, or for what there is. "
+            self.report_job_error(job, msg=message)
 
     def _tell_whether_down(self, is_down):
         if is_down and not self.is_down:
@@ -102,10 +115,11 @@ class _Patience:
         self.settled.add(job_info.external_jobid)
         super().report_job_success(job_info)
 
-    def report_job_error(self, job_info, **others):
-        """Remember that the job is done with."""
+    def report_job_error(self, job_info, msg=None, **others):
+        """Remember that the job is done with, and tell why in one line, which a quiet Snakemake does not."""
         self.settled.add(job_info.external_jobid)
-        super().report_job_error(job_info, **others)
+        self.logger.error(f"slurm: {_subject(job_info.job)}: {_reason(job_info.job, msg or 'failed')}")
+        super().report_job_error(job_info, msg=msg, **others)
 
     def run_job(self, job):
         """Submit a job when there is a controller that takes it."""
@@ -127,9 +141,10 @@ class _Patience:
         super().cancel_jobs(active_jobs)
 
     async def sleep(self):
-        """Sleep until the next look at the queue, or until the run ends."""
+        """Sleep until the next look at the queue (the plugin waits longer and longer), or until the run ends."""
+        longest = 4 * self.workflow.remote_execution_settings.seconds_between_status_checks
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._end_of_run(), self.next_seconds_between_status_checks)
+            await asyncio.wait_for(self._end_of_run(), min(self.next_seconds_between_status_checks, longest))
 
     async def _end_of_run(self):
         while self.wait:

@@ -15,7 +15,10 @@ SLOW_AT_FIRST = """
 rule job:
     output: "done"
     resources: mem_mb=1000, runtime=10, trial=lambda wildcards, attempt: attempt
-    shell: "echo start $SLURM_JOB_ID >> story; [ {resources.trial} -gt 1 ] || sleep 300; touch {output}; echo end $SLURM_JOB_ID >> story"
+    shell:
+        "echo start $SLURM_JOB_ID >> story;"
+        " [ {resources.trial} -gt 1 ] || sleep 300; touch {output};"
+        " echo end $SLURM_JOB_ID >> story"
 """
 # Two jobs of ten seconds, which note when they are at work.
 STEADY = """

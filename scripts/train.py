@@ -36,11 +36,23 @@ def main(options):
     options.settings = read_settings(TrainingStage, options.settings)
     options.tracking = read_settings(Tracking, options.tracking)
     options.started = STARTED
+    options.time_limit = _time_limit(options.time_limit)
     about(options.settings.run)
 
     from feyntune.training.run import train
 
     train(options)
+
+
+def _time_limit(asked):
+    """Minutes that this process may take: what was asked for, or what SLURM leaves of it."""
+    from feyntune.allocation import seconds_left
+
+    left = seconds_left()
+    if left is None:
+        return asked
+    left = (time.monotonic() - STARTED + left) / 60
+    return min(asked, left) if asked else left
 
 
 if __name__ == "__main__":

@@ -4,16 +4,9 @@ import argparse
 import os
 
 import pytest
+from sentences import SENTENCES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-
-SENTENCES = [
-    "We study strings on a curved background.",
-    "The spectrum of black holes is found exactly!",
-    "Is the entropy finite?",
-    "A dual description in terms of gauge fields is proposed.",
-    "Loop corrections vanish at large $N$.",
-]
 
 
 @pytest.fixture(scope="session")

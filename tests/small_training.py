@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from conftest import SENTENCES
+from sentences import SENTENCES
 
 PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "train.py"
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import HASTE
+from driving import HASTE
 from house import ENVIRONMENT, PROJECT, House
 
 pytestmark = pytest.mark.slurm

@@ -69,7 +69,9 @@ def end_orphans(folder, host, grace):
     end = time.monotonic() + grace
     while queue.alive(folder) != []:
         if time.monotonic() > end:
-            raise FeynTuneError(f"slurm: {_jobs(found)} are cancelled, but not over: wait until `squeue --me` is empty")
+            raise FeynTuneError(
+                f"slurm: cancelled, but not over yet: {_jobs(found)}; wait until `squeue --me` is empty"
+            )
         time.sleep(1)
     return found
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from guard import queue
 
+# Seconds between two questions whether the controller is back.
+PAUSE = 5
 # Ends that the plugin does not know, or not in every way in which they are told.
 UNKNOWN_ENDS = {"CANCELLED", "PREEMPTED", "REVOKED"}
 # Reasons, as squeue gives them, for which a pending job never starts.
@@ -47,9 +49,9 @@ def _reason(job, message):
 class _Patience:
     """Methods laid over ``snakemake_executor_plugin_slurm.Executor``."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **others):
         self.settled, self.doubtful, self.told, self.is_down = set(), set(), set(), False
-        super().__init__(*arguments)
+        super().__init__(*arguments, **others)
 
     async def check_active_jobs(self, active_jobs):
         """Judge the jobs of which there is something to judge; give back all that go on."""
@@ -125,7 +127,7 @@ class _Patience:
         """Submit a job when there is a controller that takes it."""
         while self.wait and not queue.is_answering():
             self._tell_whether_down(True)
-            time.sleep(5)
+            time.sleep(PAUSE)
         if self.wait:
             super().run_job(job)
 

@@ -1,0 +1,36 @@
+"""The SLURM job that this process runs in, if it runs in one."""
+
+import os
+import re
+import subprocess
+import time
+
+# Seconds that the controller is given to answer.
+PATIENCE = 30
+
+
+def seconds_left():
+    """Seconds until SLURM ends this job; None outside of a job, without a limit, or where SLURM does not tell.
+
+    It is less than was asked for: before a program of ours begins, two Snakemakes have started in its job.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return None
+    if "SLURM_JOB_END_TIME" in os.environ:  # from SLURM 23.02 on
+        return max(0.0, int(os.environ["SLURM_JOB_END_TIME"]) - time.time())
+    command = ["squeue", "--noheader", f"--jobs={job}", "--format=%L"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return parse_duration(done.stdout.strip())
+
+
+def parse_duration(text):
+    """Seconds of a duration as SLURM writes it, ``[days-][hours:]minutes:seconds``; None if it is none."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
+    if not found:
+        return None
+    days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)

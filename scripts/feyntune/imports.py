@@ -1,65 +1,94 @@
-"""Completions that were made elsewhere, as the table that ``complete.py`` would have written."""
-
-from pathlib import Path
+"""Results that were computed elsewhere, as the tables that our own programs would have written."""
 
 import pyarrow
-import pyarrow.csv
 
-from feyntune.abstracts import check_unique, examples
+from feyntune.abstracts import examples
 from feyntune.errors import FeynTuneError
-from feyntune.files import read_table
+from feyntune.foreign import read_foreign
+from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from feyntune.wide import model_columns, wide_completions
+
+UNKNOWN = {
+    "tokens": pyarrow.int64,
+    "nll": pyarrow.float64,
+    "bits_per_byte": pyarrow.float64,
+    "score_continuation": pyarrow.float64,
+    "truncated": pyarrow.bool_,
+}
+"""What a wide table does not tell, and its type."""
 
 
-def read_completions(path):
-    """Read columns ``id`` and ``completion`` of a CSV or parquet file as a dict; an empty cell is an empty completion.
-
-    Raises:
-        FeynTuneError: no such file, another format, a column is missing, or an id is there twice.
-    """
-    readers = {".csv": _read_csv, ".parquet": lambda path: read_table(path, columns=["id", "completion"])}
-    reader = readers.get(Path(path).suffix)
-    if reader is None:
-        raise FeynTuneError(f"{path}: completions come as .csv or .parquet, with columns 'id' and 'completion'")
-    table = reader(path)
-    ids = [str(name) for name in table["id"].to_pylist()]
-    check_unique(ids, path)
-    return dict(zip(ids, [text or "" for text in table["completion"].to_pylist()], strict=True))
-
-
-def _read_csv(path):
-    text = dict.fromkeys(("id", "completion"), pyarrow.string())  # 0704.0010 is no number
-    try:
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=text, include_columns=list(text)),
-        )
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise FeynTuneError(f"{path}: not a CSV file with columns 'id' and 'completion' ({reason})") from None
-
-
-def match_completions(completions, ids, known, place):
-    """The completions of the abstracts ``ids``, in that order.
+def read_completions(path, split="test", model=None):
+    """Read completions from elsewhere; an empty cell is an empty completion.
 
     Args:
-        completions: dict of ``read_completions``.
+        path: a CSV or parquet file, or the folder of a dataset.
+        split: which split of such a folder.
+        model: the model of a wide table whose columns are taken; None: columns ``id`` and ``completion``.
+
+    Returns:
+        Dict from id to (prompt, text); the prompt is None where the table has none.
+
+    Raises:
+        FeynTuneError: see ``read_foreign``.
+    """
+    if model is None:
+        table = read_foreign(path, split, ["completion"])
+        prompts, texts = [None] * len(table), [text or "" for text in table["completion"].to_pylist()]
+    else:
+        names = model_columns("completions", model)
+        table = read_foreign(path, split, ["prompt", names["completion"]], [names["prediction"]])
+        prompts, texts = table["prompt"].to_pylist(), wide_completions(table, model)
+    return dict(zip(table["id"].to_pylist(), zip(prompts, texts, strict=True), strict=True))
+
+
+def read_values(path, kind, split="test", model=None):
+    """Read a number for each abstract from elsewhere, as a dict by id.
+
+    Args:
+        path, split, model: as for ``read_completions``.
+        kind: ``perplexity``, or the name of a scorer.
+    """
+    (ours, name), *_ = model_columns(kind, model).items()
+    name = ours if model is None else name
+    table = read_foreign(path, split, [name], numbers=[name])
+    return dict(zip(table["id"].to_pylist(), table[name].to_pylist(), strict=True))
+
+
+def match_rows(rows, ids, known, place):
+    """What a table from elsewhere has for the abstracts ``ids``, in that order.
+
+    Args:
+        rows: dict by id.
         ids: the evaluation set.
-        known: all ids of its dataset: completions of abstracts beyond the set's limit are passed over.
+        known: all ids of its dataset: rows of abstracts beyond the set's limit are passed over.
         place: where they come from, for messages.
 
     Raises:
-        FeynTuneError: an abstract has no completion, or a completion no abstract.
+        FeynTuneError: an abstract has no row, or a row no abstract.
     """
-    missing = [name for name in ids if name not in completions]
+    missing = [name for name in ids if name not in rows]
     if missing:
-        raise FeynTuneError(f"{place}: no completion of {examples(missing)}; the evaluation set has {len(ids):,}")
-    unknown = sorted(set(completions) - set(known))
+        raise FeynTuneError(f"{place}: no row for {examples(missing)}; the evaluation set has {len(ids):,}")
+    unknown = sorted(set(rows) - set(known))
     if unknown:
-        raise FeynTuneError(f"{place}: completions of {examples(unknown)}, which the dataset does not have")
-    return [completions[name] for name in ids]
+        raise FeynTuneError(f"{place}: rows for {examples(unknown)}, which the dataset does not have")
+    return [rows[name] for name in ids]
+
+
+def check_prompts(ids, prompts, halves, place):
+    """Raise FeynTuneError if completions were made from other prompts than ours: they would complete another text.
+
+    Args:
+        ids: names of the abstracts.
+        prompts: what was completed; None where that is not told.
+        halves: our (prompt, y_true).
+        place: where they come from, for messages.
+    """
+    pairs = zip(ids, prompts, halves, strict=True)
+    other = [name for name, prompt, (ours, _) in pairs if prompt is not None and prompt.split() != ours.split()]
+    if other:
+        raise FeynTuneError(f"{place}: another prompt than ours for {examples(other)}; it is of other abstracts")
 
 
 def imported_table(ids, halves, texts):
@@ -95,3 +124,17 @@ def _behind(prompt, text):
     if text.startswith(prompt):
         return text[len(prompt) :]
     return f" {text}" if text else ""
+
+
+def imported_values(kind, ids, values):
+    """The tidy table of numbers from elsewhere; what is not known is null.
+
+    Args:
+        kind: ``perplexity``, or the name of a scorer.
+        ids: names of the abstracts.
+        values: a number for each, or None.
+    """
+    numbers = pyarrow.array(values, pyarrow.float64())
+    nothing = {name: pyarrow.nulls(len(ids), type()) for name, type in UNKNOWN.items()}
+    known = {"id": pyarrow.array(ids, pyarrow.string()), "perplexity": numbers, "score": numbers}
+    return pyarrow.table({name: known.get(name, nothing.get(name)) for name in COLUMNS.get(kind, SCORE_COLUMNS)})

@@ -1,11 +1,11 @@
 """Runs: what the grid and the named entries of a configuration mean, and which settings each stage of each uses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from feyntune.configuration import did_you_mean, parse_section
 from feyntune.data.references import check_references
 from feyntune.errors import FeynTuneError
-from feyntune.settings.completion import CompletionStage, Generation
+from feyntune.settings.completion import CompletionStage, Generation, ImportStage
 from feyntune.settings.models import Lora, Precision, Quantization, Source
 from feyntune.settings.report import FiguresStage, PageStage, TablesStage
 from feyntune.settings.scorers import SemscoreStage, TruthStage
@@ -13,8 +13,8 @@ from feyntune.settings.scoring import Scoring, ScoringStage
 from feyntune.settings.training import Training, TrainingStage
 
 RESULTS = frozenset(
-    "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub logs models perplexity"
-    " scorers shards similarity snapshots tables truth wandb".split()
+    "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub imports logs models"
+    " perplexity scorers shards similarity snapshots tables truth wandb".split()
 )
 """Folders under ``results/`` that hold something else than a scorer's scores."""
 
@@ -30,7 +30,8 @@ class Run:
     dataset: str | None
     layers: str | None
     adapter: Source | None = None
-    completions: str | None = None
+    imports: dict = field(default_factory=dict)
+    """Results from elsewhere: ``settings.runs.Imported`` by ``completions``, ``perplexity``, or a scorer's name."""
 
     @property
     def has_adapter(self):
@@ -70,9 +71,14 @@ def _grid_runs(configuration):
 
 def _named_runs(configuration):
     return [
-        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, entry.completions)
+        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry))
         for name, entry in configuration.runs.items()
     ]
+
+
+def _imports(entry):
+    named = {"completions": entry.completions, "perplexity": entry.perplexity, **entry.scores}
+    return {kind: source for kind, source in named.items() if source}
 
 
 def _kind(entry):
@@ -100,8 +106,16 @@ def _references(configuration):
         yield f"$.runs.{run}.model", "models", entry.model
         yield f"$.runs.{run}.dataset", "datasets", entry.dataset
         yield f"$.runs.{run}.layers", "layer_sets", entry.layers
+        for scorer in entry.scores:
+            yield f"$.runs.{run}.scores", "scorers", scorer
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
+
+
+def import_stage(configuration, run, evaluation_set, kind):
+    """What is taken of a table from elsewhere for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
+    entry = configuration.evaluation_sets[evaluation_set]
+    return ImportStage(limit=entry.limit, split=entry.split, model=run.imports[kind].model)
 
 
 def training_stage(configuration, run):

@@ -1,4 +1,4 @@
-# Completions of the evaluation sets by every run.
+# Completions of the evaluation sets by every run with a model.
 
 
 def adapter_files(wildcards):
@@ -53,25 +53,3 @@ rule complete:
         "python scripts/complete.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
         " --output {output} --log {log}"
-
-
-rule import_completions:
-    input:
-        table=lambda wildcards: RUNS[wildcards.run].completions,
-        dataset=lambda wildcards: split_of(wildcards.set),
-    output:
-        "results/completions/{set}/{run}.parquet",
-    log:
-        "results/logs/import_completions/{set}/{run}.log",
-    wildcard_constraints:
-        run=one_of(IMPORTED),
-    resources:
-        **request("summarise"),
-    params:
-        settings=lambda wildcards: settings(
-            {"limit": CONFIG.evaluation_sets[wildcards.set].limit}
-        ),
-        code=code("import_completions.py"),
-    shell:
-        "python scripts/import_completions.py --table {input.table:q} --dataset {input.dataset}"
-        " --settings {params.settings:q} --output {output} --log {log}"

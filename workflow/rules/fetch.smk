@@ -50,6 +50,12 @@ FETCHED = (
         for name, dataset in CONFIG.datasets.items()
         if dataset.hub
     ]
+    + [
+        f"results/imports/{run}/{kind}/fetched.json"
+        for run in IMPORTED
+        for kind, source in RUNS[run].imports.items()
+        if source.hub
+    ]
 )
 
 
@@ -58,6 +64,7 @@ localrules:
     fetch_model,
     fetch_adapter,
     fetch_dataset,
+    fetch_import,
 
 
 rule fetch:
@@ -113,3 +120,20 @@ rule fetch_dataset:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
         " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset}/source --receipt {output}"
         " --log {log}"
+
+
+rule fetch_import:
+    output:
+        "results/imports/{run}/{kind}/fetched.json",
+    log:
+        "results/logs/fetch/imports/{run}/{kind}.log",
+    wildcard_constraints:
+        run=one_of(IMPORTED),
+        kind=one_of(["completions", "perplexity", *CONFIG.scorers]),
+    params:
+        repository=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].hub,
+        revision=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].revision,
+    shell:
+        "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
+        " --revision {params.revision:q} --folder results/imports/{wildcards.run}/{wildcards.kind}/source"
+        " --receipt {output} --log {log}"

@@ -4,8 +4,10 @@ from feyntune.report.outputs import figure_files, table_files
 
 
 def judged_runs(kind):
-    """The runs that have results of a kind; completions from elsewhere have no perplexity and no embeddings."""
-    return WITH_MODEL if kind in ("perplexity", "similarity") else list(RUNS)
+    """The runs that have results of a kind; completions from elsewhere have no embeddings, and few a perplexity."""
+    if kind not in ("perplexity", "similarity"):
+        return list(RUNS)
+    return [*WITH_MODEL, *(run for run in IMPORTED if kind in RUNS[run].imports)]
 
 
 def pooled_inputs(kind):

@@ -20,17 +20,22 @@ ALSO_CALLED = {"valid": "validation", "val": "validation", "dev": "validation"}
 """Other names of a split."""
 
 
-def files_by_split(folder):
-    """Find the files of each split in a dataset's folder as the library ``datasets`` does: by its card, or by names.
-
-    Raises:
-        FeynTuneError: one of train, test and validation is not there.
-    """
+def find_files(folder):
+    """Files of a dataset's folder by split, found as the library ``datasets`` does: by its card, or by names."""
     from datasets import load_dataset_builder
 
     with tempfile.TemporaryDirectory() as cache:
         found = load_dataset_builder(str(folder), cache_dir=cache).config.data_files
-    files = {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
+    return {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
+
+
+def files_by_split(folder):
+    """The files of the three splits in a dataset's folder.
+
+    Raises:
+        FeynTuneError: one of train, test and validation is not there.
+    """
+    files = find_files(folder)
     missing = [split for split in SPLITS if split not in files]
     if missing:
         raise FeynTuneError(f"{folder}: no split {missing[0]!r}; it has {', '.join(files)}")

@@ -74,8 +74,9 @@ def _known(label):
 def _of_measure(name, values, measure, pairs, uncertainty, seed):
     import pandas
 
+    measured = set(values.columns[values.notna().any()])  # what comes from elsewhere tells some measures only
     differences = pandas.DataFrame(
-        {(run, against): values[run] - values[against] for run, against in pairs if {run, against} <= set(values)}
+        {(run, against): values[run] - values[against] for run, against in pairs if {run, against} <= measured}
     )
     differences.columns = pandas.MultiIndex.from_tuples(differences.columns, names=["run", "against"])
     _check_common(name, measure, differences)

@@ -47,6 +47,19 @@ class Grid(Section):
     """Also a run `{model}_base` for each model, with no adapter."""
 
 
+class Imported(Source):
+    """A table that was made elsewhere: a CSV or parquet file, or a dataset of the hub."""
+
+    model: str | None = None
+    """The model of a *wide* table whose columns are taken (`comp_{model}` and `preds_{model}`, `perplexity_{model}`,
+    `score_{model}`, beside `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_path(cls, given):
+        return {"path": given} if isinstance(given, str) else given
+
+
 class NamedRun(Overrides):
     """One run of its own name: trained with its own settings, or made elsewhere and evaluated only."""
 
@@ -58,13 +71,19 @@ class NamedRun(Overrides):
     """A name in `layer_sets`."""
     adapter: Source | None = None
     """A finished adapter, which is evaluated and not trained."""
-    completions: str | None = None
-    """A CSV or parquet file with columns `id` and `completion`: only its texts are scored."""
+    completions: Imported | None = None
+    """Completions that were made elsewhere: a file, or `path` or `hub` with `model`. Only their texts are scored."""
+    perplexity: Imported | None = None
+    """Perplexities that were computed elsewhere, for a run with `completions`."""
+    scores: dict[Name, Imported] = {}
+    """Scores that were computed elsewhere, by scorer; the other scorers score the run's `completions`."""
 
     @model_validator(mode="after")
     def _one_kind(self):
         if self.adapter and self.completions:
             raise ValueError("give 'adapter' or 'completions', not both")
+        if (self.perplexity or self.scores) and not self.completions:
+            raise ValueError("'perplexity' and 'scores' from elsewhere go with 'completions' from elsewhere")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
         if not self.adapter and not self.completions and not (self.dataset and self.layers):

@@ -11,6 +11,7 @@ from feyntune.settings.completion import Generation
 from feyntune.settings.data import Dataset
 from feyntune.settings.demo import Demo
 from feyntune.settings.evaluation import EvaluationPrecision, EvaluationSet
+from feyntune.settings.hub import Hub
 from feyntune.settings.mixing import Leaks
 from feyntune.settings.models import Lora, Precision, Quantization
 from feyntune.settings.planning import Planning
@@ -68,6 +69,8 @@ class Configuration(Section):
     """Tables, figures and the report."""
     tracking: Tracking = Tracking()
     """Weights & Biases."""
+    hub: Hub = Hub()
+    """Publishing."""
     resources: Resources = Resources()
     """What jobs ask for."""
     planning: Planning = Planning()

@@ -1,13 +1,13 @@
 """Fetching from the Hugging Face hub: pinned revisions only, into the ordinary cache, only where a network is."""
 
-import os
 from pathlib import Path
 
+from feyntune.credentials import HUB, read_secret
 from feyntune.errors import FeynTuneError
 from feyntune.files import write_json
 
-WEIGHTS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py")
-"""Files of a model, tokenizer, scorer or adapter; never pickles."""
+WEIGHTS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "README.md")
+"""Files of a model, tokenizer, scorer or adapter, and its card, which tells the licence; never pickles."""
 NOT_OURS = ("*/*.safetensors", "original/*")
 """Copies of the weights in other formats, which some repositories hold in folders of their own."""
 
@@ -53,7 +53,7 @@ def download(repository, revision, kind="model", **patterns):
 
     try:
         return huggingface_hub.snapshot_download(
-            repository, revision=revision, repo_type=kind, token=read_token(), **patterns
+            repository, revision=revision, repo_type=kind, token=read_secret(HUB), **patterns
         )
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
         raise FeynTuneError(f"{repository} at {revision}: {_remedy(error)}") from None
@@ -71,21 +71,6 @@ def _remedy(error):
     known = next((remedy for kind, remedy in remedies.items() if isinstance(error, kind)), None)
     reason = str(error).strip().splitlines()[0]
     return known or f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
-
-
-def read_token():
-    """The hub's token, from the environment or from ``.env``: ``HF_TOKEN``, or the reference's name for it; or None."""
-    names = ("HF_TOKEN", "HUGGINGFACE_API_KEY")
-    return next((value for values in (os.environ, _dotenv()) for name in names if (value := values.get(name))), None)
-
-
-def _dotenv():
-    try:
-        lines = Path(".env").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {key.strip(): value.strip().strip("'\"") for key, value in pairs}
 
 
 def _link(target, link):

@@ -3,8 +3,6 @@
 The datasets ``LLMsForHepth/infer_hep_th`` and ``LLMsForHepth/sem_scores_hep_th`` have this schema.
 """
 
-import pyarrow
-
 from feyntune.abstracts import examples
 from feyntune.errors import FeynTuneError
 
@@ -23,6 +21,11 @@ def columns_of(kind):
     if kind == "completions":
         return COMPLETION
     return {"perplexity": "perplexity"} if kind == "perplexity" else {"score": "score"}
+
+
+def kinds_beside(kind):
+    """The kinds of results that stand in the wide table of one: scores stand behind the completions they judge."""
+    return [kind] if kind in ("completions", "perplexity") else ["completions", kind]
 
 
 def model_columns(kind, model):
@@ -56,6 +59,8 @@ def _in_order(table, ids, what):
     if missing or len(places) != len(ids):
         told = f"none for {examples(missing)}" if missing else f"{len(places):,} abstracts for {len(ids):,}"
         raise FeynTuneError(f"{what}: not of the evaluation set ({told}); run the workflow again")
+    import pyarrow
+
     return table.take(pyarrow.array([places[name] for name in ids]))
 
 

@@ -22,5 +22,5 @@ def named_file(text):
     """A pair of a name and a path from text of the form ``NAME=FILE``."""
     name, equals, path = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SCORER=FILE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=FILE")
     return name, Path(path)

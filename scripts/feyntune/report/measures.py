@@ -30,6 +30,11 @@ def score_measures(scorer):
     )
 
 
+def all_measures(scorers):
+    """Every measure of runs that these scorers (names) judge, in the order in which they are shown."""
+    return [*PERPLEXITY, *(measure for scorer in scorers for measure in score_measures(scorer)), *COMPLETION]
+
+
 def is_headline(measure):
     """Whether a measure is among those to go by: perplexity, and scores that do not count the prompt as achievement."""
     return measure.name == "perplexity" or measure.name.endswith("_continuation")
@@ -57,7 +62,7 @@ def read_results(completions, perplexity, scores):
     """
     tables = [_completions(completions), _perplexity(perplexity)]
     tables += [_scores(path, scorer) for scorer, path in scores.items()]
-    measures = [*PERPLEXITY, *(m for scorer in scores for m in score_measures(scorer)), *COMPLETION]
+    measures = all_measures(scores)
     runs = _runs(tables)
     names = [measure.name for measure in measures]
     values = {name: _by_abstract(tables, name, names) for name in runs["set"].unique()}

@@ -32,6 +32,8 @@ class Model(Overrides, Source):
 
     also_known_as: list[str] = []
     """Other names by which published adapters call it, such as an earlier name of its repository."""
+    licence: str | None = None
+    """Its licence by the hub's name for it (`llama3.1`), for the cards of its adapters; null: as its own card says."""
 
 
 class Grid(Section):

@@ -76,9 +76,9 @@ def legend_of_layers(figure, runs, looks, linestyle="none"):
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
 
 
-def save(figure, folder, name):
+def save(figure, folder, name, formats=FIGURE_FORMATS):
     """Write a figure in every format, without the time and the library's version."""
-    for suffix in FIGURE_FORMATS:
+    for suffix in formats:
         with written_whole(Path(folder) / f"{name}.{suffix}") as aside:
             figure.savefig(aside, metadata={"svg": {"Date": None}, "png": {"Software": None}}[suffix])
         figure.set_layout_engine("none")  # both formats have the layout of the first, which is found only once

@@ -1,0 +1,35 @@
+"""Push files to a repository of the Hugging Face hub; needs a network, and a token in HF_TOKEN or in .env."""
+
+from pathlib import Path
+
+from feyntune.program import about, launch, read_settings
+from feyntune.report.arguments import named_file
+from feyntune.settings.hub import PushStage
+
+
+def arguments(parser):
+    """Declare the options."""
+    parser.add_argument(
+        "--files", nargs="+", type=named_file, required=True, metavar="NAME=FILE", help="path in the repository, file"
+    )
+    parser.add_argument("--rule", default="push", help="the rule that runs this, for messages")
+    parser.add_argument("--settings", required=True, help="PushStage, as JSON or a file of it")
+    parser.add_argument("--receipt", type=Path, required=True, help="JSON with the commit and the files' hashes")
+
+
+def main(options):
+    """Push."""
+    stage = read_settings(PushStage, options.settings)
+    about(stage.repository)
+
+    from feyntune.credentials import HUB, require_secret
+
+    token = require_secret(HUB, options.rule)
+
+    from feyntune.publishing.pushing import push
+
+    push(stage, dict(options.files), token, options.receipt)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -1,0 +1,37 @@
+"""Write the results of all runs on an evaluation set as one wide table, with its card. It needs no network."""
+
+from pathlib import Path
+
+from feyntune.program import about, launch, read_settings
+from feyntune.settings.hub import WideStage
+
+
+def arguments(parser):
+    """Declare the options."""
+    parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
+    parser.add_argument("--results", type=Path, required=True, help="folder of results")
+    parser.add_argument("--settings", required=True, help="WideStage, as JSON or a file of it")
+    parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
+    parser.add_argument("--card", type=Path, required=True, help="Markdown file to write")
+
+
+def main(options):
+    """Widen, write."""
+    stage = read_settings(WideStage, options.settings)
+    about(f"{stage.kind} {stage.set}")
+
+    from feyntune.files import read_table, write_table, write_text
+    from feyntune.publishing.cards import table_card
+    from feyntune.wide import kinds_beside, widened
+
+    table = read_table(options.dataset).slice(0, stage.limit).replace_schema_metadata(None)
+    for kind in kinds_beside(stage.kind):
+        folder = options.results / kind / stage.set
+        results = {model: read_table(folder / f"{run}.parquet") for run, model in stage.models.items()}
+        table = widened(table, kind, results)
+    write_text(options.card, table_card(stage, table.num_rows, table.column_names))
+    write_table(options.output, table)
+
+
+if __name__ == "__main__":
+    launch(__doc__, arguments, main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings
+from feyntune.program import about, launch, read_settings, say
 from feyntune.settings.hub import CardStage
 
 
@@ -27,6 +27,8 @@ def main(options):
     from feyntune.publishing.figure import draw_learning_curve
 
     summary, comparisons = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("summary", "comparisons"))
+    if not stage.revision:
+        say(f"the base model is a local folder, {stage.base}: nobody who lacks it can load this adapter")
     licence = stage.licence or base_licence(options.base)
     record, dataset = read_json(options.adapter / "run.json"), read_json(options.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)

@@ -22,7 +22,8 @@ class PushHub:
     """Repositories by kind and name (``models/me/run``); files above ``threshold`` bytes go by LFS.
 
     ``faults`` is a list of (method, part of the path, status, headers); each is answered once, in this order among
-    those that match; the status ``cut`` closes the connection amid the upload, ``lost`` does what is asked and closes it unanswered.
+    those that match; the status ``cut`` closes the connection amid the upload, ``lost`` does what is asked and closes
+    it unanswered.
     """
 
     def __init__(self, threshold=10_000_000, faults=()):

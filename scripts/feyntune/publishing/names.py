@@ -1,5 +1,7 @@
 """What things are called on the hub, and what the stages of publishing are given."""
 
+from pathlib import PurePath
+
 from feyntune.data.references import mentioned
 from feyntune.errors import FeynTuneError
 from feyntune.settings.hub import CardStage, PushStage, WideStage
@@ -66,13 +68,17 @@ def card_stage(configuration, run):
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
         scorers=list(configuration.scorers),
+        confidence=configuration.report.uncertainty.confidence,
     )
 
 
 def _definitions(configuration, name):
     dataset = configuration.datasets[name]
     below = {key: value for other in mentioned(dataset) for key, value in _definitions(configuration, other).items()}
-    return {name: dataset.model_dump(mode="json", exclude_defaults=True), **below}
+    told = dataset.model_dump(mode="json", exclude_defaults=True)
+    if dataset.files:  # where they lie on this machine is nobody else's business
+        told["files"] = {split: PurePath(path).name for split, path in told["files"].items()}
+    return {name: told, **below}
 
 
 def wide_stage(configuration, runs, kind, evaluation_set):

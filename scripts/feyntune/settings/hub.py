@@ -58,6 +58,8 @@ class CardStage(Section):
     """Name of the layer set."""
     scorers: list[str]
     """Names of the scorers, in the order in which they are shown."""
+    confidence: float
+    """Coverage of the tables' intervals."""
 
 
 class WideStage(Section):

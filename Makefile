@@ -2,23 +2,29 @@
 # make test   set up, then run every test
 # make bench  measure this machine: our way against the reference's (ARGS="--only scores" for a part)
 # make lint   style of programs, rules and prose
+# make audit  known vulnerabilities of the pinned packages; needs a network
 # make clean  remove the results and the environment
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: setup demo test bench lint format clean
+.PHONY: setup demo test bench lint format audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 setup: .venv/ready
 
-.venv/ready: requirements.txt
+# The lists hold all that is needed, so that pip resolves nothing and installs no file whose hash is not there. Torch for
+# graphics cards needs more than torch for processors only; which of them it was, pip's check tells.
+.venv/ready: requirements.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11 or newer: make PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "needs the venv module: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
+	$(BIN)/pip check > /dev/null || $(INSTALL) -r requirements-cuda.txt
+	$(BIN)/pip check > /dev/null || { $(BIN)/pip check; exit 1; }
 	touch $@
 
 demo: setup
@@ -42,6 +48,12 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
+
+# What has been found, and why it is no danger here, is in .ci/audit.md.
+audit:
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-cuda.txt
 
 clean:
 	rm -rf results .venv .snakemake

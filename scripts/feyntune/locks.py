@@ -26,6 +26,18 @@ def locked(folder):
         yield
 
 
+def is_locked(folder):
+    """Whether a process holds ``folder`` now; one that is not there is held by nobody."""
+    try:
+        with open(Path(folder) / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _is_at(file, path):
     """Whether ``path`` still is ``file``, and was not removed, with its folder, by the process that held it."""
     return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())

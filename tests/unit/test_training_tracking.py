@@ -24,7 +24,7 @@ def apart(tmp_path, monkeypatch):
 
 
 def test_the_id_is_that_of_the_training():
-    from feyntune.training.tracking import wandb_id
+    from feyntune.training.identity import wandb_id
 
     assert wandb_id("llama_hep-th.v2", "0123456789abcdef") == "llama_hep-th-v2-0123456789ab"
 

@@ -192,7 +192,8 @@ def _called_back(job, trainer, note, done):
 def _begin_tracking(job, trainer, note, stack):
     if job.options.tracking.wandb == "disabled":
         return
-    from feyntune.training.tracking import Tracker, wandb_id
+    from feyntune.training.identity import wandb_id
+    from feyntune.training.tracking import Tracker
 
     run = job.stage.run
     tracker = Tracker(job.options.tracking, run, wandb_id(run, note), job.stage.model_dump(mode="json"))

@@ -1,25 +1,17 @@
 """Weights & Biases: the numbers of ``history.parquet`` while they come in; no fault of it ever ends a training."""
 
 import contextlib
-import re
+import os
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from feyntune.credentials import WANDB, require_secret
 from feyntune.program import say
 from feyntune.training.record import MEASURED, STEP
 
 FOLDER = "results"  # W&B makes its `wandb` inside
 PATIENCE = 30  # seconds that a training waits for W&B at its beginning and at its end
-
-
-def wandb_id(run, note):
-    """The W&B id of a training: of its run, and of the digest of what the training depends on.
-
-    The next job of the same training derives the same id, and continues the same W&B run; a training with other
-    settings is another W&B run.
-    """
-    return re.sub(r"[^A-Za-z0-9_-]", "-", f"{run}-{note[:12]}")
 
 
 class Tracker(TrainerCallback):
@@ -59,6 +51,8 @@ class Tracker(TrainerCallback):
 def _begin(tracking, mode, run, identity, settings):
     import wandb
 
+    if mode == "online":
+        os.environ["WANDB_API_KEY"] = require_secret(WANDB, "train")
     Path(FOLDER).mkdir(parents=True, exist_ok=True)
     wandb.teardown()  # an attempt that failed before holds the id
     begun = wandb.init(
@@ -71,7 +65,12 @@ def _begin(tracking, mode, run, identity, settings):
         dir=FOLDER,
         config=settings,
         settings=wandb.Settings(
-            init_timeout=PATIENCE, finish_timeout=PATIENCE, login_timeout=PATIENCE, silent=True, console="off"
+            init_timeout=PATIENCE,
+            finish_timeout=PATIENCE,
+            login_timeout=PATIENCE,
+            silent=True,
+            console="off",
+            disable_git=True,  # the address of a remote may hold a password
         ),
     )
     begun.define_metric("*", step_metric="step")

@@ -69,7 +69,7 @@ def _refuse_empty(ids, sequences):
 
 def usual_budget(device):
     """Tokens a batch where the settings do not say: enough to fill a GPU, or as few as stay in a processor's cache."""
-    return 16384 if device.type == "cuda" else 2048
+    return 16384 if device.type == "cuda" else 1024
 
 
 def plan_batches(lengths, batch_tokens):

@@ -14,7 +14,7 @@ class Scoring(Section):
     column: str = "abstract"
     """Column of the dataset that is scored."""
     batch_tokens: int | None = Field(None, ge=1)
-    """Tokens a batch, padding included; null means 16,384 on a GPU, else 2,048, which is the fastest on processors.
+    """Tokens a batch, padding included; null means 16,384 on a GPU, else 1,024, which is fast on processors.
     Changes speed and memory, and results by rounding only."""
     too_long: Literal["refuse", "truncate"] = "refuse"
     """What to do with abstracts over the model's limit; how many there are is said and recorded either way."""

@@ -3,8 +3,10 @@
 python scripts/plan.py -- --profile profiles/sulis --configfile config/paper.yaml
 """
 
+import sys
 from pathlib import Path
 
+from feyntune.errors import FeynTuneError
 from feyntune.program import launch
 
 
@@ -21,10 +23,13 @@ def main(options):
     from feyntune.plan.warning import warnings
 
     given = options.snakemake[:-1] if options.snakemake[-1:] == ["--"] else options.snakemake
-    jobs, configuration, runs, offered = read_jobs(given)
+    try:
+        jobs, configuration, runs, offered = read_jobs(given)
+    except FeynTuneError as error:  # Snakemake has told why: a traceback of ours would bury it
+        sys.exit(f"plan: {error}")
     plan = make_plan(jobs, configuration, runs, offered)
     print("\n".join(tell(plan, warnings(plan))))
-    keep(plan, options.record)
+    keep(plan, set(jobs), options.record)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_runs_come_in_their_own_order_and_unknown_costs_are_said():
 
 
 def test_nothing_to_do_is_said():
-    assert tell(plan(), []) == ["Nothing to be done: all 9 jobs are up to date."]
+    assert tell(plan(), []) == ["All 9 jobs are up to date: nothing would run."]
 
 
 def test_a_late_job_is_warned_of_with_the_setting():
@@ -117,12 +117,19 @@ def test_numbers_are_short():
 def test_a_prediction_counts_only_if_it_was_made_before(tmp_path):
     path = tmp_path / "plan.json"
     for moment, seconds in ((100, 60.0), (200, 70.0), (300, 80.0), (400, 90.0)):
-        record.keep(plan(planned(seconds=seconds)), path, now=moment)
+        record.keep(plan(planned(seconds=seconds)), {"train/tiny_all"}, path, now=moment)
     kept = record.read(path)
     assert len(kept["train/tiny_all"]) == record.KEPT
     assert record.predicted_before(kept, "train/tiny_all", 310)["seconds"] == 80.0
     assert record.predicted_before(kept, "train/tiny_all", 50) == {}
     assert record.predicted_before(kept, "train/other", 310) == {}
+
+
+def test_what_never_ran_and_is_gone_is_forgotten(tmp_path):
+    benchmark(tmp_path / "costs", "train/ran", 1.0, 60)
+    record.keep(plan(planned(run="gone"), planned(run="ran")), set(), tmp_path / "plan.json")
+    record.keep(plan(planned(run="new")), {"train/new"}, tmp_path / "plan.json")
+    assert set(record.read(tmp_path / "plan.json")) == {"train/ran", "train/new"}
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "[]", '{"jobs": 3}', "{}"])
@@ -140,7 +147,8 @@ def benchmark(folder, job, seconds, began, memory="100.0"):
 
 
 def test_predicted_stands_against_measured(tmp_path):
-    record.keep(plan(planned(seconds=100.0), planned("score", gpu=0, seconds=10.0, peak=None)), tmp_path / "p", now=50)
+    made = plan(planned(seconds=100.0), planned("score", gpu=0, seconds=10.0, peak=None))
+    record.keep(made, set(), tmp_path / "p", now=50)
     trained = tmp_path / "adapters/tiny_all/run.json"
     trained.parent.mkdir(parents=True)
     trained.write_text('{"measured": {"seconds": 300.0, "peak_memory_mb": 1024}}')

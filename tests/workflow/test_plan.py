@@ -79,7 +79,7 @@ def test_changed_code_is_named_and_nothing_runs(house):
 
 
 def test_a_deleted_result_and_a_finished_house_are_told(house):
-    assert "Nothing to be done: all 49 jobs are up to date." in house.snakemake("plan").stdout
+    assert "All 49 jobs are up to date: nothing would run." in house.snakemake("plan").stdout
     (house.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
     assert "deleted" in rows(house.snakemake("plan").stdout)["score"]
 

@@ -11,15 +11,17 @@ KEPT = 3
 """Predictions of each job that are kept, the newest: one may have been made after the job ran."""
 
 
-def keep(plan, path=FILE, now=None):
-    """Add the predictions of a plan to those that are kept.
+def keep(plan, known, path=FILE, now=None):
+    """Add the predictions of a plan to those that are kept; forget jobs that are none any more and never ran.
 
     Args:
         plan: ``making.Plan``.
-        path: file to write.
+        known: keys of all jobs of the workflow, stale or not.
+        path: file to write; the folder `costs` beside it has the benchmarks of what ran.
         now: when it was made, in seconds since 1970; None is now.
     """
-    kept, now = read(path), round(now or time.time())
+    costs, now = Path(path).parent / "costs", round(now or time.time())
+    kept = {key: made for key, made in read(path).items() if key in known or (costs / f"{key}.tsv").is_file()}
     for key, each in plan.jobs.items():
         kept[key] = [*kept.get(key, []), {"planned": now, **_entry(each)}][-KEPT:]
     write_json(path, {"jobs": kept})

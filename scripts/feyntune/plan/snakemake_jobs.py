@@ -1,6 +1,7 @@
 """All jobs of the workflow and why they are stale, from Snakemake itself: under its own options, and nothing runs."""
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -53,11 +54,11 @@ def _offered(options):
 
 
 def _as_dry_run(options, cores):
-    """A plan needs no lock, takes half-made results for stale, and says nothing of its own."""
-    from snakemake.settings.types import Quietness
+    """A plan needs no lock, takes half-made results for stale, and of Snakemake's words only those about faults."""
+    from snakemake.logging import logger
 
     options.dryrun, options.nolock, options.rerun_incomplete = True, True, True
-    options.quiet = {Quietness.ALL}
+    logger.addFilter(lambda record: record.levelno >= logging.WARNING)
     options.cores = cores or CORES_IN_A_CLUSTER  # Snakemake cuts what jobs ask for to it
 
 
@@ -81,9 +82,10 @@ def _build(workflow):
 
 def _all_jobs(workflow, runs):
     keys = {job: _key(job) for job in workflow.dag.jobs if not job.rule.norun}
-    rules = [rule.name for rule in workflow.rules]
+    rules = {rule.name: place for place, rule in enumerate(workflow.rules)}
+    places = {run: place for place, run in enumerate(runs)}
     made = [_job(workflow.dag, job, keys) for job in keys]
-    made.sort(key=lambda job: (rules.index(job.stage), runs.index(job.run) if job.run in runs else -1, job.key))
+    made.sort(key=lambda job: (rules[job.stage], places.get(job.run, -1), job.key))
     return {job.key: job for job in made}
 
 

@@ -15,7 +15,7 @@ def tell(plan, lines):
         lines: warnings, one a line.
     """
     if not plan.jobs:
-        return [f"Nothing to be done: all {plan.total:,} jobs are up to date."]
+        return [f"All {plan.total:,} jobs are up to date: nothing would run."]
     told = [*_columns(_stage_rows(plan)), ""]
     runs = _run_rows(plan)
     if len(runs) > 1:
@@ -29,7 +29,7 @@ def tell(plan, lines):
 
 def _total(plan):
     jobs = plan.jobs.values()
-    at_once = ", ".join(f"{number:,} {name}" for name, number in _limits(plan.offered))
+    at_once = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in _limits(plan.offered))
     cores = max(each.job.threads for each in jobs)
     hours, asked = (sum(getattr(each, name) for each in jobs) / 3600 for name in ("gpu_seconds", "asked_gpu_seconds"))
     about = "more than" if any(each.seconds is None for each in jobs) else "about"
@@ -42,7 +42,7 @@ def _total(plan):
 
 
 def _limits(offered):
-    named = {"jobs": "jobs", "cores": "cores", "gpu": "cards"}
+    named = {"jobs": "job", "cores": "core", "gpu": "GPU"}
     return [(named[name], limit) for name, limit in offered.items() if limit is not None] or [("job", 1)]
 
 

@@ -94,8 +94,9 @@ def test_a_key_of_evaluation_never_retrains(house, change):
     assert not {"adapters", "datasets", "demo"} & stages(house.stale("--config", change))
 
 
-def test_tracking_and_resources_make_nothing_stale(house):
+def test_tracking_resources_and_planning_make_nothing_stale(house):
     changes = ["tracking={wandb: offline}", "resources={train: {mem_mb: 3000}, score: {runtime: 9}}"]
+    changes.append("planning={card: H100, tokens_per_word: 1.4}")
     assert house.stale("--config", *changes) == []
 
 

@@ -25,9 +25,9 @@ def main(options):
     given = options.snakemake[:-1] if options.snakemake[-1:] == ["--"] else options.snakemake
     try:
         jobs, configuration, runs, offered = read_jobs(given)
-    except FeynTuneError as error:  # Snakemake has told why: a traceback of ours would bury it
+        plan = make_plan(jobs, configuration, runs, offered)
+    except FeynTuneError as error:  # all is on the terminal here, where a traceback would bury what it says
         sys.exit(f"plan: {error}")
-    plan = make_plan(jobs, configuration, runs, offered)
     print("\n".join(tell(plan, warnings(plan))))
     keep(plan, set(jobs), options.record)
 

@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass
 
+from feyntune.errors import FeynTuneError
 from feyntune.plan import devices, durations
 from feyntune.plan.measured import device_name, measured_seconds
 from feyntune.plan.reasons import is_about_content
@@ -90,9 +91,16 @@ def _outdated(jobs):
 
 
 def choose_card(configuration, jobs):
-    """The graphics card that jobs run on, as configured, as the profile asks, as is here, or the default one."""
+    """The graphics card that jobs run on: as configured, as the profile asks, as is here, or the default one.
+
+    Raises FeynTuneError if the configured one is not known.
+    """
+    told = configuration.planning.card
+    if told and not devices.find_card(told):
+        known = ", ".join(card.name for card in devices.CARDS)
+        raise FeynTuneError(f"config: $.planning.card: {told!r} is not in the table; take the likest of {known}")
     asked = next((job.card for job in jobs.values() if job.card), None)
-    for text in (configuration.planning.card, asked, devices.card_here()):
+    for text in (told, asked, devices.card_here()):
         if text and (card := devices.find_card(text)):
             return card
     return devices.find_card(devices.DEFAULT)

@@ -29,7 +29,7 @@ def tell(plan, lines):
 
 def _total(plan):
     jobs = plan.jobs.values()
-    at_once = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in _limits(plan.offered))
+    at_once = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in _limits(plan))
     cores = max(each.job.threads for each in jobs)
     hours, asked = (sum(getattr(each, name) for each in jobs) / 3600 for name in ("gpu_seconds", "asked_gpu_seconds"))
     about = "more than" if any(each.seconds is None for each in jobs) else "about"
@@ -41,9 +41,10 @@ def _total(plan):
     ]
 
 
-def _limits(offered):
-    named = {"jobs": "job", "cores": "core", "gpu": "GPU"}
-    return [(named[name], limit) for name, limit in offered.items() if limit is not None] or [("job", 1)]
+def _limits(plan):
+    """What bounds how many jobs run side by side, as pairs of a name and a number."""
+    named = {"jobs": "job", "cores": "core"} | ({"gpu": "GPU"} if any(e.job.gpu for e in plan.jobs.values()) else {})
+    return [(told, plan.offered[name]) for name, told in named.items() if plan.offered[name] is not None]
 
 
 def _groups(plan, name_of):

@@ -176,7 +176,7 @@ def test_an_unknown_shape_leaves_costs_out_and_tokens_in(tmp_path):
     work = estimator(tmp_path, models=models).work("train", {"run": "llama_hep-th_qkv"})
     assert not work.known
     assert work.tokens == 73_500 * 4 * 152
-    assert durations.seconds_by_table(work, devices.processor(1)) is None
+    assert durations.by_table(work, devices.processor(1)) is None
 
 
 @pytest.mark.parametrize(
@@ -199,22 +199,34 @@ def test_cards_are_found_by_their_many_names(text, name):
 
 
 def test_measured_jobs_correct_the_table():
-    card, work = devices.find_card("A100"), Work(operations=1e15)
+    card, work = devices.find_card("A100"), Work(operations=1e17)
     jobs = {
         key: Job("train", {"run": key}, why=why, gpu=1)
         for key, why in (("done", []), ("also", []), ("stale", ["changed"]))
     }
-    expected = durations.seconds_by_table(work, card)
+    expected = sum(durations.by_table(work, card))
     seconds = {"done": 2 * expected, "also": 4 * expected, "stale": 100 * expected}
     names = dict.fromkeys(jobs, "NVIDIA A100-SXM4-40GB")
     works = dict.fromkeys(jobs, work)
-    assert durations.corrections(jobs, works, seconds, names, card) == {"train": pytest.approx(3)}
-    assert durations.corrections(jobs, works, {"stale": seconds["stale"]}, names, card) == {"train": pytest.approx(100)}
+    assert durations.corrections(jobs, works, seconds, names, card)["train"].factor == pytest.approx(3)
+    assert durations.corrections(jobs, works, {"stale": seconds["stale"]}, names, card)["train"].factor == 100
     on_cpu = dict.fromkeys(jobs, "x86_64 CPU, 2 threads")
     assert durations.corrections(jobs, works, seconds, on_cpu, card) == {}
-    prediction = durations.predict(jobs["stale"], work, card, {"train": 3})
+    prediction = durations.predict(jobs["stale"], work, card, {"train": durations.Correction(factor=3)})
     assert prediction.seconds == pytest.approx(3 * expected)
     assert prediction.measured
+
+
+def test_jobs_that_hardly_did_anything_teach_only_how_long_a_start_takes():
+    card, small, large = devices.find_card("A100"), Work(operations=1e12), Work(operations=1e18)
+    job = Job("train", {"run": "a"}, gpu=1)
+    start, work = durations.by_table(small, card)
+    took = {job.key: start + work + 60}
+    learned = durations.corrections({job.key: job}, {job.key: small}, took, {job.key: "A100"}, card)
+    assert learned["train"] == durations.Correction(extra=pytest.approx(60))
+    assert durations.predict(job, large, card, learned).seconds == pytest.approx(
+        sum(durations.by_table(large, card)) + 60
+    )
 
 
 def chain(*names):

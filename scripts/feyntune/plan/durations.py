@@ -29,18 +29,32 @@ def device_of(job, chosen):
     return chosen if job.gpu else devices.processor(job.threads)
 
 
-def seconds_by_table(work, device):
-    """Seconds that a job takes by the table of devices; None if its work is not known."""
+def by_table(work, device):
+    """Seconds that a job takes by the table of devices, as a pair; None if its work is not known.
+
+    The first is what it takes before its first token, the second what grows with its work.
+    """
     if not work.known:
         return None
-    start = device.start + work.loaded / DISK if work.operations else 0
+    if not work.operations:
+        return 0, work.seconds
     passes = work.operations / (device.operations * getattr(device, work.share))
     growing = work.steps * (work.layers * device.layer + work.moved / device.bandwidth)
-    return work.seconds + start + passes + growing
+    return work.seconds + device.start + work.loaded / DISK, passes + growing
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What earlier jobs of a stage teach: to multiply the table's seconds, or only to add to them."""
+
+    factor: float = 1
+    """From jobs that worked longer than they took to start."""
+    extra: float = 0
+    """Seconds, from jobs that hardly did anything but start: they say nothing of how fast the work goes."""
 
 
 def corrections(jobs, works, seconds, device_names, chosen):
-    """By how much measured jobs took longer than the table says.
+    """How much longer measured jobs took than the table says.
 
     Args:
         jobs: ``jobs.Job`` by key.
@@ -50,16 +64,24 @@ def corrections(jobs, works, seconds, device_names, chosen):
         chosen: the ``devices.Device`` of jobs that hold a card.
 
     Returns:
-        Median factors by stage, from jobs that ran on such a device as the coming ones will; of results that are not
-        stale where there are any.
+        ``Correction`` by stage, medians over the jobs that ran on such a device as the coming ones will; over results
+        that are not stale where there are any.
     """
-    ratios = {}
+    found = {}
     for key, measured in seconds.items():
         job = jobs[key]
-        expected = seconds_by_table(works[key], device_of(job, chosen))
+        expected = by_table(works[key], device_of(job, chosen))
         if expected and _comparable(job, device_names.get(key), chosen):
-            ratios.setdefault(job.stage, {True: [], False: []})[job.stale].append(measured / expected)
-    return {stage: statistics.median(found[False] or found[True]) for stage, found in ratios.items()}
+            found.setdefault(job.stage, {True: [], False: []})[job.stale].append((*expected, measured))
+    return {stage: _correction(measured[False] or measured[True]) for stage, measured in found.items()}
+
+
+def _correction(measured):
+    """From triples of what the table says of start and work, and what was measured of both together."""
+    factors = [took / (start + work) for start, work, took in measured if work > start]
+    if factors:
+        return Correction(factor=statistics.median(factors))
+    return Correction(extra=statistics.median(took - start - work for start, work, took in measured))
 
 
 def _comparable(job, measured_on, chosen):
@@ -68,8 +90,10 @@ def _comparable(job, measured_on, chosen):
     return devices.kind_of(measured_on) == (chosen.name if job.gpu else "CPU")
 
 
-def predict(job, work, device, factors):
-    """The ``Prediction`` of a job; ``factors`` are from ``corrections``."""
-    by_table = seconds_by_table(work, device)
-    factor = factors.get(job.stage)
-    return Prediction(by_table and by_table * (factor or 1), factor is not None)
+def predict(job, work, device, learned):
+    """The ``Prediction`` of a job; ``learned`` is from ``corrections``."""
+    expected, correction = by_table(work, device), learned.get(job.stage)
+    if expected is None:
+        return Prediction(None, False)
+    told = correction or Correction()
+    return Prediction(max(1, sum(expected) * told.factor + told.extra), correction is not None)

@@ -71,8 +71,8 @@ def make_plan(jobs, configuration, runs, offered):
     sizes = Sizes(configuration, _outdated(jobs))
     estimator = Estimator(configuration, runs, sizes)
     works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
-    factors = _corrections(jobs, works, card)
-    planned = {key: _planned(job, works[key], card, factors) for key, job in jobs.items() if job.stale}
+    learned = _corrections(jobs, works, card)
+    planned = {key: _planned(job, works[key], card, learned) for key, job in jobs.items() if job.stale}
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
     return Plan(
         planned, list(runs), len(jobs), wall, offered, card, _assumed(configuration, planned, sizes, card, estimator)
@@ -112,9 +112,9 @@ def _corrections(jobs, works, card):
     return durations.corrections(jobs, works, measured, names, card)
 
 
-def _planned(job, work, card, factors):
+def _planned(job, work, card, learned):
     device = durations.device_of(job, card)
-    prediction = durations.predict(job, work, device, factors)
+    prediction = durations.predict(job, work, device, learned)
     holds = card.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
     return Planned(job, work, prediction.seconds, prediction.measured, holds)
 

@@ -11,7 +11,7 @@ import semscore as program
 from feyntune.errors import FeynTuneError
 from feyntune.files import read_table
 from feyntune.prompts import split_abstract
-from feyntune.semscore import SentenceEmbedder, cosines, match_ids, read_truth
+from feyntune.semscore import SentenceEmbedder, cosines, match_ids, read_truth, write_truth
 from feyntune.settings.scorers import Scorer
 from pydantic import ValidationError
 
@@ -181,3 +181,11 @@ def test_a_file_without_truth_is_told(tmp_path):
     (tmp_path / "truth.safetensors").write_bytes(b"junk, and more of it")
     with pytest.raises(FeynTuneError, match=r"not a file of embed_truth\.py"):
         read_truth(tmp_path / "truth.safetensors")
+
+
+def test_the_same_truth_has_the_same_bytes(tmp_path):
+    arrays = (np.ones((2, 3), np.float32), np.zeros(2, bool))
+    for number in range(12):
+        write_truth(tmp_path / f"{number}.safetensors", ["a", "b"], arrays, arrays, {"scorer": "x"})
+    assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
+    assert read_truth(tmp_path / "0.safetensors")[0] == ["a", "b"]

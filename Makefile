@@ -1,6 +1,7 @@
 # make demo   set up, plan, then run the whole job on the embedded default
 # make test   set up, then run every test
 # make bench  measure this machine: our way against the reference's (ARGS="--only scores" for a part)
+# make test-slurm  the tests that need SLURM; installs it where it is missing (Debian)
 # make lint   style of programs, rules and prose
 # make audit  known vulnerabilities of the pinned packages; needs a network
 # make clean  remove the results and the environment
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: setup demo test bench lint format audit clean
+.PHONY: setup demo test test-slurm bench lint format audit clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +38,10 @@ test: setup
 
 bench: setup
 	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
+
+test-slurm: setup
+	tests/slurm/install.sh
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadgroup
 
 lint: setup
 	$(BIN)/ruff check .

@@ -140,10 +140,10 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
-    def run(self, *command, check=True, timeout=60):
+    def run(self, *command, check=True, timeout=60, environment=None):
         """Output of one of SLURM's programs."""
         done = subprocess.run(
-            command, env=self.environment, check=check, timeout=timeout, text=True, capture_output=True
+            command, env=environment or self.environment, check=check, timeout=timeout, text=True, capture_output=True
         )
         return done.stdout
 

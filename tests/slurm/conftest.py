@@ -7,6 +7,11 @@ from cluster import Cluster, missing_programs
 from driving import HEAD, Driver
 
 
+def pytest_collection_modifyitems(items):
+    """The longest tests first, so that the others run beside them."""
+    items.sort(key=lambda item: "test_whole_job" not in item.nodeid and "test_paper" not in item.nodeid)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _programs():
     missing = missing_programs()

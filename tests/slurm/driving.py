@@ -22,27 +22,39 @@ guard.watch(workflow)
 """
 
 
+def command_line(*options, profile="sulis"):
+    """The words that start Snakemake."""
+    return [sys.executable, "-m", "snakemake", "--profile", str(PROJECT / "profiles" / profile), *HASTE, *options]
+
+
+def environment(cluster, account="su123"):
+    """The variables that a user has on a cluster, and those of ``environment.also``."""
+    return {
+        **ENVIRONMENT,
+        **cluster.environment,
+        **({"SBATCH_ACCOUNT": account} if account else {}),
+        **environment.also,
+    }
+
+
+environment.also = {}
+
+
 class Driver:
     """Snakemake on a cluster, in a folder; never for longer than ``limit`` seconds."""
 
     def __init__(self, cluster, folder, *options, limit=240, profile="sulis", account="su123"):
         self.cluster, self.folder, self.end = cluster, folder, time.monotonic() + limit
-        environment = {**ENVIRONMENT, **cluster.environment}
-        if account:
-            environment["SBATCH_ACCOUNT"] = account
         self.log = folder / f"driver-{time.monotonic_ns()}.txt"
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--profile",
-            str(PROJECT / "profiles" / profile),
-            *HASTE,
-            *options,
-        ]
         with open(self.log, "w") as log:
             streams = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
-            self.process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **streams)
+            self.process = subprocess.Popen(
+                command_line(*options, profile=profile),
+                cwd=folder,
+                env=environment(cluster, account),
+                start_new_session=True,
+                **streams,
+            )
 
     @property
     def said(self):

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
 import tempfile
 import time
 
 import pytest
 from cluster import Cluster
+from driving import Driver
+from house import PROJECT, House
 
 pytestmark = pytest.mark.slurm
 
@@ -183,3 +186,29 @@ def test_without_an_account_one_line_says_what_to_type(drive, jobs, account):
     assert code != 0
     assert "export SBATCH_ACCOUNT=YOUR_ACCOUNT" in said.splitlines()[-1]
     assert jobs() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A house whose results lie on a disk of their own, with room for logs and little else."""
+    house = House(tmp_path / "house")
+    (house.folder / "tests").symlink_to(PROJECT / "tests")
+    results = house.folder / "results"
+    results.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", results], check=True)
+    yield house.folder
+    subprocess.run(["umount", "--lazy", results], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(cluster, small_disk):
+    options = ("--configfile", "config/config.yaml", "tests/end_to_end/quick.yaml", "--retries=0")
+    target = small_disk / "results/demo/snapshot.jsonl"
+    code, said = Driver(cluster, small_disk, *options, "--", "results/demo/snapshot.jsonl").wait()
+    assert code != 0
+    assert "slurm: demo_snapshot: SLURM-job" in said and "No space left on device" in said
+    assert list(target.parent.glob("*")) + list(target.parent.glob(".*")) == []
+    subprocess.run(["mount", "-o", "remount,size=60m", small_disk / "results"], check=True)
+    code, said = Driver(cluster, small_disk, *options, "--", "results/demo/snapshot.jsonl").wait()
+    assert code == 0, said
+    assert target.exists()

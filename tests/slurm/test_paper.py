@@ -5,10 +5,10 @@ import json
 import re
 
 import pytest
-from driving import HASTE
+from driving import Driver
 from house import PROJECT, House
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("paper")]
 
 # Hours that a job takes, by order of magnitude, for Llama 3.1 8B and a hundred thousand abstracts on an A100.
 HOURS = {"train": 20, "complete": 6, "score": 1, "embed_truth": 0.5, "semscore": 0.5, "similarity": 0.1}
@@ -22,10 +22,7 @@ def finished(cluster, tmp_path_factory):
     """All jobs, as SLURM has seen them: (rule, wildcards, start, end), the times in seconds."""
     house = House(tmp_path_factory.mktemp("paper"))
     prepare(house.folder)
-    options = (*HASTE, "--configfile", "config/paper.yaml")
-    from driving import Driver
-
-    code, said = Driver(cluster, house.folder, *options, limit=900).wait()
+    code, said = Driver(cluster, house.folder, "--configfile", "config/paper.yaml", limit=900).wait()
     assert code == 0, said
     return [times(job) for job in cluster.jobs() if job["WorkDir"] == str(house.folder)]
 

@@ -10,7 +10,7 @@ import pytest
 from driving import HASTE
 from house import ENVIRONMENT, PROJECT, House
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("whole job")]
 
 CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/cards.yaml")
 LIMIT = 1500  # seconds

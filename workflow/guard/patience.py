@@ -9,6 +9,7 @@ asking about, and takes up to three minutes to stop. It waits in silence for job
 
 import asyncio
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -51,7 +52,10 @@ class _Patience:
 
     def __init__(self, *arguments, **others):
         self.settled, self.doubtful, self.told, self.is_down = set(), set(), set(), False
+        configuration = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
         super().__init__(*arguments, **others)
+        # In a job the plugin takes away all that SLURM has set, and with it where the cluster's configuration is.
+        os.environ.update(configuration)
 
     async def check_active_jobs(self, active_jobs):
         """Judge the jobs of which there is something to judge; give back all that go on."""

@@ -15,15 +15,27 @@ def locked(folder):
     Raises:
         FeynTuneError: another process holds it.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with open(Path(folder) / ".lock", "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FeynTuneError(f"{folder}: another process is at work there; wait for it, or end it") from None
-        if not _is_at(file, Path(folder) / ".lock"):
-            raise FeynTuneError(f"{folder}: another process has just finished there; run again")
+    with take(folder):
         yield
+
+
+def take(folder):
+    """Make ``folder`` and take its lock; the open file that is returned holds it.
+
+    Raises:
+        FeynTuneError: another process holds it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    file = open(Path(folder) / ".lock", "ab", buffering=0)  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise FeynTuneError(f"{folder}: another process is at work there; wait for it, or end it") from None
+    if not _is_at(file, Path(folder) / ".lock"):
+        file.close()
+        raise FeynTuneError(f"{folder}: another process has just finished there; run again")
+    return file
 
 
 def is_locked(folder):

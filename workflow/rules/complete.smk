@@ -50,6 +50,7 @@ rule complete:
         settings=lambda wildcards: completion_settings(wildcards.run, wildcards.set),
         code=code("complete.py"),
     shell:
-        "python scripts/complete.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
+        "python scripts/on_cards.py {resources.gpu} scripts/complete.py"
+        " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
         " --output {output} --log {log}"

@@ -29,7 +29,8 @@ rule score:
         settings=lambda wildcards: scoring_settings(wildcards.run, wildcards.set),
         code=code("score.py"),
     shell:
-        "python scripts/score.py --base {params.base:q} {params.adapter} --dataset {input.dataset}"
+        "python scripts/on_cards.py {resources.gpu} scripts/score.py"
+        " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/scores/{wildcards.set}/{wildcards.run}"
         " --perplexity {output.perplexity} --embeddings {output.embeddings} --log {log}"
 

@@ -21,7 +21,8 @@ rule embed_truth:
         ),
         code=code("embed_truth.py"),
     shell:
-        "python scripts/embed_truth.py --dataset {input.dataset} --scorer {params.scorer:q}"
+        "python scripts/on_cards.py {resources.gpu} scripts/embed_truth.py"
+        " --dataset {input.dataset} --scorer {params.scorer:q}"
         " --settings {params.settings:q} --output {output} --log {log}"
 
 
@@ -46,5 +47,6 @@ rule semscore:
         ),
         code=code("semscore.py"),
     shell:
-        "python scripts/semscore.py --completions {input.completions} --truth {input.truth}"
+        "python scripts/on_cards.py {resources.gpu} scripts/semscore.py"
+        " --completions {input.completions} --truth {input.truth}"
         " --scorer {params.scorer:q} --settings {params.settings:q} --output {output} --log {log}"

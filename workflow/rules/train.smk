@@ -55,7 +55,8 @@ rule train:
         settings=lambda wildcards: training_settings(wildcards.run),
         code=code("train.py"),
     shell:
-        "python scripts/train.py --base {params.base:q} --base-names {params.names:q}"
+        "python scripts/on_cards.py {resources.gpu} scripts/train.py"
+        " --base {params.base:q} --base-names {params.names:q}"
         " --train {input.train} --test {input.test} --watched {input.watched} --settings {params.settings:q}"
         " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"

@@ -41,7 +41,7 @@ bench: setup
 
 test-slurm: setup
 	tests/slurm/install.sh
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

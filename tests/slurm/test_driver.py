@@ -76,3 +76,9 @@ def test_a_polite_end_lets_running_jobs_finish(drive, jobs, tmp_path):
     os.kill(driver.process.pid, signal.SIGTERM)
     driver.wait()
     assert [job["JobState"] for job in jobs()] == ["COMPLETED"] and (tmp_path / "first").exists()
+
+
+def test_the_profile_of_any_site_needs_no_account_and_no_partition(drive, jobs):
+    code, said = drive(TWO_IN_A_ROW.format(seconds="true"), profile="slurm", account=None).wait()
+    assert code == 0, said
+    assert [job["JobState"] for job in jobs()] == ["COMPLETED"] * 2

@@ -8,7 +8,7 @@ import pytest
 from driving import Driver
 from house import PROJECT, House
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("paper")]
+pytestmark = pytest.mark.slurm
 
 # Hours that a job takes, by order of magnitude, for Llama 3.1 8B and a hundred thousand abstracts on an A100.
 HOURS = {"train": 20, "complete": 6, "score": 1, "embed_truth": 0.5, "semscore": 0.5, "similarity": 0.1}

@@ -9,12 +9,11 @@ import sys
 import pytest
 from driving import HASTE
 from house import ENVIRONMENT, PROJECT, House
+from whole_job import LIMIT
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("whole job")]
+pytestmark = pytest.mark.slurm
 
 CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/cards.yaml")
-LIMIT = 1500  # seconds
-
 # Rules that the configuration gives a request of its own: cores, MB, minutes, cards.
 ASKED = {
     "read_snapshot": (1, 1000, 10, 0),
@@ -45,7 +44,7 @@ def done(tmp_path_factory):
     program = [sys.executable, str(PROJECT / "tests/slurm/whole_job.py"), str(house.folder)]
     options = [*HASTE, "--configfile", *CONFIGURATION]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    finished = subprocess.run([*alone, *program, *options], env=ENVIRONMENT, timeout=LIMIT, check=False, **streams)
+    finished = subprocess.run([*alone, *program, *options], env=ENVIRONMENT, timeout=LIMIT + 60, check=False, **streams)
     assert finished.returncode == 0, finished.stdout
     return house
 

@@ -39,8 +39,7 @@ def raise_loopback():
     They look up no name where every address is 127.0.0.1; a second one, of those that documents use, leads nowhere.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, LIMIT = 1500  # seconds
-SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
         address = struct.pack("hH4s8x", socket.AF_INET, 0, socket.inet_aton("192.0.2.1"))
         fcntl.ioctl(control, SIOCSIFADDR, struct.pack("16s16s", b"lo:1", address))
 

@@ -14,8 +14,9 @@ PARTS = ("workflow", "scripts", "config", "profiles")
 class House:
     """A copy of the project's workflow, or of another house with all its results, in a folder of its own."""
 
-    def __init__(self, folder, original=None):
+    def __init__(self, folder, original=None, environment=None):
         self.folder = Path(folder)
+        self.environment = {**(original.environment if original else ENVIRONMENT), **(environment or {})}
         if original:
             shutil.copytree(original.folder, self.folder, symlinks=True)
             return
@@ -26,7 +27,7 @@ class House:
         """Run Snakemake in the copy and return the finished process, both streams in ``stdout``."""
         command = self.command(*options, profile=profile)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, check=False, **streams)
+        return subprocess.run(command, cwd=self.folder, env=self.environment, check=False, **streams)
 
     def command(self, *options, profile="profiles/local"):
         """The command line that ``snakemake`` runs."""

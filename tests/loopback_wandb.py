@@ -20,6 +20,7 @@ class Wandb:
         """Serve in a thread; gives the address to put into ``WANDB_BASE_URL``."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"wandb": self}))
         server.daemon_threads = True
+        server.handle_error = lambda *_: None  # the client leaves without a word when it has done
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

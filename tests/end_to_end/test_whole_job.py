@@ -8,11 +8,10 @@ import time
 
 import pyarrow.parquet
 import pytest
-from house import ENVIRONMENT, PROJECT, House
+from planted import QUICK
 
 pytestmark = pytest.mark.end_to_end
 
-QUICK = ("--configfile", "config/config.yaml", "tests/end_to_end/quick.yaml")
 TRAINED, BASE = "tiny_hep-th_qkv", "tiny_base"
 COLUMNS = {
     "completions": ["id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped"],
@@ -20,22 +19,6 @@ COLUMNS = {
     "semscore": ["id", "score", "score_continuation", "truncated"],
     "jina": ["id", "score", "score_continuation", "truncated"],
 }
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A house in which the whole job has run."""
-    house = House(tmp_path_factory.mktemp("done"))
-    (house.folder / "tests").symlink_to(PROJECT / "tests")
-    finished = house.snakemake(*QUICK)
-    assert finished.returncode == 0, finished.stdout
-    return house
-
-
-@pytest.fixture
-def house(done, tmp_path):
-    """A copy of it to break."""
-    return House(tmp_path / "house", original=done)
 
 
 def rules_run(finished):
@@ -145,7 +128,7 @@ def test_a_killed_training_leaves_nothing_declared_and_ends_with_the_same_weight
 def _kill_when(house, folder, options):
     """Start Snakemake and kill it with all its children as soon as a checkpoint is in ``folder``."""
     with subprocess.Popen(
-        house.command(*options), cwd=house.folder, env=ENVIRONMENT, start_new_session=True
+        house.command(*options), cwd=house.folder, env=house.environment, start_new_session=True
     ) as process:
         while process.poll() is None and not list(folder.glob("checkpoint-*")):
             time.sleep(0.05)

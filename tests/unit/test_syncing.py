@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from feyntune.errors import FeynTuneError
 from feyntune.locks import locked
+from feyntune.settings.training import Tracking
 from feyntune.syncing import send, still_training, unsent
 from loopback_wandb import Wandb
 
@@ -27,22 +28,14 @@ def apart(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / "wandb-home"))
 
 
-def record(steps, digest="0123456789ab"):
-    """Record these steps of a training offline, as a process of its own: as each job of it does."""
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from types import SimpleNamespace as S\n"
-        "from feyntune.settings.training import Tracking\n"
-        "from feyntune.training.tracking import Tracker\n"
-        f"tracker = Tracker(Tracking(wandb='offline'), 'run', 'run-{digest}', {{'seed': 1}})\n"
-        f"for step, row in {[(step, ROWS[step - 1]) for step in steps]}:\n"
-        "    tracker.on_log(None, S(global_step=step, log_history=[]), None, row)\n"
-        "tracker.finish()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(PROGRAM.parent)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def record(steps):
+    """Record these steps of a training offline, as each job of it does."""
+    from feyntune.training.tracking import Tracker
+
+    tracker = Tracker(Tracking(wandb="offline"), "run", "run-0123456789ab", {"seed": 1})
+    for step in steps:
+        tracker.on_log(None, SimpleNamespace(global_step=step, log_history=[]), None, ROWS[step - 1])
+    tracker.finish()
 
 
 def sync(address, **environment):

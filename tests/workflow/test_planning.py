@@ -54,6 +54,56 @@ def test_a_configuration_on_the_command_line_stands_alone(bare):
     assert "No rule to produce" in done.stdout
 
 
+def test_publishing_is_no_part_of_any_other_plan(bare):
+    assert not [file for file in bare.plan() if file.startswith("results/hub")]
+
+
+def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
+    plan = bare.plan("--config", "hub={organisation: me}", "--", "push")
+    receipts = [file for file in plan if file.startswith("results/hub/") and file.endswith(".json")]
+    tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in ("completions", "jina", "perplexity", "semscore")]
+    adapters = [file for file in receipts if file not in tables]
+    assert sorted(set(receipts) - set(adapters)) == tables
+    assert len(adapters) == 4 and not [file for file in adapters if "base" in file]
+
+
+def test_push_without_an_organisation_is_one_line(bare):
+    done = bare.snakemake("--dry-run", "push")
+    assert done.returncode != 0
+    line = "config: $.hub.organisation: name the user or organisation on the hub to push to"
+    assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
+
+
+ELSEWHERE = """
+runs:
+  wide:
+    completions: {hub: LLMsForHepth/infer_hep_th, revision: abc, model: s1}
+    perplexity: {path: p.csv, model: s1}
+    scores: {semscore: {path: s.csv, model: s1}}
+"""
+
+
+def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
+    (bare.folder / "elsewhere.yaml").write_text(ELSEWHERE)
+    for name in ("p.csv", "s.csv"):
+        (bare.folder / name).touch()
+    files = ("--configfile", "config/config.yaml", "elsewhere.yaml")
+    done = bare.snakemake("--dry-run", "--quiet", "host", "--printshellcmds", *files)
+    assert done.returncode == 0, done.stdout
+    commands = [line for line in done.stdout.splitlines() if "python scripts/" in line]
+
+    def program_that_makes(file):
+        (command,) = [command for command in commands if f"--output {file} " in command]
+        return command.split("scripts/")[1].split()[0]
+
+    made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
+        ("completions", "import_completions.py"), ("perplexity", "import_scores.py"),
+        ("semscore", "import_scores.py"), ("jina", "semscore.py"),
+    )}  # fmt: skip
+    assert {file: program_that_makes(file) for file in made} == made
+    assert "results/imports/wide/completions/fetched.json" in done.stdout
+
+
 @pytest.mark.parametrize("profile", sorted(path.name for path in (PROJECT / "profiles").iterdir()))
 def test_every_profile_plans(bare, profile):
     done = bare.snakemake("--dry-run", profile=f"profiles/{profile}")

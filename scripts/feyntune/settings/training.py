@@ -95,7 +95,7 @@ class Tracking(Section):
     """Weights & Biases; nothing here changes a result, so nothing here makes one stale."""
 
     wandb: Literal["disabled", "offline", "online"] = "disabled"
-    """`offline` writes into `results/wandb/` for a later `snakemake sync`; `online` needs `WANDB_API_KEY` where it runs."""
+    """`offline` writes into `results/wandb/` for a later `snakemake sync`; `online` needs `WANDB_API_KEY` there."""
     project: str = "feyntune"
     """Project at W&B."""
     entity: str | None = None

@@ -1,21 +1,17 @@
 """What will not fit: time limits, cards, memory; each with the setting to change."""
 
+from feyntune.settings.resources import Resources
+
 SAFE = 0.9
 """Share of a limit that a prediction may fill before it is warned of."""
 REQUEST_OF = {
-    "read_snapshot": "read_snapshot",
     "control_papers": "dataset",
     "build_dataset": "dataset",
     "mix_dataset": "dataset",
     "import_dataset": "dataset",
     "embed_truth": "semscore",
-    "collect": "summarise",
-    "tables": "summarise",
-    "figures": "summarise",
-    "report": "summarise",
-    "import_completions": "summarise",
 }
-"""The entry of `resources` that a stage asks by, where it has another name."""
+"""The entry of `resources` that a stage asks by, where it has another name than its own or `summarise`."""
 LESS_MEMORY = {
     "train": "training.per_device_batch_size (smaller) or training.gradient_checkpointing (true)",
     "complete": "generation.batch_size (smaller)",
@@ -69,4 +65,4 @@ def _how_many(some, jobs):
 
 def request_of(stage):
     """The entry of `resources` by which a stage asks."""
-    return REQUEST_OF.get(stage, stage)
+    return REQUEST_OF.get(stage, stage if stage in Resources.model_fields else "summarise")

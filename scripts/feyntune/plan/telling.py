@@ -32,11 +32,12 @@ def _total(plan):
     at_once = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in _limits(plan))
     cores = max(each.job.threads for each in jobs)
     hours, asked = (sum(getattr(each, name) for each in jobs) / 3600 for name in ("gpu_seconds", "asked_gpu_seconds"))
+    disk = sum(each.work.disk for each in jobs)
     about = "more than" if any(each.seconds is None for each in jobs) else "about"
     cards = f" {hours:,.1f} GPU-hours ({asked:,.0f} asked for by time limits);" if asked else ""
     return [
         f"{len(plan.jobs):,} of {plan.total:,} jobs; {about} {duration(plan.wall)} of wall time ({at_once} at a time);"
-        f"{cards} {gigabytes(sum(each.work.disk for each in jobs))} of disk;"
+        f"{cards} {gigabytes(disk) if disk >= 1e6 else 'hardly any'} of disk;"
         f" {sum(each.job.threads for each in jobs):,} cores asked for, {cores} by the largest job",
     ]
 

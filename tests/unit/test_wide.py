@@ -3,8 +3,10 @@
 import pyarrow
 import pytest
 from feyntune.errors import FeynTuneError
-from feyntune.files import write_table
+from feyntune.files import write_table, write_text
 from feyntune.imports import read_completions, read_values
+from feyntune.publishing.cards import table_card
+from feyntune.settings.hub import WideStage
 from feyntune.wide import widened
 
 ABSTRACTS = pyarrow.table({"id": ["a", "b"], "title": ["A", "B"], "abstract": ["We study. It is.", "So? Yes."]})
@@ -47,6 +49,15 @@ def test_what_is_written_wide_is_read_back(tmp_path):
     texts = {name: text for name, (_, text) in read_completions(tmp_path / "wide.parquet", "test", "m").items()}
     assert texts == {"a": "We study. Fine.", "b": "So? No."}
     assert read_values(tmp_path / "wide.parquet", "semscore", "test", "m") == {"a": 0.25, "b": 0.5}
+
+
+def test_what_is_pushed_can_be_imported(tmp_path):
+    named = {"kind": "completions", "set": "unseen", "dataset": "hep-th", "split": "test", "limit": None}
+    stage = WideStage(**named, models={"run": "m"}, repository="a/b")
+    write_text(tmp_path / "README.md", table_card(stage, 2, ["id"]))
+    wide = widened(ABSTRACTS, "completions", {"m": completions("a", "b")})
+    write_table(tmp_path / "data" / "test-00000-of-00001.parquet", wide)
+    assert read_completions(tmp_path, "test", "m")["b"] == ("So?", "So? No.")
 
 
 @pytest.mark.parametrize("ids", [["a"], ["a", "z"], ["a", "b", "c"]])

@@ -109,8 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
         if path.startswith("/lfs/"):
-            self.hub.objects[path.split("/")[-1]] = body
-            return self._json({})
+            return self._store(path.split("/")[-1], body)
         if path.endswith(".git/info/lfs/objects/batch"):
             return self._batch(json.loads(body))
         found = re.fullmatch(r"/api/((?:models|datasets)/[^/]+/[^/]+)(?:/(preupload|commit)/main)?", path)
@@ -119,6 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"error": "none"}, 404, {"X-Error-Code": "RepoNotFound"})
         answers = {None: self._info, "preupload": self._modes, "commit": self._commit}
         return answers[found[2]](found[1], repository, body)
+
+    def _store(self, oid, body):
+        if hashlib.sha256(body).hexdigest() != oid:  # what a killed client left
+            return self._json({"error": "another hash"}, 400)
+        self.hub.objects[oid] = body
+        return self._json({})
 
     def _create(self, asked):
         kind = {"model": "models", "dataset": "datasets"}[asked.get("type", "model")]

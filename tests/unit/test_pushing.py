@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,6 @@ def files(tmp_path):
 @pytest.fixture
 def waits(monkeypatch):
     """The client on the loopback, by HTTP alone (not Xet, which has a protocol of its own); gives its pauses."""
-    import time
-
     pauses = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -173,17 +172,24 @@ def test_a_hub_out_of_reach_is_told(waits, files, monkeypatch, tmp_path):
         push(PushStage(repository="me/run", kind="model", private=True), files, TOKEN, tmp_path / "receipt.json")
 
 
-def run_program(folder, files, **environment):
-    """Run ``push.py`` as a process of its own in ``folder``."""
+def start_program(folder, files, **environment):
+    """Start ``push.py`` as a process of its own in ``folder``."""
     pairs = [f"{name}={path}" for name, path in files.items()]
     stage = json.dumps({"repository": "me/run", "kind": "model", "private": True})
     bare = {key: value for key, value in os.environ.items() if key not in ("HF_TOKEN", "HUGGINGFACE_API_KEY")}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, str(PROGRAM), "--files", *pairs, "--rule", "push_adapter", "--settings", stage,
          "--receipt", str(folder / "receipt.json")],
         cwd=folder, env={**bare, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", **environment},
-        capture_output=True, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def run_program(folder, files, **environment):
+    """Run ``push.py`` to its end; returns the finished process."""
+    with start_program(folder, files, **environment) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def test_the_program_takes_the_token_of_dotenv(files, tmp_path):
@@ -194,6 +200,23 @@ def test_the_program_takes_the_token_of_dotenv(files, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "push me/run: 2 of 2 files sent to me/run, commit" in done.stdout
     assert TOKEN not in done.stdout + done.stderr + (tmp_path / "receipt.json").read_text()
+
+
+def test_a_push_that_was_killed_leaves_no_receipt_and_is_finished_by_the_next(files, tmp_path):
+    files["weights.safetensors"].write_bytes(os.urandom(40_000_000))
+    hub = PushHub()
+    (tmp_path / ".env").write_text(f"HF_TOKEN={TOKEN}\n")
+    with hub.serving() as address:
+        process = start_program(tmp_path, files, HF_ENDPOINT=address)
+        while not hub.count("PUT", "/lfs/"):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "receipt.json").exists()
+        done = run_program(tmp_path, files, HF_ENDPOINT=address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert hub.repositories["models/me/run"].files == {name: path.read_bytes() for name, path in files.items()}
 
 
 def test_without_a_token_one_line_says_which_rule_needs_it_and_where_to_get_it(files, tmp_path):

@@ -37,7 +37,7 @@ def _total(plan):
     cards = f" {hours:,.1f} GPU-hours ({asked:,.0f} asked for by time limits);" if asked else ""
     return [
         f"{len(plan.jobs):,} of {plan.total:,} jobs; {about} {duration(plan.wall)} of wall time ({at_once} at a time);"
-        f"{cards} {gigabytes(disk) if disk >= 1e6 else 'hardly any'} of disk;"
+        f"{cards} {gigabytes(disk) + ' of' if disk >= 1e6 else 'hardly any'} disk;"
         f" {sum(each.job.threads for each in jobs):,} cores asked for, {cores} by the largest job",
     ]
 

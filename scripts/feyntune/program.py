@@ -71,7 +71,8 @@ def _guarded(main, options):
         main(options)
         return 0
     except FeynTuneError as error:
-        traceback.print_exc(file=sys.stdout)
+        if options.log:
+            traceback.print_exc(file=sys.stdout)
         say(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:

@@ -84,3 +84,26 @@ def parse():
         return parser.parse_args([text for name, value in options.items() for text in (f"--{name}", str(value))])
 
     return parse
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory):
+    """A house in which the whole job has run, with secrets planted around it and everything said that can be said."""
+    from house import PROJECT, House
+    from planted import QUICK, plant
+
+    house = House(tmp_path_factory.mktemp("done"))
+    house.environment |= plant(house.folder)
+    (house.folder / "tests").symlink_to(PROJECT / "tests")
+    finished = house.snakemake(*QUICK, "--verbose", "--config", "tracking={wandb: offline}")
+    (house.folder / "said.txt").write_text(finished.stdout)
+    assert finished.returncode == 0, finished.stdout
+    return house
+
+
+@pytest.fixture
+def house(done, tmp_path):
+    """A copy of it to break."""
+    from house import House
+
+    return House(tmp_path / "house", original=done)

@@ -52,7 +52,7 @@ def test_errors_are_one_line_and_leave_the_traceback_in_the_log(tmp_path, body, 
 
 def test_by_hand_a_foreseen_error_is_that_line_and_nothing_else(tmp_path):
     done = run(tmp_path, "raise FeynTuneError('bad thing; do this')")
-    assert (done.stdout, done.stderr) == ("", "trial: error: bad thing; do this\n")
+    assert done.stdout + done.stderr == "trial: error: bad thing; do this\n"
 
 
 def test_sigterm_ends_it_with_its_own_code_and_runs_the_cleaning_up(tmp_path):

@@ -19,8 +19,9 @@ def put_to_sleep():
 
         def format_job_exec(self, job):
             """What a job runs, as a line of shell."""
-            files = [shlex.quote(str(file)) for file in [*job.output, *([job.benchmark] if job.benchmark else [])]]
-            folders = sorted({str(Path(str(file)).parent) for file in [*job.output, job.benchmark or "results/x"]})
-            return f"sleep {seconds[job.name]}; mkdir -p {shlex.join(folders)}; touch {' '.join(files)}"
+            results = [*map(str, job.output), *([str(job.benchmark)] if job.benchmark else [])]
+            folders = sorted({str(Path(result).parent) for result in results})
+            asleep = seconds["/".join([job.name, *job.wildcards])]
+            return f"sleep {asleep}; mkdir -p {shlex.join(folders)}; touch {shlex.join(results)}"
 
     patience.patient = lambda executor: type("Sleeping", (Sleeping, patient(executor)), {})

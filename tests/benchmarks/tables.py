@@ -66,7 +66,7 @@ class Result:
 
     def _speed(self, way):
         speed = self.case.amount / median_seconds(self.timings, self.largest, way)
-        return f"{speed:,.0f} {self.benchmark.unit}/s" if speed >= 10 else f"{1 / speed:,.1f} s"
+        return f"{speed:,.0f} {self.benchmark.unit}/s" if speed >= 10 else f"{1 / speed:,.1f} s each"
 
     def _share(self):
         least = self.limits.seconds(self.case)

@@ -107,3 +107,13 @@ def house(done, tmp_path):
     from house import House
 
     return House(tmp_path / "house", original=done)
+
+
+@pytest.fixture
+def apart_from_wandb(tmp_path, monkeypatch):
+    """Keep W&B inside a temporary folder, and out of the machine's own settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "wandb-home"))

@@ -1,11 +1,11 @@
 """A Hugging Face hub on the loopback: enough of its HTTP for the real client to fetch a repository."""
 
-import contextlib
 import hashlib
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import served
 
 COMMIT = "c0ffee" + "0" * 34
 
@@ -18,16 +18,9 @@ class Hub:
         self.downloads = []
         """Pairs of path and first byte of each download that was asked for."""
 
-    @contextlib.contextmanager
     def serving(self):
         """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
+        return served(_Handler, hub=self)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,8 +5,9 @@ import hashlib
 import io
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import served
 
 TOKEN = "hf_" + "tokenOfTheLoopback"
 
@@ -33,14 +34,8 @@ class PushHub:
     @contextlib.contextmanager
     def serving(self):
         """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self.address = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
+        with served(_Handler, hub=self) as self.address:
             yield self.address
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def count(self, method, part):
         """How many requests of a method came for paths with ``part``."""

@@ -1,10 +1,10 @@
 """A Weights & Biases on the loopback: enough of its HTTP for the real client to send runs; it keeps what it is sent."""
 
-import contextlib
 import gzip
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import served
 
 ARTIFACT = {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}}
 
@@ -15,18 +15,10 @@ class Wandb:
     def __init__(self, status=200):
         self.status, self.history, self.bodies, self.keys = status, {}, [], set()
 
-    @contextlib.contextmanager
     def serving(self):
         """Serve in a thread; gives the address to put into ``WANDB_BASE_URL``."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"wandb": self}))
-        server.daemon_threads = True
-        server.handle_error = lambda *_: None  # the client leaves without a word when it has done
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
+        # The client leaves without a word when it has done.
+        return served(_Handler, handle_error=lambda *_: None, wandb=self)
 
     def answer(self, query, given):
         """What a GraphQL query is answered with."""

@@ -33,6 +33,7 @@ def _closure(program):
     return found
 
 
+@functools.cache
 def _imports(name):
     """Files under ``scripts/`` that a file imports."""
     return sorted(file for module in _read(name)[0] for file in _files(module))

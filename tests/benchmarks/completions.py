@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import torch
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
-from benchmarks.material import BOS, EOS, device, dtype, parameters, shape
+from benchmarks.material import BOS, EOS, device, dtype, llama, parameters, shape
 
 CLASSES, LESSONS, MOST = 16, 150, 1024
 MEANS = torch.logspace(1.3, 2.85, CLASSES)
@@ -49,12 +49,7 @@ def _rooms(count):
 @functools.cache
 def _taught_model():
     """A Llama that has learnt, if it is small, at what rate the texts of each class stop."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    with torch.device(device()):
-        causal = LlamaForCausalLM(LlamaConfig(**shape(), bos_token_id=BOS, eos_token_id=EOS, pad_token_id=EOS))
-    causal = causal.to(dtype())
+    causal = llama(pad_token_id=EOS)
     if device().type == "cpu":
         _teach(causal)
     tokenizer = SimpleNamespace(eos_token_id=EOS, bos_token_id=BOS, pad_token_id=EOS)
@@ -64,7 +59,7 @@ def _taught_model():
 def _teach(causal):
     optimizer = torch.optim.AdamW(causal.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, LESSONS)
-    words = shape()["vocab_size"]
+    words = shape().vocab_size
     for _ in range(LESSONS):
         classes = torch.randint(CLASSES, (16, 1))
         logits = causal(_words(classes.expand(16, 32))).logits
@@ -77,7 +72,7 @@ def _teach(causal):
 
 def _law(classes):
     """Probabilities of what follows a word of a class (rows × 1 × words): the end at the class's rate, or its words."""
-    words = torch.arange(shape()["vocab_size"])
+    words = torch.arange(shape().vocab_size)
     members = (words % CLASSES == (2 + classes) % CLASSES) & (words >= 2)
     ends = 1 / MEANS[classes]
     law = members * (1 - ends) / members.sum(1, keepdim=True)
@@ -87,7 +82,7 @@ def _law(classes):
 
 def _words(classes):
     """Random words, each of a class."""
-    return 2 + classes + CLASSES * torch.randint((shape()["vocab_size"] - 2) // CLASSES, classes.shape)
+    return 2 + classes + CLASSES * torch.randint((shape().vocab_size - 2) // CLASSES, classes.shape)
 
 
 def _prompts(count):

@@ -3,15 +3,18 @@
 import functools
 
 import numpy as np
+from feyntune.plan.shapes import KNOWN, block_parameters, head_parameters
+from feyntune.settings.planning import ModelShape
 
-VOCABULARY = 4096
-SMALL = {"hidden_size": 320, "intermediate_size": 864, "num_hidden_layers": 6, "num_attention_heads": 5,
-         "num_key_value_heads": 5, "vocab_size": VOCABULARY, "max_position_embeddings": 2048}  # fmt: skip
+SMALL = ModelShape(
+    hidden_size=320,
+    intermediate_size=864,
+    num_hidden_layers=6,
+    num_attention_heads=5,
+    num_key_value_heads=5,
+    vocab_size=4096,
+)
 """About ten million parameters."""
-LLAMA_8B = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
-            "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 8192,
-            "rope_theta": 500000.0}  # fmt: skip
-"""The shape of Llama 3.1 8B."""
 BOS, EOS = 0, 1
 
 
@@ -31,30 +34,32 @@ def dtype():
 
 
 def shape():
-    """The model's shape on this device."""
-    return LLAMA_8B if device().type == "cuda" else SMALL
+    """The model's shape on this device: on a GPU that of Llama 3.1 8B."""
+    return KNOWN["meta-llama/Llama-3.1-8B"] if device().type == "cuda" else SMALL
 
 
-def random_model(folder):
-    """Save a randomly initialised Llama in a folder, unless it is there already; returns the folder."""
+def llama(**tokens):
+    """A randomly initialised Llama of that shape, in that number format, on that device."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    torch.manual_seed(0)
+    sizes = shape().model_dump(exclude={"gated"})
+    config = LlamaConfig(**sizes, max_position_embeddings=8192, bos_token_id=BOS, eos_token_id=EOS, **tokens)
+    with torch.device(device()):
+        return LlamaForCausalLM(config).to(dtype())
+
+
+def random_model(folder):
+    """Save such a Llama in a folder, unless it is there already; returns the folder."""
     if not (folder / "config.json").is_file():
-        torch.manual_seed(0)
-        with torch.device(device()):
-            model = LlamaForCausalLM(LlamaConfig(**shape(), bos_token_id=BOS, eos_token_id=EOS)).to(dtype())
-        model.save_pretrained(folder)
+        llama().save_pretrained(folder)
     return folder
 
 
-def parameters(layers_only=False):
-    """Number of weights that a token meets: in the matrices of the layers and, by default, in the head."""
-    sizes = shape()
-    width, inner = sizes["hidden_size"], sizes["intermediate_size"]
-    keys = width * sizes["num_key_value_heads"] // sizes["num_attention_heads"]
-    layers = sizes["num_hidden_layers"] * (2 * width * (width + keys) + 3 * width * inner)
-    return layers if layers_only else layers + width * sizes["vocab_size"]
+def parameters():
+    """Number of weights that a token meets: in the matrices of the layers and in the head."""
+    return block_parameters(shape()) + head_parameters(shape())
 
 
 # Tokens of 4,226 real hep-th abstracts by a BPE of 4,096: the shares of abstracts that are as short, and how short.
@@ -71,5 +76,5 @@ def realistic_lengths(count, seed=0):
 def abstracts(count, seed=0):
     """Random tokens behind a BOS, as many as real abstracts have."""
     draw = np.random.default_rng(seed)
-    most = shape()["vocab_size"]
+    most = shape().vocab_size
     return [np.array([BOS, *draw.integers(2, most, length - 1)]) for length in realistic_lengths(count, seed)]

@@ -49,9 +49,9 @@ def _save_sentence_model(folder):
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
-    names = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
+    names = {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"}
     plain = Path(folder) / "plain"
-    BertModel(BertConfig(vocab_size=4096, **{name: SMALL[name] for name in names})).save_pretrained(plain)
+    BertModel(BertConfig(vocab_size=4096, **SMALL.model_dump(include=names))).save_pretrained(plain)
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -60,7 +60,7 @@ def _save_sentence_model(folder):
     )
     fast.save_pretrained(plain)
     transformer = Transformer(str(plain))
-    SentenceTransformer(modules=[transformer, Pooling(SMALL["hidden_size"])]).save(str(folder))
+    SentenceTransformer(modules=[transformer, Pooling(SMALL.hidden_size)]).save(str(folder))
 
 
 def _embedded(embedder, truth):

@@ -27,7 +27,7 @@ def prepare(layers, steps, folder):
     sequences = abstracts(40 * BATCH)
     lengths = np.array([len(sequence) for sequence in sequences])
     order = order_steps(lengths, BATCH, steps + 1, seed=0)[1:]  # the first is the longest of all, not a usual one
-    pieces = Pieces(sequences, order, 1, None, 0, shape()["hidden_size"])
+    pieces = Pieces(sequences, order, 1, None, 0, shape().hidden_size)
     batches = {
         REFERENCE: [padded([sequences[number] for number in step]) for step in order],
         OURS: [pieces[number] for number in range(len(pieces))],

@@ -19,7 +19,7 @@ def scripts(tmp_path, monkeypatch):
 
 
 def anew():
-    for cached in (fingerprint.code_fingerprint, fingerprint._read, fingerprint._meaning):
+    for cached in (fingerprint.code_fingerprint, fingerprint._read, fingerprint._imports, fingerprint._meaning):
         cached.cache_clear()
     return fingerprint.code_fingerprint("program.py")
 

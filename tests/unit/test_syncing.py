@@ -13,19 +13,11 @@ from feyntune.settings.training import Tracking
 from feyntune.syncing import send, still_training, unsent
 from loopback_wandb import Wandb
 
+pytestmark = pytest.mark.usefixtures("apart_from_wandb")
+
 PROGRAM = Path(__file__).resolve().parents[2] / "scripts" / "sync_wandb.py"
 KEY = "0123456789abcdef" * 2 + "01234567"
 ROWS = [{"loss": 3.0 - step / 10, "learning_rate": 0.1, "grad_norm": 1.0} for step in range(1, 7)]
-
-
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    """Keep W&B inside a temporary folder, and out of the machine's own settings."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "wandb-home"))
 
 
 def record(steps):

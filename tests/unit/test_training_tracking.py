@@ -5,22 +5,14 @@ from feyntune.settings.training import Tracking
 from feyntune.training import run
 from small_training import options, settings, weights, write_data
 
+pytestmark = pytest.mark.usefixtures("apart_from_wandb")
+
 GIVEN = settings(training={"max_steps": 2, "evaluation": {"times": 1}})
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    """Keep W&B inside a temporary folder, silent, and out of the machine's own settings."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "wandb-home"))
 
 
 def test_the_id_is_that_of_the_training():

@@ -10,20 +10,6 @@ from house import ENVIRONMENT, House
 pytestmark = pytest.mark.workflow
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A house in which everything is done."""
-    house = House(tmp_path_factory.mktemp("finished"))
-    house.pretend_done()
-    return house
-
-
-@pytest.fixture
-def house(finished, tmp_path):
-    """A copy of it to break."""
-    return House(tmp_path / "house", original=finished)
-
-
 def rows(told):
     """First column to the whole line, of each line of a plan."""
     return {line.split()[0]: line for line in told.splitlines() if line.strip()}

@@ -3,26 +3,11 @@
 import os
 
 import pytest
-from house import House
 
 pytestmark = pytest.mark.workflow
 
 ADAPTER = "results/adapters/tiny_hep-th_all/adapter_model.safetensors"
 OTHER = "results/adapters/tiny_hep-th_qkv/adapter_model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A house in which everything is done."""
-    house = House(tmp_path_factory.mktemp("finished"))
-    house.pretend_done()
-    return house
-
-
-@pytest.fixture
-def house(finished, tmp_path):
-    """A copy of it to break."""
-    return House(tmp_path / "house", original=finished)
 
 
 def stages(files):

@@ -17,12 +17,17 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashe
 
 setup: .venv/ready
 
-# The lists hold all that is needed, so that pip resolves nothing and installs no file whose hash is not there. Torch for
-# graphics cards needs more than torch for processors only; which of them it was, pip's check tells.
+# The lists hold all that is needed, so that pip resolves nothing and installs no file whose hash is not there. Torch comes
+# first, in the build that pip's own settings prefer: where hashes are required, pip would pass over it for the index's, of
+# gigabytes. Torch for graphics cards needs more than torch for processors only; which it was, pip's check tells.
 .venv/ready: requirements.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11 or newer: make PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "needs the venv module: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip download --quiet --no-deps --dest .venv/torch "$$(grep -o '^torch==[^ ]*' requirements.txt)"
+	sed -n '/^torch==/,/[^\\]$$/p' requirements.txt > .venv/torch/requirements.txt
+	$(INSTALL) --no-index --find-links .venv/torch -r .venv/torch/requirements.txt
+	rm -r .venv/torch
 	$(INSTALL) -r requirements.txt
 	$(BIN)/pip check > /dev/null || $(INSTALL) -r requirements-cuda.txt
 	$(BIN)/pip check > /dev/null || { $(BIN)/pip check; exit 1; }

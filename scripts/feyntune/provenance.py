@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def _versions():
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    if "torch" in sys.modules:  # which tells for what cards it was built; an index's metadata does not
+        found["torch"] = str(sys.modules["torch"].__version__)
     return found
 
 

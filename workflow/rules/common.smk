@@ -1,6 +1,8 @@
 # What every rule needs: the checked configuration, the runs that it declares, and fingerprints of settings and of code.
 
 import functools
+import gc
+import itertools
 import json
 import math
 import os
@@ -16,6 +18,9 @@ from feyntune import runs as declared
 from feyntune.configuration import parse_configuration
 from feyntune.errors import FeynTuneError
 from feyntune.fingerprint import code_fingerprint as code
+
+# A plan of thousands of jobs is millions of objects that live to its end: looking for garbage among them is lost time.
+gc.set_threshold(50_000, 20, 100)
 
 # On SLURM a run begins with checks of its own, and holds out when the cluster does not.
 guard.watch(workflow)
@@ -45,8 +50,18 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def one_of_runs(names):
+    """The same for names of runs. Snakemake reads a pattern anew for each job and file: the grid is told as a product."""
+    axes = (CONFIG.grid.models, CONFIG.grid.datasets, CONFIG.grid.layer_sets)
+    of_grid = {"_".join(parts) for parts in itertools.product(*axes)}
+    if not of_grid.issubset(names) or not of_grid:
+        return one_of(names)
+    product = "_".join(f"(?:{one_of(axis)})" for axis in axes)
+    return "|".join([product, one_of(name for name in names if name not in of_grid)])
+
+
 wildcard_constraints:
-    run=one_of(RUNS),
+    run=one_of_runs(RUNS),
     set=one_of(CONFIG.evaluation_sets),
     dataset=one_of(CONFIG.datasets),
     snapshot=one_of(CONFIG.snapshots),

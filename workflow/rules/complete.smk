@@ -40,7 +40,7 @@ rule complete:
     benchmark:
         "results/costs/complete/{set}/{run}.tsv"
     wildcard_constraints:
-        run=one_of(WITH_MODEL),
+        run=one_of_runs(WITH_MODEL),
     threads: threads_of("complete")
     resources:
         **request("complete"),

@@ -90,7 +90,7 @@ rule model_card:
     log:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
-        run=one_of(TRAINED),
+        run=one_of_runs(TRAINED),
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=card_settings,
@@ -133,7 +133,7 @@ rule push_adapter:
     log:
         "results/logs/hub/{run}.log",
     wildcard_constraints:
-        run=one_of(TRAINED),
+        run=one_of_runs(TRAINED),
     params:
         settings=push_settings(
             "model",

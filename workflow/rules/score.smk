@@ -19,7 +19,7 @@ rule score:
     benchmark:
         "results/costs/score/{set}/{run}.tsv"
     wildcard_constraints:
-        run=one_of(WITH_MODEL),
+        run=one_of_runs(WITH_MODEL),
     threads: threads_of("score")
     resources:
         **request("score"),

@@ -40,7 +40,7 @@ rule train:
     benchmark:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
-        run=one_of(TRAINED),
+        run=one_of_runs(TRAINED),
     threads: lambda wildcards: threads_of("train") * max(1, cards_of(wildcards))
     resources:
         **{

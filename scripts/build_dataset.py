@@ -20,8 +20,9 @@ def main(options):
 
     about(options.folder.name)
     stage = read_settings(DatasetStage, options.settings)
-    splits, dropped = build(options.store, stage)
-    say(write_dataset(options.folder, splits, stage, dropped, snapshot=read_json(options.report)))
+    splits, dropped, examples = build(options.store, stage)
+    notes = {"near_duplicates": examples, "snapshot": read_json(options.report)}
+    say(write_dataset(options.folder, splits, stage, dropped, **notes))
 
 
 if __name__ == "__main__":

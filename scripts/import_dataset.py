@@ -22,8 +22,8 @@ def main(options):
     about(options.folder.name)
     stage = read_settings(DatasetStage, options.settings)
     local = {split: [path] for split, path in zip(SPLITS, options.files or [], strict=False)}
-    splits, dropped = imported(local or files_by_split(options.source), stage.control_papers)
-    say(write_dataset(options.folder, splits, stage, dropped))
+    splits, dropped, examples = imported(local or files_by_split(options.source), stage)
+    say(write_dataset(options.folder, splits, stage, dropped, near_duplicates=examples))
 
 
 if __name__ == "__main__":

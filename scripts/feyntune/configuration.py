@@ -12,7 +12,7 @@ from feyntune.settings.data import Dataset
 from feyntune.settings.demo import Demo
 from feyntune.settings.evaluation import EvaluationPrecision, EvaluationSet
 from feyntune.settings.hub import Hub
-from feyntune.settings.mixing import Leaks
+from feyntune.settings.leaks import Leaks
 from feyntune.settings.models import Lora, Precision, Quantization
 from feyntune.settings.planning import Planning
 from feyntune.settings.report import Report
@@ -36,7 +36,8 @@ class Configuration(Section):
     datasets: dict[Name, Dataset] = {}
     """Training and evaluation data, each with the splits train, test and validation."""
     leaks: Leaks = Leaks()
-    """What training splits may not share with the abstracts that runs are judged on."""
+    """What a training split may not share with the other splits of what it is made of; if it is a mixture's (also one
+    of a single dataset, `mix: [hep-ph]`), nor with any abstracts that runs are judged on."""
     models: dict[Name, Model] = {}
     """Base models."""
     layer_sets: dict[Name, list[str]] = {}

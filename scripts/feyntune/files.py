@@ -105,10 +105,13 @@ def read_table(path, columns=None, filters=None):
     import pyarrow.parquet
 
     try:
-        present = pyarrow.parquet.read_schema(path).names
-        missing = [name for name in columns or [] if name not in present]
-        if missing:
-            raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
+        with pyarrow.parquet.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            missing = [name for name in columns or [] if name not in present]
+            if missing:
+                raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
+            if filters is None:  # pyarrow's read_table takes a fifth of a second to import all that it might need
+                return file.read(columns).select(columns or present)
         return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
     except FileNotFoundError:
         raise FeynTuneError(f"{path}: no such file") from None

@@ -1,9 +1,11 @@
-"""From a snapshot to the paper's five single-category sets: one streaming pass, against ``json`` and a pandas frame.
+"""From a snapshot to the paper's datasets: one streaming pass, then a process for each, against ``json`` and pandas.
 
-Both ways start from the same made-up snapshot and end in parquet files; ours are split too, and made as the workflow
-makes them: one pass to a store, then one process for each set.
+Both ways start from the same made-up snapshot and end in the same parquet files, row by row: five single-category sets,
+split, and nine mixtures of them. For the comparison ours looks for the same ids and the same words in training and
+other splits, but not for near-duplicates, as the reference does neither; a third way, with that search, runs beside.
 """
 
+import functools
 import json
 import os
 import random
@@ -13,30 +15,43 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import yaml
+
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-SETS = {"cs": "cs.*", "hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio.*"}
-SAMPLED = {"cs": 0.08}
-"""The paper samples 200,000 papers of cs, a twelfth of its snapshot."""
+PROJECT = Path(__file__).resolve().parents[2]
+SINGLE = {"hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio", "cs": "cs"}
+"""The single sets, and how their primary categories begin."""
+SEARCH = "with near-duplicates"
+SPLITS = ("train", "test", "validation")
+CS = 0.08
+"""The paper samples 200,000 papers of cs, so much of its snapshot."""
 PRIMARIES = {"hep-th": 4, "hep-ph": 5, "gr-qc": 3, "q-bio.PE": 1, "cs.LG": 20, "math.AG": 20, "cond-mat.str-el": 15,
              "astro-ph": 15, "quant-ph": 7, "physics.optics": 10}  # fmt: skip
 """Primary categories with their shares in percent, about those of arXiv."""
+VOCABULARY = 40_000
 
 
 def _generate(path, rows, seed=0):
-    """Write a snapshot of made-up papers, as long as arXiv's on average: about 1.6 kB a line."""
-    draw = random.Random(seed)
-    words = ["".join(draw.choices("aeioubcdfghlmnprstvyz", k=draw.randint(2, 11))) for _ in range(20_000)]
-    text = " ".join(draw.choices(words, k=1_000_000))
-    text = "".join(letter if number % 72 else "\n" for number, letter in enumerate(text, 1))
+    """Write a snapshot of made-up papers, as long as arXiv's on average: about 1.6 kB a line.
+
+    Words are as frequent as in a language (Zipf), so that abstracts share as little as real ones do.
+    """
+    draw, numbers = random.Random(seed), np.random.default_rng(seed)
+    words = ["".join(draw.choices("aeioubcdfghlmnprstvyz", k=draw.randint(2, 11))) for _ in range(VOCABULARY)]
+    law = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
     primaries = draw.choices(list(PRIMARIES), weights=PRIMARIES.values(), k=rows)
     with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(_record(draw, number, text, primaries[number])) + "\n" for number in range(rows))
+        for number in range(rows):
+            drawn = np.searchsorted(law / law[-1], numbers.random(draw.randint(40, 250))).tolist()
+            lines = [
+                " ".join([words[word] for word in drawn[start : start + 11]]) for start in range(0, len(drawn), 11)
+            ]
+            file.write(json.dumps(_record(draw, number, lines, primaries[number])) + "\n")
 
 
-def _record(draw, number, text, primary):
-    start = draw.randrange(len(text) - 2000)
+def _record(draw, number, lines, primary):
     authors = [["Müller", "A. B.", ""]] * draw.randint(1, 5)
     created = "Mon, 2 Apr 2007 19:18:42 GMT"
     versions = [{"version": f"v{each}", "created": created} for each in range(1, draw.randint(2, 4))]
@@ -44,109 +59,185 @@ def _record(draw, number, text, primary):
         "id": f"{number // 50000 + 1001}.{number % 50000:05d}",
         "submitter": "A. Müller",
         "authors": ", ".join('A. B. M\\"uller' for _ in authors),
-        "title": text[start : start + 70],
+        "title": lines[0],
         "comments": "withdrawn by the author" if draw.random() < 0.01 else "12 pages, 3 figures",
         "journal-ref": None,
         "doi": f"10.1103/PhysRevD.76.{number}",
         "report-no": None,
         "categories": primary + draw.choice(["", " hep-th", " math.MP math-ph"]),
         "license": "http://arxiv.org/licenses/nonexclusive-distrib/1.0/",
-        "abstract": f"  {text[start : start + draw.randint(300, 1700)]}\n",
+        "abstract": "  " + "\n".join(lines) + "\n",
         "versions": versions,
         "update_date": "2008-11-26",
         "authors_parsed": authors,
     }
 
 
-def _reference(snapshot, folder):
-    """The reference's way: every line by ``json`` into one frame, which is filtered for each set."""
-    import numpy
+def _reference(snapshot, folder, mixtures):
+    """The reference's way: every line by ``json`` into one frame, filtered, split, and mixed split by split."""
     import pandas
 
     with open(snapshot, encoding="utf-8") as lines:
         frame = pandas.DataFrame([json.loads(line) for line in lines])
     primary = frame["categories"].str.split().str[0]
-    for name, pattern in SETS.items():
-        papers = frame[primary.str.startswith(pattern[:-1]) if pattern.endswith("*") else primary == pattern]
-        if name in SAMPLED:
-            drawn = numpy.random.default_rng(42).permutation(len(papers))[: _sample(name, len(frame))]
-            papers = papers.sort_values("id").iloc[drawn]
-        withdrawn = papers["comments"].str.contains("withdrawn", case=False, na=False)
-        withdrawn |= papers["abstract"].str.contains("Withdrawn|withdrawn")
-        papers = papers[~withdrawn].copy()
-        papers["orig_abstract"] = papers["abstract"]
-        papers["abstract"] = [re.sub(r"\n\s*", " ", text).strip() for text in papers["abstract"]]
-        papers.to_parquet(folder / f"{name}.parquet", index=False)
+    papers = {name: frame[primary.str.startswith(begins)] for name, begins in SINGLE.items()}
+    papers["cs"] = _drawn(papers["cs"].sort_values("id"), int(CS * len(frame)))
+    splits = {name: _split(_cleaned(papers[name])) for name in SINGLE}
+    for split in SPLITS:
+        made = {name: splits[name][split] for name in SINGLE}
+        if mixtures:
+            made |= _mixtures(**{name.replace("-", ""): papers for name, papers in made.items()})
+        for name, papers in made.items():
+            (folder / name).mkdir(exist_ok=True)
+            papers.to_parquet(folder / name / f"{split}.parquet", index=False)
 
 
-def _sample(name, rows):
-    """How many papers of a set are drawn from a snapshot of so many, or None for all of them."""
-    return int(SAMPLED[name] * rows) if name in SAMPLED else None
+def _drawn(frame, count):
+    return frame.iloc[np.random.default_rng(42).permutation(len(frame))[:count]]
 
 
-def _ours(snapshot, folder, cores):
-    """This project's way, as the workflow runs it: one pass to a store, then one process for each set."""
+def _cleaned(papers):
+    withdrawn = papers["comments"].str.contains("withdrawn", case=False, na=False)
+    withdrawn |= papers["abstract"].str.contains("Withdrawn|withdrawn")
+    papers = papers[~withdrawn].copy()
+    papers["orig_abstract"] = papers["abstract"]
+    papers["abstract"] = [re.sub(r"\n\s*", " ", text).strip() for text in papers["abstract"]]
+    return papers
+
+
+def _split(papers):
+    """70% for training, the rest halved, both numbers rounded up."""
+    shuffled = _all(papers.sort_values("id"))
+    held_out = -(-3 * len(shuffled) // 10)
+    rest = _drawn(shuffled[:held_out], held_out)
+    half = -(-held_out // 2)
+    return {"train": shuffled[held_out:], "test": rest[:half], "validation": rest[half:]}
+
+
+def _mixtures(hepth, hepph, grqc, qbio, cs):
+    """The paper's mixtures of one split; like ours, they shuffle a part before they take of it."""
+    some, drawn = int(0.15 * len(hepth)), {"hepth": _all(hepth), "hepph": _all(hepph), "grqc": _all(grqc)}
+    both = _mixed(drawn["hepph"], drawn["grqc"])
+    relativity = int(len(hepth) * len(grqc) / (len(grqc) + len(hepph)))
+    few, front = {name: drawn[name][:some] for name in ("hepph", "grqc")}, hepth[: len(hepth) - some]
+    return {
+        "hep-ph_gr-qc": both,
+        "hep-th_hep-ph_gr-qc": _mixed(drawn["hepth"], _all(both)),
+        "hep-th_gr-qc": _mixed(drawn["hepth"], drawn["grqc"]),
+        "hep-th_hep-ph": _mixed(drawn["hepth"], drawn["hepph"]),
+        "gr-qc_hep-ph_small": _mixed(drawn["grqc"][:relativity], drawn["hepph"][: len(hepth) - relativity]),
+        "hep-th_85_gr-qc_15": _mixed(front, few["grqc"]),
+        "hep-th_85_hep-ph_15": _mixed(front, few["hepph"]),
+        "hep-th_70_gr-qc_15_hep-ph_15": _mixed(hepth[: len(hepth) - 2 * some], few["grqc"], few["hepph"]),
+        "hep-th_qbio_cs": _mixed(drawn["hepth"], _all(qbio), _drawn(cs, len(grqc) + len(hepph) - len(qbio))),
+    }
+
+
+def _mixed(*parts):
+    import pandas
+
+    return _all(pandas.concat(parts))
+
+
+def _all(frame):
+    return _drawn(frame, len(frame))
+
+
+def _ours(snapshot, folder, cores, mixtures, leaks):
+    """This project's way, as the workflow runs it: one pass to a store, then each set in a process of its own."""
     store, report = folder / "store.parquet", folder / "store.json"
     _run("read_snapshot.py", "--snapshot", snapshot, "--store", store, "--report", report, "--threads", cores)
-    rows = json.loads(report.read_text())["papers"]
+    datasets, begun = _datasets(json.loads(report.read_text())["papers"]), {}
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(lambda name: _build(name, store, report, folder, _sample(name, rows)), SETS))
+        for name in sorted(datasets, key=lambda name: (_depth(name, datasets), name != "cs")):  # the longest one first
+            if mixtures or not datasets[name].mix:
+                begun[name] = pool.submit(_make, name, datasets, folder, leaks, dict(begun))
+    for future in begun.values():
+        future.result()
+    return folder
 
 
-def _build(name, store, report, folder, sample):
-    dataset = {"snapshot": "bench", "categories": [SETS[name]], "sample": sample}
-    settings = {"dataset": dataset, "control_papers": []}
-    where = ["--store", store, "--report", report, "--folder", folder / name]
-    _run("build_dataset.py", *where, "--settings", json.dumps(settings))
+def _depth(name, datasets):
+    return 1 + max((_depth(part.dataset, datasets) for part in datasets[name].mix or []), default=0)
+
+
+def _datasets(rows):
+    """The paper's datasets, the sample of cs in proportion to the snapshot."""
+    from feyntune.settings.data import Dataset
+
+    datasets = yaml.safe_load((PROJECT / "config/paper.yaml").read_text())["datasets"]
+    datasets["cs"]["sample"] = int(CS * rows)
+    return {name: Dataset(**dataset) for name, dataset in datasets.items()}
+
+
+def _make(name, datasets, folder, leaks, begun):
+    from feyntune.data.references import held_out, mentioned
+
+    for other in mentioned(datasets[name]):
+        begun[other].result()
+    settings = {"dataset": datasets[name].model_dump(mode="json", exclude_defaults=True), "leaks": leaks}
+    where = ["--folder", folder / name]
+    if datasets[name].mix:
+        pairs = held_out(datasets, name, [])
+        where += ["--datasets", folder, "--held-out", *(folder / other / f"{split}.parquet" for other, split in pairs)]
+        _run("mix_dataset.py", *where, "--settings", json.dumps(settings))
+    else:
+        where += ["--store", folder / "store.parquet", "--report", folder / "store.json"]
+        _run("build_dataset.py", *where, "--settings", json.dumps({**settings, "control_papers": []}))
 
 
 def _run(program, *arguments):
     """Run a program of the project; its peak memory counts towards that of this process's children."""
-    subprocess.run([sys.executable, str(SCRIPTS / program), *map(str, arguments)], check=True)
+    subprocess.run([sys.executable, str(PROJECT / "scripts" / program), *map(str, arguments)], check=True)
 
 
-def prepare(rows, folder):
-    """A snapshot of so many papers."""
-    snapshot = folder / "snapshot.jsonl"
+def prepare(mixtures, rows, folder):
+    """A snapshot of so many papers; from it the single sets, or the mixtures too."""
+    snapshot = folder.parent / f"snapshot-{rows}.jsonl"
     if not snapshot.is_file():
         _generate(snapshot, rows)
-    for way in (REFERENCE, OURS):
+    for way in (REFERENCE, OURS, SEARCH):
         (folder / way).mkdir(exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.datasets", str(snapshot), str(folder / REFERENCE)]
+    command += ["mixtures"] if mixtures else []
+    ours = functools.partial(_ours, snapshot, cores=os.cpu_count(), mixtures=mixtures)
     ways = {
         REFERENCE: lambda: subprocess.run(command, check=True) and folder / REFERENCE,
-        OURS: lambda: _ours(snapshot, folder / OURS, os.cpu_count()) or folder / OURS,
+        OURS: lambda: ours(folder / OURS, leaks={"threshold": None}),
+        SEARCH: lambda: ours(folder / SEARCH, leaks={}),
     }
     return Case(rows, ways)
 
 
 def check(results):
-    """The same papers, word by word; how they are split is no part of the reference's."""
-    import pyarrow
+    """The same papers in the same order, word by word, in every split of every set."""
     from pyarrow.parquet import read_table
 
-    columns, counts = ["id", "abstract", "orig_abstract", "authors", "title", "categories", "versions"], []
-    for name in SETS:
-        splits = [read_table(results[OURS] / name / f"{split}.parquet") for split in ("train", "test", "validation")]
-        papers = pyarrow.concat_tables(splits).select(columns).sort_by("id")
-        expected = read_table(results[REFERENCE] / f"{name}.parquet").select(columns).sort_by("id")
-        assert papers.to_pylist() == expected.to_pylist(), f"{name}: the two ways differ"
-        counts.append(f"{papers.num_rows:,} {name}")
-    return f"the same papers: {', '.join(counts)}"
+    columns, rows = ["id", "abstract", "orig_abstract", "authors", "title", "categories", "versions"], {}
+    for file in sorted(results[REFERENCE].rglob("*/*.parquet")):
+        name = file.relative_to(results[REFERENCE])
+        ours, expected = (read_table(results[way] / name).select(columns) for way in (OURS, REFERENCE))
+        assert ours.to_pylist() == expected.to_pylist(), f"{name}: the two ways differ"
+        rows[name.parent.name] = rows.get(name.parent.name, 0) + ours.num_rows
+    return f"the same papers in the same order: {', '.join(f'{count:,} {name}' for name, count in rows.items())}"
 
 
 BENCHMARKS = [
     Benchmark(
-        name="datasets",
-        title="five single sets from a snapshot",
+        name=name,
+        title=f"from a snapshot, {what}",
         unit="papers",
         sizes=(125_000, 250_000, 500_000),
-        prepare=prepare,
+        prepare=functools.partial(prepare, mixtures),
         check=check,
         least_ratio=3.0,
         most_memory=lambda rows: 2000,
     )
+    for name, what, mixtures in (
+        ("single-sets", "five single sets", False),
+        ("datasets", "five single sets and nine mixtures", True),
+    )
 ]
 
 if __name__ == "__main__":
-    _reference(Path(sys.argv[1]), Path(sys.argv[2]))
+    _reference(Path(sys.argv[1]), Path(sys.argv[2]), mixtures=len(sys.argv) > 3)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case, exponent, median_seconds, ratios
 from benchmarks.limits import Limits
 
-COLUMNS = ["what", "asked", "reached", "spread", "in processor time", "ours", "reference", "exponent", "share of limit",
-           "memory, MB (reference)", "equality"]  # fmt: skip
+COLUMNS = ["what", "asked", "reached", "spread", "in processor time", "ours", "reference", "other ways", "exponent",
+           "share of limit", "memory, MB (reference)", "equality"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Result:
             *self._reached(),
             self._speed(OURS),
             self._speed(REFERENCE) if REFERENCE in self.case.ways else "",
+            ", ".join(f"{way}: {self._speed(way)}" for way in self.case.ways if way not in (OURS, REFERENCE)),
             "" if growth is None else f"{growth:.2f}",
             self._share(),
             self._memory(),

@@ -11,6 +11,7 @@ from feyntune.data.importing import files_by_split, imported
 from feyntune.data.schema import DATASET, SNAPSHOT
 from feyntune.errors import FeynTuneError
 from feyntune.files import read_table
+from feyntune.settings.data import Dataset, DatasetStage
 from loopback_hub import COMMIT, Hub
 from papers import error_line, record, run, table_of, write_lines, write_splits
 
@@ -126,7 +127,8 @@ def test_a_missing_split_is_named(tmp_path):
 
 
 def read(files, *control_papers):
-    splits, dropped = imported({split: [path] for split, path in files.items()}, list(control_papers))
+    stage = DatasetStage(dataset=Dataset(files=dict.fromkeys(files, "any")), control_papers=list(control_papers))
+    splits, dropped, _ = imported({split: [path] for split, path in files.items()}, stage)
     return {split: pyarrow.concat_tables(tables).to_pylist() for split, tables in splits.items()}, dropped
 
 
@@ -186,7 +188,8 @@ def test_what_may_be_in_no_split_is_left_out_and_counted(files):
     write_lines(files["train"], [record(0), *bad, copy])
     splits, dropped = read(files, record(9)["id"])
     assert [paper["title"] for paper in splits["train"]] == ["Paper 0", "Paper 7"]
-    assert dropped == {"without_id_or_abstract": 2, "control_papers": 1, "repeated_ids": 2, "same_text": 1}
+    left_out = {"without_id_or_abstract": 2, "control_papers": 1, "repeated_ids": 2}
+    assert dropped == {**left_out, "same_text": 1, "near_duplicates": 0}
     assert len(splits["test"]) == 3
 
 

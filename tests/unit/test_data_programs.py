@@ -65,7 +65,7 @@ def test_the_summary_says_what_is_in_a_dataset_and_what_is_not(snapshot):
     assert summary["rows"] == {"train": 20, "test": 5, "validation": 4}
     assert summary["categories"] == {"hep-th": 29}
     assert summary["years"] == {"2010": 29}
-    assert summary["dropped"] == {"withdrawn": 1, "same_text": 0}
+    assert summary["dropped"] == {"withdrawn": 1, "same_text": 0, "near_duplicates": 0}
     assert summary["snapshot"] == json.loads((snapshot / "s.json").read_text())
     splits = [pyarrow.parquet.read_table(snapshot / "built" / f"{split}.parquet") for split in summary["rows"]]
     lengths = [len(text.as_py().split()) for split in splits for text in split["abstract"]]

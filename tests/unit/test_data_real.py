@@ -36,7 +36,7 @@ def store(snapshot, records, tmp_path_factory):
 
 
 def papers_of(store, **settings):
-    splits, dropped = build(store, DatasetStage(dataset=Dataset(snapshot="any", **settings), control_papers=[]))
+    splits, dropped, _ = build(store, DatasetStage(dataset=Dataset(snapshot="any", **settings), control_papers=[]))
     papers = [paper for tables in splits.values() for table in tables for paper in table.to_pylist()]
     return {paper["id"]: paper for paper in papers}, dropped
 
@@ -58,7 +58,7 @@ def test_the_papers_of_a_category_are_all_there_cleaned(store, records, pattern,
     expected = {record["id"]: record for record in records if wanted(record["categories"].split())}
     withdrawn = {identifier for identifier, record in expected.items() if is_withdrawn(record)}
     assert dropped["withdrawn"] == len(withdrawn)
-    assert len(papers) == len(expected) - len(withdrawn) - dropped["same_text"]
+    assert len(papers) == len(expected) - len(withdrawn) - dropped["same_text"] - dropped["near_duplicates"]
     for identifier, paper in papers.items():
         assert identifier not in withdrawn
         assert paper["orig_abstract"] == expected[identifier]["abstract"]

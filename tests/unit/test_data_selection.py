@@ -36,7 +36,7 @@ def selected(store, *control_papers, **settings):
 
 def built(store, *control_papers, **settings):
     """Papers by split as lists of dicts, and what was dropped."""
-    splits, dropped = build(store, DatasetStage(dataset=dataset(**settings), control_papers=list(control_papers)))
+    splits, dropped, _ = build(store, DatasetStage(dataset=dataset(**settings), control_papers=list(control_papers)))
     return {split: pyarrow.concat_tables(tables).to_pylist() for split, tables in splits.items()}, dropped
 
 
@@ -104,7 +104,7 @@ def test_the_first_version_dates_a_paper_and_its_id_where_there_is_none():
     ]
     papers = pyarrow.table({"id": ["1304.0001", "1304.0002", "hep-th/9203001", "odd"], "versions": created})
     expected = [datetime.date(2013, 3, 31), datetime.date(2013, 4, 1), datetime.date(1992, 3, 1), None]
-    assert dates.first_days(papers) == expected
+    assert dates.first_days(papers).to_pylist() == expected
 
 
 def test_a_range_of_dates_has_both_its_ends(tmp_path):
@@ -207,7 +207,7 @@ def test_a_dataset_has_each_wanted_paper_once_cleaned_and_no_withdrawn_one(tmp_p
     papers = [paper for split in splits.values() for paper in split]
     wanted = {each["id"]: each for each in records if each["categories"].startswith("hep-th")}
     assert sorted(ids_of(papers)) == sorted(wanted.keys() - {records[3]["id"], records[6]["id"]})
-    assert dropped == {"withdrawn": 2, "same_text": 0}
+    assert dropped == {"withdrawn": 2, "same_text": 0, "near_duplicates": 0}
     for paper in papers:
         assert paper["orig_abstract"] == wanted[paper["id"]]["abstract"]
         assert paper["abstract"] == paper["orig_abstract"].strip()
@@ -229,7 +229,7 @@ def test_a_text_of_the_unseen_splits_is_dropped_from_training(tmp_path):
     by_id = {each["id"]: each for each in records}
     by_id[train["id"]]["abstract"] = "  " + unseen["abstract"].upper().replace(" ", "\n  ")
     again, dropped = built(store_of(tmp_path, records, "again"))
-    assert dropped == {"withdrawn": 0, "same_text": 1}
+    assert dropped == {"withdrawn": 0, "same_text": 1, "near_duplicates": 0}
     assert ids_of(again["train"]) == ids_of(splits["train"])[1:]
     assert ids_of(again["test"]) == ids_of(splits["test"])
 

@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
         ("limit: 10", "limit: 20", set()),
         ("{dataset: a, limit: 10}", "{dataset: abc, split: train}", set()),
         ("{dataset: a, limit: 10}", "{dataset: b}", {"ac"}),
-        ("snapshots:", "leaks: {threshold: 0.7}\nsnapshots:", {"ab", "abc", "ac"}),
+        ("snapshots:", "leaks: {threshold: 0.7}\nsnapshots:", {"a", "b", "c", "ab", "abc", "ac"}),
         ("snapshots:", "seed: 7\nsnapshots:", set()),
         ("snapshots:", 'control_papers: ["0704.0001"]\nsnapshots:', {"a", "b", "c", "ab", "abc", "ac"}),
     ],

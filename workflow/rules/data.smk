@@ -26,7 +26,11 @@ def dataset_settings(wildcards):
     """What decides a dataset that is no mixture."""
     dataset = CONFIG.datasets[wildcards.dataset]
     return settings(
-        DatasetStage(dataset=dataset, control_papers=sorted(CONFIG.control_papers))
+        DatasetStage(
+            dataset=dataset,
+            control_papers=sorted(CONFIG.control_papers),
+            leaks=CONFIG.leaks,
+        )
     )
 
 

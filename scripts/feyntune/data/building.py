@@ -3,11 +3,12 @@
 import numpy as np
 import pyarrow.compute as pc
 
+from feyntune.data.leaks import without_own_leaks
 from feyntune.data.papers import batches, with_clean_abstract
 from feyntune.data.selection import select
 from feyntune.data.splitting import split_rows
 from feyntune.data.store import read_rows
-from feyntune.data.texts import repeated_texts, withdrawn
+from feyntune.data.texts import withdrawn
 
 
 def build(store, stage):
@@ -18,7 +19,7 @@ def build(store, stage):
         stage: ``settings.data.DatasetStage``.
 
     Returns:
-        Tables in batches by name of split, and counts of what was left out, by reason.
+        Tables in batches by name of split; counts of what was left out, by reason; some near-duplicates.
     """
     dataset = stage.dataset
     papers = read_rows(store, select(store, dataset, stage.control_papers))
@@ -26,7 +27,6 @@ def build(store, stage):
     by_id = kept[pc.sort_indices(papers["id"].take(kept)).to_numpy()]
     numbers = split_rows(papers["id"].take(by_id).to_pylist(), dataset.split, dataset.seed)
     rows = {split: by_id[numbers[split]] for split in numbers}
-    repeated = repeated_texts(papers["abstract"], rows["train"], np.concatenate([rows["test"], rows["validation"]]))
-    rows["train"] = rows["train"][~np.isin(rows["train"], repeated)]
-    dropped = {"withdrawn": papers.num_rows - len(kept), "same_text": len(repeated)}
-    return {split: map(with_clean_abstract, batches(papers, rows[split])) for split in rows}, dropped
+    rows, leaks, examples = without_own_leaks(papers, rows, stage.leaks)
+    dropped = {"withdrawn": papers.num_rows - len(kept), **leaks}
+    return {split: map(with_clean_abstract, batches(papers, rows[split])) for split in rows}, dropped, examples

@@ -3,6 +3,7 @@
 import datetime
 import re
 
+import pyarrow
 import pyarrow.compute as pc
 
 _MONTH_IN_ID = re.compile(r"^(?:[A-Za-z.-]+/)?(\d\d)(\d\d)")
@@ -16,13 +17,14 @@ def first_days(papers):
         papers: a table with ``id`` and ``versions``.
 
     Returns:
-        A list of dates: the first version's; else the first of the month in the id; None where neither tells.
+        An array of dates: the first version's; else the first of the month in the id; null where neither tells.
     """
-    first_versions = pc.list_slice(papers["versions"], 0, 1, return_fixed_size_list=True)
+    first_versions = pc.list_slice(papers["versions"].combine_chunks(), 0, 1, return_fixed_size_list=True)
     created = pc.struct_field(pc.list_element(first_versions, 0), "created")
-    days = pc.strptime(created, format=_CREATED, unit="s", error_is_null=True).to_pylist()
-    ids = papers["id"].to_pylist()
-    return [day.date() if day else month_in_id(identifier) for day, identifier in zip(days, ids, strict=True)]
+    days = pc.strptime(created, format=_CREATED, unit="s", error_is_null=True).cast(pyarrow.date32())
+    unknown = days.is_null()
+    months = [month_in_id(identifier) for identifier in papers["id"].filter(unknown).to_pylist()]
+    return pc.replace_with_mask(days, unknown, pyarrow.array(months, pyarrow.date32()))
 
 
 def month_in_id(identifier):

@@ -9,10 +9,11 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.json
 
+from feyntune.data.leaks import without_own_leaks
 from feyntune.data.lines import opened
 from feyntune.data.papers import batches, with_clean_abstract
 from feyntune.data.schema import DATASET, SNAPSHOT, SPLITS
-from feyntune.data.texts import is_blank, repeated_texts
+from feyntune.data.texts import is_blank
 from feyntune.errors import FeynTuneError
 from feyntune.files import read_table
 
@@ -42,15 +43,15 @@ def files_by_split(folder):
     return {split: files[split] for split in SPLITS}
 
 
-def imported(files, control_papers):
+def imported(files, stage):
     """Read three splits; leave out what may be in none of them, and of the training split what is in the others.
 
     Args:
         files: paths of parquet files or JSON lines, a list by name of split.
-        control_papers: ids that are left out.
+        stage: ``settings.data.DatasetStage``.
 
     Returns:
-        Tables in batches by name of split, and counts of what was left out, by reason.
+        Tables in batches by name of split; counts of what was left out, by reason; some near-duplicates.
 
     Raises:
         FeynTuneError: no such file, a column that is missing or of another type, a split with nothing in it.
@@ -59,14 +60,14 @@ def imported(files, control_papers):
     papers = pyarrow.concat_tables(tables.values())
     ends = np.cumsum([table.num_rows for table in tables.values()])
     rows = dict(zip(SPLITS, np.split(np.arange(papers.num_rows), ends[:-1]), strict=True))
-    kept, dropped = _sound(papers, np.concatenate([rows["test"], rows["validation"], rows["train"]]), control_papers)
+    by_rank = np.concatenate([rows["test"], rows["validation"], rows["train"]])
+    kept, dropped = _sound(papers, by_rank, stage.control_papers)
     rows = {split: rows[split][np.isin(rows[split], kept)] for split in SPLITS}
-    repeated = repeated_texts(papers["abstract"], rows["train"], np.concatenate([rows["test"], rows["validation"]]))
-    rows["train"] = rows["train"][~np.isin(rows["train"], repeated)]
+    rows, leaks, examples = without_own_leaks(papers, rows, stage.leaks)
     empty = [split for split in SPLITS if not len(rows[split])]
     if empty:
         raise FeynTuneError(f"{files[empty[0]][0]}: no usable paper in it for the {empty[0]} split")
-    return {split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, "same_text": len(repeated)}
+    return {split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, **leaks}, examples
 
 
 def _sound(papers, rows, control_papers):

@@ -1,17 +1,34 @@
 """What a training split shares with abstracts that must stay unseen: ids, words, and nearly the same words."""
 
-import zlib
-
 import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.data.papers import batches
-from feyntune.data.texts import normalise, repeated_texts
+from feyntune.data.papers import ROW_GROUP
+from feyntune.data.shingles import BITS, Known, Shingles, similarity
+from feyntune.data.texts import repeated_texts
 from feyntune.program import Progress
 
 EXAMPLES = 10
 """How many near-duplicates are shown."""
+
+
+def without_own_leaks(papers, rows, settings):
+    """Drop from a dataset's training split what is in its other two.
+
+    Args:
+        papers: table with ``id`` and ``abstract``.
+        rows: by name of split, arrays of numbers of rows in it.
+        settings: ``settings.leaks.Leaks``.
+
+    Returns:
+        ``rows`` with the rest of the training split; counts and examples as ``without_leaks`` gives them.
+    """
+    texts = papers.select(["id", "abstract"])
+    unseen = texts.take(np.concatenate([rows["test"], rows["validation"]]))
+    train, counts, examples = without_leaks(texts, rows["train"], unseen, settings)
+    del counts["same_id"]  # a paper is in one split
+    return {**rows, "train": train}, counts, examples
 
 
 def without_leaks(papers, rows, unseen, settings):
@@ -21,7 +38,7 @@ def without_leaks(papers, rows, unseen, settings):
         papers: table with ``id`` and ``abstract``.
         rows: array of numbers of rows in it: the training split.
         unseen: table with ``id`` and ``abstract``.
-        settings: ``settings.mixing.Leaks``.
+        settings: ``settings.leaks.Leaks``.
 
     Returns:
         The rest of ``rows``; counts of the others by the first reason that holds; some near-duplicates.
@@ -49,55 +66,68 @@ def _example(papers, unseen, row, other, similarity):
 def near_duplicates(papers, rows, unseen, settings):
     """Find papers whose abstract is nearly the same as one that must stay unseen.
 
-    Candidates come from a locality-sensitive hash of MinHash signatures, tuned to miss few; each is then compared
-    exactly.
+    Only those are looked at that share enough shingles with all of the others together: a pair of the wanted
+    similarity has at least that share of either one's shingles in common. Among them, candidates come from a
+    locality-sensitive hash of MinHash signatures, tuned to miss few; each is then compared exactly.
 
     Args:
         papers: table with ``abstract``.
         rows: array of numbers of rows in it.
         unseen: table with ``abstract``.
-        settings: ``settings.mixing.Leaks``.
+        settings: ``settings.leaks.Leaks``.
 
     Returns:
         List of (row of ``papers``, row of ``unseen``, similarity), for each row that has one its nearest.
     """
+    suspects, others = _suspects(papers, rows, unseen, settings.threshold)
+    return _pairs(suspects, others, settings) if suspects else []
+
+
+def _pairs(suspects, others, settings):
+    """For each of the suspects that has one, its nearest among the others and how near it is."""
     from datasketch import MinHashLSH
 
     index = MinHashLSH(threshold=settings.threshold, num_perm=settings.permutations, weights=(0.1, 0.9))
-    others, found, total = [], [], unseen.num_rows + len(rows)
-    with Progress("looking for near-duplicates", total, "abstracts") as progress:
-        for text, signature in _signed(unseen, np.arange(unseen.num_rows), settings.permutations):
-            index.insert(len(others), signature, check_duplication=False)
-            others.append(text)
-            progress.advance()
-        for row, (text, signature) in zip(rows, _signed(papers, rows, settings.permutations), strict=True):
-            candidates = [(similarity(text, others[other]), -other) for other in index.query(signature)]
-            nearest, other = max(candidates, default=(0, 0))
-            if nearest >= settings.threshold:
-                found.append((int(row), -other, nearest))
-            progress.advance()
+    for other, shingles in others.items():
+        index.insert(other, _signature(shingles, settings.permutations), check_duplication=False)
+    found = []
+    for row, shingles in suspects.items():
+        candidates = index.query(_signature(shingles, settings.permutations))
+        nearest, other = max(((similarity(shingles, others[each]), -each) for each in candidates), default=(0, 0))
+        if nearest >= settings.threshold:
+            found.append((row, -other, nearest))
     return found
 
 
-def _signed(papers, rows, permutations):
-    """Yield the normalised abstract of each of these rows, and the MinHash signature of its shingles."""
+def _suspects(papers, rows, unseen, threshold):
+    """Shingles, by row, of those rows and of those unseen texts that may have a near-duplicate among the others."""
+    with Progress("looking for near-duplicates", unseen.num_rows + len(rows), "abstracts") as progress:
+        held_out = list(_shingled(unseen, np.arange(unseen.num_rows), progress))
+        known = Known([shingles.numbers for _, shingles in held_out])
+        suspects = _sharing(_shingled(papers, rows, progress), known, threshold)
+    return suspects, _sharing(held_out, Known(list(suspects.values())), threshold)
+
+
+def _shingled(papers, rows, progress):
+    """Yield these rows in batches, each with its ``Shingles``."""
+    for start in range(0, len(rows), ROW_GROUP):
+        batch = rows[start : start + ROW_GROUP]
+        yield batch, Shingles(papers["abstract"].take(batch))
+        progress.advance(len(batch))
+
+
+def _sharing(batches, known, threshold):
+    """By row, the shingles of the texts that share enough of them with ``known``."""
+    return {
+        int(rows[text]): shingles[text]
+        for rows, shingles in batches
+        for text in np.flatnonzero(shingles.shares(known) >= threshold)
+    }
+
+
+def _signature(shingles, permutations):
     from datasketch import MinHash
 
-    blank = MinHash(num_perm=permutations, hashfunc=int)
-    for batch in batches(papers.select(["abstract"]), rows):
-        for text in normalise(batch["abstract"]).to_pylist():
-            signature = blank.copy()
-            signature.update_batch(shingles(text))
-            yield text, signature
-
-
-def shingles(text):
-    """The set of a text's sequences of three words, as hashes; of a shorter text the whole."""
-    words = text.split(" ")
-    return {zlib.crc32(" ".join(words[start : start + 3]).encode()) for start in range(max(1, len(words) - 2))}
-
-
-def similarity(text, other):
-    """Jaccard similarity of the sets of shingles of two texts."""
-    some, others = shingles(text), shingles(other)
-    return len(some & others) / len(some | others)
+    signature = MinHash(num_perm=permutations, hashfunc=int)
+    signature.update_batch(shingles >> np.uint64(BITS - 32))
+    return signature

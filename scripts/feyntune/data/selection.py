@@ -1,5 +1,6 @@
 """Which papers of a store a dataset takes: by category, date, and a sample of them."""
 
+import datetime
 import re
 
 import numpy as np
@@ -69,8 +70,9 @@ def primary(categories):
 
 
 def _within(days, since, until):
-    inside = [bool(day) and (not since or since <= day) and (not until or day <= until) for day in days]
-    return np.array(inside, dtype=bool)
+    after = pc.greater_equal(days, since or datetime.date.min)
+    before = pc.less_equal(days, until or datetime.date.max)
+    return np.asarray(pc.fill_null(pc.and_(after, before), False), dtype=bool)
 
 
 def _none_wanted(categories, dataset):

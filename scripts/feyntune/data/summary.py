@@ -3,6 +3,7 @@
 import collections
 
 import numpy as np
+import pyarrow.compute as pc
 
 from feyntune.data.dates import first_days
 from feyntune.data.selection import primary
@@ -20,8 +21,8 @@ class Summary:
         self.rows[split] = 0
         for table in tables:
             self.rows[split] += table.num_rows
-            self.categories.update(primary(table["categories"]).to_pylist())
-            self.years.update(str(day.year) if day else "unknown" for day in first_days(table))
+            self.categories.update(_counts(primary(table["categories"])))
+            self.years.update(_counts(pc.fill_null(pc.year(first_days(table)).cast("string"), "unknown")))
             self.words.append(word_counts(table["abstract"]).to_numpy())
             yield table
 
@@ -36,6 +37,10 @@ class Summary:
             "categories": dict(sorted(self.categories.items(), key=lambda each: (-each[1], each[0]))),
             "years": dict(sorted(self.years.items())),
         }
+
+
+def _counts(values):
+    return {each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()}
 
 
 def _quantiles(counts):

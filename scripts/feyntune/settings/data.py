@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from feyntune.settings.base import Name, Section
+from feyntune.settings.leaks import Leaks
 
 Category = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z-]+(\.(\*|[A-Za-z-]+))?)$")]
 """An arXiv category (`hep-th`, `math.AG`), a whole archive (`cs.*`), or `*`."""
@@ -135,3 +136,5 @@ class DatasetStage(Section):
     """The dataset."""
     control_papers: list[str]
     """Ids that are in no split."""
+    leaks: Leaks = Leaks()
+    """What is dropped from the training split because it is in one of the others."""

@@ -16,7 +16,17 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-MODULES = ("training", "scores", "completions", "semscore", "similarity", "datasets", "planning", "pipeline")
+MODULES = (
+    "training",
+    "evaluation",
+    "scores",
+    "completions",
+    "semscore",
+    "similarity",
+    "datasets",
+    "planning",
+    "pipeline",
+)
 
 
 def main():

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 from benchmarks.comparison import OURS, Benchmark, Case
 from benchmarks.planning import PROJECT
@@ -27,13 +28,14 @@ def _run(folder, cores):
     command = [sys.executable, "-m", "snakemake", "--profile", str(PROJECT / "profiles" / "local"), "--cores"]
     with open(folder / "log", "w") as log:
         command += [str(cores), TARGET]
+        begun = time.monotonic()
         subprocess.run(command, check=True, cwd=folder, stdout=log, stderr=log, env={**os.environ, "CI": "true"})
-    return folder
+    return folder, cores * (time.monotonic() - begun)
 
 
 def check(results):
     """The table is there; tell what the jobs cost, and which share of its time a training evaluates."""
-    folder = results[OURS]
+    folder, available = results[OURS]
     assert (folder / TARGET).is_file()
     tables = [path.read_text().splitlines() for path in folder.glob("results/costs/*/**/*.tsv")]
     costs = [next(csv.DictReader(lines, delimiter="\t")) for lines in tables]
@@ -43,7 +45,8 @@ def check(results):
         for path in folder.glob("results/adapters/*/run.json")
     ]
     return (
-        f"{len(costs)} jobs took {seconds:.0f} s, {processor:.0f} s of processors;"
+        f"{len(costs)} jobs took {seconds:.0f} s, {seconds / available:.2f} of what the cores had,"
+        f" and {processor:.0f} s of processors;"
         f" evaluations took {min(shares):.1%} to {max(shares):.1%} of trainings"
     )
 

@@ -128,7 +128,8 @@ def _draw(results, folder):
         pairs = ratios(result.timings, result.largest)
         left.barh(place, _median(pairs), color="#0072B2")
         left.plot([pairs[0], pairs[-1]], [place, place], color="black")
-        left.plot([result.benchmark.least_ratio] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=3)
+        if result.benchmark.least_ratio:
+            left.plot([result.benchmark.least_ratio] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=3)
     left.set_yticks(range(len(compared)), [result.benchmark.name for result in compared])
     left.invert_yaxis()
     left.set_xlabel("times as fast as the reference's way (orange: asked for)")

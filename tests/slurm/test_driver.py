@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from driving import HEAD, command_line, environment
+from planted import SECRETS, traces
 
 pytestmark = pytest.mark.slurm
 
@@ -68,6 +69,20 @@ rule job:
 """).wait()
     assert code == 0, said
     assert (tmp_path / "done").read_text().split()[0] == "GCC/12.2.0:CUDA/12.2.0"
+
+
+def test_secrets_in_the_environment_reach_no_job_and_not_the_controller(drive, cluster, tmp_path, monkeypatch):
+    for name, secret in SECRETS.items():
+        monkeypatch.setitem(environment.also, name, secret)
+    code, said = drive("""
+rule job:
+    output: "done"
+    resources: mem_mb=1000, runtime=10
+    shell: "env > {output}"
+""").wait()
+    assert code == 0, said
+    assert "SLURM_JOB_ID" in (tmp_path / "done").read_text()
+    assert traces(tmp_path, [said]) + traces(cluster.folder, []) == []
 
 
 def test_a_polite_end_lets_running_jobs_finish(drive, jobs, tmp_path):

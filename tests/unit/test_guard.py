@@ -5,11 +5,13 @@ import json
 import logging
 import os
 import socket
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from feyntune.credentials import WANDB
 from feyntune.errors import FeynTuneError
-from guard import account, orphans, patience, queue
+from guard import account, orphans, patience, queue, secrecy
 
 
 @pytest.fixture
@@ -218,3 +220,12 @@ def test_a_lock_that_a_dead_driver_left_is_told_with_what_to_type(slurm, tmp_pat
         orphans.alone(tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize(("needed", "withheld"), [((), " WANDB_API_KEY"), (WANDB, "")])
+def test_jobs_are_submitted_without_secrets(monkeypatch, needed, withheld):
+    plugin = ModuleType("plugin")
+    plugin.get_submit_command = lambda job, params: f"sbatch {job} {params}"
+    monkeypatch.setitem(sys.modules, "plugin", plugin)
+    secrecy.withhold(type("Executor", (), {"__module__": "plugin"}), needed)
+    assert plugin.get_submit_command("a", params="b") == f"unset HF_TOKEN HUGGINGFACE_API_KEY{withheld}; sbatch a b"

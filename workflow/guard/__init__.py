@@ -1,14 +1,17 @@
 """Runs on SLURM, guarded: what a user must say is demanded, a dead driver's jobs are ended, no job is forgotten.
 
-A run on SLURM begins with ``account`` and ``orphans``, and goes on with ``patience``. Runs on one machine, plans, and
-the jobs themselves are not touched, and import none of it.
+A run on SLURM begins with ``account`` and ``orphans``, and goes on with ``patience`` and ``secrecy``. Runs on one
+machine, plans, and the jobs themselves are not touched, and import none of it.
 """
 
 import sys
 
 
-def watch(workflow):
-    """Let the checks come first whenever ``workflow`` (Snakemake's) is executed on SLURM."""
+def watch(workflow, needed=()):
+    """Let the checks come first whenever ``workflow`` (Snakemake's) is executed on SLURM.
+
+    ``needed`` are names of variables that jobs must have although they are secret.
+    """
     execute = workflow.execute
 
     def guarded(executor_plugin, **others):
@@ -19,7 +22,9 @@ def watch(workflow):
         from guard.account import demand_account
         from guard.orphans import alone
         from guard.patience import patient
+        from guard.secrecy import withhold
 
+        withhold(executor_plugin.executor, needed)
         executor_plugin.executor = patient(executor_plugin.executor)
         try:
             demand_account(workflow.resource_settings.default_resources)

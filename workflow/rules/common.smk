@@ -16,14 +16,12 @@ sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
 import guard
 from feyntune import runs as declared
 from feyntune.configuration import parse_configuration
+from feyntune.credentials import WANDB
 from feyntune.errors import FeynTuneError
 from feyntune.fingerprint import code_fingerprint as code
 
 # A plan of thousands of jobs is millions of objects that live to its end: looking for garbage among them is lost time.
 gc.set_threshold(50_000, 20, 100)
-
-# On SLURM a run begins with checks of its own, and holds out when the cluster does not.
-guard.watch(workflow)
 
 # Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
 os.environ["PATH"] = os.pathsep.join(
@@ -38,6 +36,9 @@ try:
     RUNS = declared.resolve_runs(CONFIG)
 except FeynTuneError as error:
     sys.exit(str(error))
+
+# On SLURM a run begins with checks of its own, holds out when the cluster does not, and keeps secrets from jobs.
+guard.watch(workflow, needed=WANDB if CONFIG.tracking.wandb == "online" else ())
 
 TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]

@@ -1,0 +1,99 @@
+"""What measuring costs a training: on samples, as is usual here, against all of the test and the training split.
+
+Both ways are ``train.py`` with the paper's settings (four epochs, ten evaluations), once with ``auto`` samples and once
+with the reference's full passes; completions of control papers, the same in both, are short. Measuring must not touch
+what is learnt: the adapters are the same to the byte.
+"""
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
+from benchmarks.datasets import PROJECT
+from benchmarks.material import BOS, EOS, device, dtype, random_model, realistic_lengths, shape
+
+ROWS = {OURS: "auto", REFERENCE: None}
+TEST = 15 / 70
+"""Abstracts in the test split for each in the training split."""
+
+
+def prepare(count, folder):
+    """A training on so many abstracts."""
+    model = _model_with_tokenizer(folder / "model")
+    for seed, (name, rows) in enumerate((("train", count), ("test", int(TEST * count)), ("watched", 1))):
+        _write_abstracts(folder / f"{name}.parquet", rows, seed)
+    ways = {way: functools.partial(_train, model, folder, way) for way in (REFERENCE, OURS)}
+    return Case(4 * sum(realistic_lengths(count)), ways)
+
+
+def _model_with_tokenizer(folder):
+    """The random Llama, with a tokenizer whose tokens are words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    names = {BOS: "<s>", EOS: "</s>"}
+    words = {names.get(number, f"w{number}"): number for number in range(shape().vocab_size)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=names[EOS]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    random_model(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    return folder
+
+
+def _write_abstracts(path, count, seed):
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    draw, lengths = np.random.default_rng(seed), realistic_lengths(count, seed)
+    words = [draw.integers(2, shape().vocab_size, length - 2) for length in lengths]
+    abstracts = [" ".join(f"w{word}" for word in text) for text in words]
+    write_table(pyarrow.table({"id": [f"{path.stem}{number}" for number in range(count)], "abstract": abstracts}), path)
+
+
+def _train(model, folder, way):
+    """Train, and return the adapter's weights and the share of the time in which it was measured."""
+    samples = {"test_rows": ROWS[way], "train_rows": ROWS[way], "watched": 1, "max_new_tokens": 16}
+    settings = {
+        "run": "bench",
+        "seed": 0,
+        "lora": {},
+        "target_modules": ["q_proj", "k_proj", "v_proj"],
+        "quantization": {},
+        "precision": {"dtype": str(dtype()).removeprefix("torch.")},
+        "training": {"evaluation": samples},
+    }
+    output = folder / way
+    shutil.rmtree(output, ignore_errors=True)
+    splits = [f"--{name}={folder / name}.parquet" for name in ("train", "test", "watched")]
+    places = ["--checkpoints", folder / f"checkpoints-{way}", "--output", output, "--log", folder / f"{way}.log"]
+    cards = ["--gpus", str(int(device().type == "cuda")), "--settings", json.dumps(settings)]
+    command = [sys.executable, PROJECT / "scripts/train.py", "--base", model, *splits, *places, *cards]
+    subprocess.run(command, check=True, capture_output=True)
+    share = json.loads((output / "run.json").read_text())["measured"]["evaluation_share"]
+    return (output / "adapter_model.safetensors").read_bytes(), share
+
+
+def check(results):
+    """The same adapter to the byte; tell the shares, of which ours is to be under a tenth."""
+    (slow, slow_share), (fast, share) = results[REFERENCE], results[OURS]
+    assert device().type == "cuda" or slow == fast, "measuring changes what is learnt"
+    return f"the same adapter; measuring takes {share:.1%} of the training's time, the reference's way {slow_share:.1%}"
+
+
+BENCHMARKS = [
+    Benchmark(
+        name="evaluation",
+        title="a training with its evaluations",
+        unit="tokens",
+        sizes=(48, 96, 192),
+        prepare=prepare,
+        check=check,
+        repetitions=1,
+        with_memory=False,
+    )
+]

@@ -9,8 +9,6 @@ from feyntune.data.texts import normalise
 
 BITS = 48
 """A shingle is a number of so many bits; in front of it, while a batch is sorted, stands its text's number."""
-MOST = 2 ** (64 - BITS)
-"""Texts in a batch."""
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 """Odd numbers with bits all over, one for each of three words."""
 
@@ -19,7 +17,7 @@ class Shingles:
     """The sets of shingles of a batch of texts; of a text of one or two words the whole is one.
 
     Args:
-        abstracts: column of at most ``MOST`` texts; they are compared normalised.
+        abstracts: column of at most ``2**(64 - BITS)`` texts, or 65,536; they are compared normalised.
     """
 
     def __init__(self, abstracts):

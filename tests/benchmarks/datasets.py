@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from feyntune.data.schema import SPLITS
+from house import PROJECT
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 
-PROJECT = Path(__file__).resolve().parents[2]
 SINGLE = {"hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio", "cs": "cs"}
 """The single sets, and how their primary categories begin."""
 SEARCH = "with near-duplicates"
-SPLITS = ("train", "test", "validation")
 CS = 0.08
 """The paper samples 200,000 papers of cs, so much of its snapshot."""
 PRIMARIES = {"hep-th": 4, "hep-ph": 5, "gr-qc": 3, "q-bio.PE": 1, "cs.LG": 20, "math.AG": 20, "cond-mat.str-el": 15,

@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 import numpy as np
+from house import PROJECT
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
-from benchmarks.datasets import PROJECT
 from benchmarks.material import BOS, EOS, device, dtype, random_model, realistic_lengths, shape
 
 ROWS = {OURS: "auto", REFERENCE: None}
@@ -24,7 +24,7 @@ TEST = 15 / 70
 
 def prepare(count, folder):
     """A training on so many abstracts."""
-    model = _model_with_tokenizer(folder / "model")
+    model = _model_with_tokenizer(folder.parent / "model")
     for seed, (name, rows) in enumerate((("train", count), ("test", int(TEST * count)), ("watched", 1))):
         _write_abstracts(folder / f"{name}.parquet", rows, seed)
     ways = {way: functools.partial(_train, model, folder, way) for way in (REFERENCE, OURS)}

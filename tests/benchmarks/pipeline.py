@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 
+from house import PROJECT
+
 from benchmarks.comparison import OURS, Benchmark, Case
-from benchmarks.planning import PROJECT
 
 TARGET = "results/semscore/all.parquet"
 

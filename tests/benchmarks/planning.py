@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+from house import PROJECT
 
 from benchmarks.comparison import OURS, Benchmark, Case
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def prepare(runs, folder):

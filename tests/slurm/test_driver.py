@@ -21,6 +21,13 @@ rule first:
     resources: mem_mb=1000, runtime=10
     shell: "touch {{output}}"
 """
+# A job that keeps what a command says.
+ONE = """
+rule job:
+    output: "done"
+    resources: mem_mb=1000, runtime=10
+    shell: "{command} > {{output}}"
+"""
 
 
 @pytest.fixture
@@ -61,12 +68,7 @@ def test_a_driver_whose_time_is_up_cancels_its_jobs(cluster, submit, jobs):
 
 def test_what_the_environment_was_given_reaches_the_jobs(drive, tmp_path, monkeypatch):
     monkeypatch.setitem(environment.also, "LOADEDMODULES", "GCC/12.2.0:CUDA/12.2.0")
-    code, said = drive("""
-rule job:
-    output: "done"
-    resources: mem_mb=1000, runtime=10
-    shell: "echo $LOADEDMODULES $(command -v squeue) > {output}"
-""").wait()
+    code, said = drive(ONE.format(command="echo $LOADEDMODULES $(command -v squeue)")).wait()
     assert code == 0, said
     assert (tmp_path / "done").read_text().split()[0] == "GCC/12.2.0:CUDA/12.2.0"
 
@@ -74,12 +76,7 @@ rule job:
 def test_secrets_in_the_environment_reach_no_job_and_not_the_controller(drive, cluster, tmp_path, monkeypatch):
     for name, secret in SECRETS.items():
         monkeypatch.setitem(environment.also, name, secret)
-    code, said = drive("""
-rule job:
-    output: "done"
-    resources: mem_mb=1000, runtime=10
-    shell: "env > {output}"
-""").wait()
+    code, said = drive(ONE.format(command="env")).wait()
     assert code == 0, said
     assert "SLURM_JOB_ID" in (tmp_path / "done").read_text()
     assert traces(tmp_path, [said]) + traces(cluster.folder, []) == []

@@ -26,11 +26,11 @@ rule train:
 
 @pytest.fixture
 def train(drive, tiny_model, tmp_path):
-    """A function that starts a driver of a training, so many steps of a second long, that asks for ``runtime``."""
+    """A function that starts a driver of a training, in steps of a second, that asks for ``runtime``."""
 
-    def train(steps, runtime):
+    def train(runtime, **training):
         write_data(tmp_path)
-        given = settings(training={"max_steps": steps, "batch_size": 4, "checkpoint_minutes": 0.05})
+        given = settings(training={"batch_size": 4, **training})
         (tmp_path / "settings.json").write_text(json.dumps(given))
         values = {"project": PROJECT, "python": sys.executable, "arguments": ARGUMENTS.format(base=tiny_model)}
         return drive(RULE.format(runtime=runtime, **values), limit=420)
@@ -59,7 +59,7 @@ def assert_same_adapter(folder, other):
 
 
 def test_it_saves_itself_in_time_and_is_submitted_again_with_more(train, undisturbed, jobs, tmp_path):
-    driver = train(steps=70, runtime="lambda wildcards, attempt: attempt")
+    driver = train("lambda wildcards, attempt: attempt", max_steps=70)
     expected = undisturbed()
     code, said = driver.wait()
     assert code == 0, said
@@ -72,7 +72,7 @@ def test_it_saves_itself_in_time_and_is_submitted_again_with_more(train, undistu
 
 
 def test_ctrl_c_keeps_the_checkpoints_and_the_same_command_goes_on(train, undisturbed, drive, cluster, jobs, tmp_path):
-    driver = train(steps=20, runtime=10)
+    driver = train(10, max_steps=20, checkpoint_minutes=0.05)
     driver.until(lambda: list(tmp_path.glob("checkpoints/*/complete.json")), "checkpoint")
     os.kill(driver.process.pid, signal.SIGINT)
     code, said = driver.wait()

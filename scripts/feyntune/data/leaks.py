@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.data.papers import ROW_GROUP
+from feyntune.data.papers import in_groups
 from feyntune.data.shingles import BITS, Known, Shingles, similarity
 from feyntune.data.texts import repeated_texts
 from feyntune.program import Progress
@@ -22,12 +22,12 @@ def without_own_leaks(papers, rows, settings):
         settings: ``settings.leaks.Leaks``.
 
     Returns:
-        ``rows`` with the rest of the training split; counts and examples as ``without_leaks`` gives them.
+        ``rows`` with the rest of the training split; counts and examples as ``without_leaks`` gives them, but for ids:
+        a paper is in one split.
     """
     texts = papers.select(["id", "abstract"])
     unseen = texts.take(np.concatenate([rows["test"], rows["validation"]]))
-    train, counts, examples = without_leaks(texts, rows["train"], unseen, settings)
-    del counts["same_id"]  # a paper is in one split
+    train, counts, examples = _without_same_words(texts, rows["train"], unseen, settings)
     return {**rows, "train": train}, counts, examples
 
 
@@ -44,12 +44,17 @@ def without_leaks(papers, rows, unseen, settings):
         The rest of ``rows``; counts of the others by the first reason that holds; some near-duplicates.
     """
     same_id = rows[np.asarray(pc.is_in(papers["id"].take(rows), value_set=unseen["id"]), dtype=bool)]
-    rest = _without(rows, same_id)
+    rest, counts, examples = _without_same_words(papers, _without(rows, same_id), unseen, settings)
+    return rest, {"same_id": len(same_id), **counts}, examples
+
+
+def _without_same_words(papers, rows, unseen, settings):
+    """As ``without_leaks``, by the abstracts alone."""
     abstracts = pyarrow.chunked_array([*papers["abstract"].chunks, *unseen["abstract"].chunks])
-    same_text = repeated_texts(abstracts, rest, np.arange(papers.num_rows, len(abstracts)))
-    rest = _without(rest, same_text)
+    same_text = repeated_texts(abstracts, rows, np.arange(papers.num_rows, len(abstracts)))
+    rest = _without(rows, same_text)
     near = near_duplicates(papers, rest, unseen, settings) if settings.threshold else []
-    counts = {"same_id": len(same_id), "same_text": len(same_text), "near_duplicates": len(near)}
+    counts = {"same_text": len(same_text), "near_duplicates": len(near)}
     examples = [_example(papers, unseen, *pair) for pair in near[:EXAMPLES]]
     return _without(rest, [row for row, _, _ in near]), counts, examples
 
@@ -110,8 +115,7 @@ def _suspects(papers, rows, unseen, threshold):
 
 def _shingled(papers, rows, progress):
     """Yield these rows in batches, each with its ``Shingles``."""
-    for start in range(0, len(rows), ROW_GROUP):
-        batch = rows[start : start + ROW_GROUP]
+    for batch in in_groups(rows):
         yield batch, Shingles(papers["abstract"].take(batch))
         progress.advance(len(batch))
 

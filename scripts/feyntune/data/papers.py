@@ -8,9 +8,14 @@ ROW_GROUP = 10_000
 
 
 def batches(papers, rows):
-    """Yield these rows of a table (an array), in this order, as tables of bounded size."""
+    """These rows of a table (an array), in this order, one by one as tables of bounded size."""
+    return map(papers.take, in_groups(rows))
+
+
+def in_groups(rows):
+    """Yield an array in parts of at most ``ROW_GROUP``."""
     for start in range(0, len(rows), ROW_GROUP):
-        yield papers.take(rows[start : start + ROW_GROUP])
+        yield rows[start : start + ROW_GROUP]
 
 
 def with_clean_abstract(papers):

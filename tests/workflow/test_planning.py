@@ -1,5 +1,8 @@
 """Plans: every shipped configuration, faults in it told in one line, targets that nobody makes."""
 
+import subprocess
+import sys
+
 import pytest
 from house import PROJECT, House
 
@@ -122,3 +125,26 @@ def test_the_shipped_configurations_are_these():
 def test_every_shipped_configuration_plans_offline(bare, name):
     done = bare.snakemake("--dry-run", "--configfile", f"config/{name}")
     assert done.returncode == 0, done.stdout
+
+
+COUNTING = """
+import atexit, gc, inspect
+read, original = [], inspect.signature
+inspect.signature = lambda function: read.append(function) or original(function)
+atexit.register(lambda: print("left in peace:", gc.get_freeze_count() > 100_000))
+atexit.register(lambda: print("signatures:", len(read)))
+from snakemake.cli import main
+main(["--profile", "profiles/local", "--dry-run", "--quiet"])
+"""
+
+
+def test_a_plan_reads_a_function_s_parameters_once_however_many_jobs_there_are(bare):
+    counts = []
+    for layer_sets in ("[all]", "[all, qkv]"):
+        script = COUNTING.replace('"--quiet"', f'"--quiet", "--config", "grid={{layer_sets: {layer_sets}}}"')
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=bare.folder, env=bare.environment, capture_output=True, text=True
+        )
+        assert "left in peace: True" in done.stdout, done.stderr
+        counts.append(done.stdout.split("signatures: ")[1].split()[0])
+    assert counts[0] == counts[1]

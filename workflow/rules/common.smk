@@ -1,7 +1,6 @@
 # What every rule needs: the checked configuration, the runs that it declares, and fingerprints of settings and of code.
 
 import functools
-import gc
 import itertools
 import json
 import math
@@ -14,14 +13,14 @@ PROJECT = Path(workflow.basedir).parent
 sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
 
 import guard
+import pace
 from feyntune import runs as declared
 from feyntune.configuration import parse_configuration
 from feyntune.credentials import WANDB
 from feyntune.errors import FeynTuneError
 from feyntune.fingerprint import code_fingerprint as code
 
-# A plan of thousands of jobs is millions of objects that live to its end: looking for garbage among them is lost time.
-gc.set_threshold(50_000, 20, 100)
+pace.quicken()
 
 # Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
 os.environ["PATH"] = os.pathsep.join(

@@ -1,6 +1,6 @@
 """Measure this project's way and the reference's side by side on this machine, and write tables and a figure.
 
-    make bench                                  # everything: about an hour on two cores
+    make bench                                  # everything: an hour and a quarter on two cores
     make bench ARGS="--only scores similarity"  # some of it
 
 Each benchmark first asserts that both ways give the same, at each size; then they take turns. The figures are medians;
@@ -45,11 +45,13 @@ def main():
         name, size, way, folder = options.memory_of
         run_for_memory(benchmarks[name], int(size), way, Path(folder))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        results = [_measured(benchmarks[name], options, Path(folder)) for name in options.only]
     from benchmarks.tables import write_all
 
-    write_all(results, options.output)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.only:
+            results.append(_measured(benchmarks[name], options, Path(folder)))
+            write_all(results, options.output)  # each time: who interrupts has what was measured until then
 
 
 def _module(name):

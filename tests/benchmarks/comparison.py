@@ -140,11 +140,11 @@ def ratios(timings, size, kind="seconds"):
 
 
 def exponent(timings, way):
-    """The slope of ln(seconds) over ln(size), by least squares; None for a single size."""
+    """The slope of ln(seconds) over ln(amount of work), by least squares; None for a single size."""
     import numpy
 
-    sizes = sorted({each.size for each in timings if each.way == way})
-    if len(sizes) < 2:
+    amounts = {each.size: each.amount for each in timings if each.way == way}
+    if len(amounts) < 2:
         return None
-    seconds = [median_seconds(timings, size, way) for size in sizes]
-    return float(numpy.polyfit(numpy.log(sizes), numpy.log(seconds), 1)[0])
+    seconds = [median_seconds(timings, size, way) for size in amounts]
+    return float(numpy.polyfit(numpy.log(list(amounts.values())), numpy.log(seconds), 1)[0])

@@ -24,9 +24,8 @@ def prepare(count, folder):
     """So many prompts."""
     from feyntune.settings.completion import Generation
 
-    model, sequences = _stopping_model(), _prompts(count)
-    batch = 64 if device().type == "cuda" else 16
-    settings = Generation(temperature=1.0, min_new_tokens=20, batch_size=batch, max_new_tokens=MOST)
+    model, sequences = stopping_model(), _prompts(count)
+    settings = Generation(temperature=1.0, min_new_tokens=20, batch_size=_rows_at_once(), max_new_tokens=MOST)
     ways = {
         REFERENCE: lambda: _static(model, _rows(sequences), settings),
         OURS: lambda: _legs(model, _rows(sequences), settings),
@@ -35,11 +34,15 @@ def prepare(count, folder):
         ways["continuous"] = lambda: _continuous(model, sequences, settings)
     drawn = sum(map(len, ways[OURS]()))
     weights = parameters() * dtype().itemsize
-    return Case(drawn, ways, flops=2 * parameters() * drawn, moved=weights * drawn / batch)
+    return Case(drawn, ways, flops=2 * parameters() * drawn, moved=weights * drawn / _rows_at_once())
+
+
+def _rows_at_once():
+    return 64 if device().type == "cuda" else 16
 
 
 @functools.cache
-def _stopping_model():
+def stopping_model():
     """A Llama whose texts stop at their classes' rates."""
     causal = llama(pad_token_id=EOS)
     with torch.no_grad():
@@ -139,7 +142,9 @@ def check(results):
     )
     lengths = torch.tensor([len(row) for row in results[OURS]]).float()
     deciles = lengths.quantile(torch.arange(0, 11, 2) / 10).int().tolist()
-    return f"{same} of {len(pairs)} completions are the same; new tokens from {deciles[0]} to {deciles[-1]}: {deciles}"
+    told = f"{same} of {len(pairs)} completions are the same; new tokens from {deciles[0]} to {deciles[-1]}: {deciles}"
+    drawn = {way: sum(map(len, rows)) / int(lengths.sum()) for way, rows in results.items()}
+    return told + "".join(f"; {way}: {times:.2f} times as many" for way, times in drawn.items() if times != 1)
 
 
 BENCHMARKS = [
@@ -147,7 +152,7 @@ BENCHMARKS = [
         name="completions",
         title="completions",
         unit="new tokens",
-        sizes=(16, 32, 64),
+        sizes=tuple(batches * _rows_at_once() for batches in (1, 2, 4)),
         prepare=prepare,
         check=check,
         repetitions=2,

@@ -122,7 +122,7 @@ def _draw(results, folder):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     compared = [result for result in results if REFERENCE in result.case.ways]
     for place, result in enumerate(compared):
         pairs = ratios(result.timings, result.largest)
@@ -140,7 +140,7 @@ def _draw(results, folder):
     right.set_xlabel("size")
     right.set_ylabel("seconds, this project's way")
     if right.lines:
-        right.legend(fontsize="small")
+        right.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, not on them
     for ending in ("png", "svg"):
         figure.savefig(folder / f"benchmarks.{ending}")
     pyplot.close(figure)

@@ -1,15 +1,17 @@
 """The benchmarks themselves: their arithmetic, and that the two ways they compare do the same."""
 
 import pytest
-from benchmarks import scores, semscore, similarity, training
+import torch
+from benchmarks import completions, scores, semscore, similarity, training
 from benchmarks.comparison import OURS, REFERENCE, Timing, alternate, exponent, median_seconds, ratios
 from benchmarks.limits import Limits
+from benchmarks.material import EOS
 from benchmarks.tables import Result, write_all
 
 
 def timings(way, size, *seconds):
-    """Runs of a way that took so many seconds."""
-    return [Timing("toy", size, way, number, 10, taken, taken) for number, taken in enumerate(seconds)]
+    """Runs of a way that took so many seconds, for ten times as much work as the size says."""
+    return [Timing("toy", size, way, number, 10 * size, taken, taken) for number, taken in enumerate(seconds)]
 
 
 def test_ratios_are_of_pairs_of_runs():
@@ -43,3 +45,13 @@ def test_a_way_that_gives_something_else_is_refused():
         training.check({REFERENCE: ([1.0, 2.0], 3.0), OURS: ([1.0, 2.1], 3.0)})
     with pytest.raises(AssertionError):
         scores.check({REFERENCE: ([1.0], scores.np.ones((1, 2))), OURS: ([1.001], scores.np.ones((1, 2)))})
+
+
+def test_texts_of_each_class_stop_at_its_rate():
+    model = completions.stopping_model().causal
+    words = 2 + torch.arange(completions.CLASSES)
+    with torch.inference_mode():
+        law = model(words[:, None]).logits[:, -1].softmax(-1)
+    assert (1 / law[:, EOS]).tolist() == pytest.approx(completions.MEANS.tolist(), rel=0.05)
+    stays = torch.stack([row[word :: completions.CLASSES].sum() for word, row in zip(words, law, strict=True)])
+    assert (stays + law[:, EOS]).tolist() == pytest.approx([1] * completions.CLASSES, abs=1e-4)

@@ -1,6 +1,6 @@
 """Measure this project's way and the reference's side by side on this machine, and write tables and a figure.
 
-    make bench                                  # everything: an hour and a quarter on two cores
+    make bench                                  # everything: about an hour on two cores
     make bench ARGS="--only scores similarity"  # some of it
 
 Each benchmark first asserts that both ways give the same, at each size; then they take turns. The figures are medians;

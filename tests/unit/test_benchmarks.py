@@ -49,7 +49,7 @@ def test_a_way_that_gives_something_else_is_refused():
 
 def test_texts_of_each_class_stop_at_its_rate():
     model = completions.stopping_model().causal
-    words = 2 + torch.arange(completions.CLASSES)
+    words = 2 + torch.arange(completions.CLASSES, device=model.device)
     with torch.inference_mode():
         law = model(words[:, None]).logits[:, -1].softmax(-1)
     assert (1 / law[:, EOS]).tolist() == pytest.approx(completions.MEANS.tolist(), rel=0.05)

@@ -53,6 +53,8 @@ class Driver:
                 cwd=folder,
                 env=environment(cluster, account),
                 start_new_session=True,
+                # Shells start what runs in the background deaf to Ctrl-C, tests too, and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
                 **streams,
             )
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings, say
+from feyntune.core.cli import about, launch, read_settings, say
 
 
 def arguments(parser):
@@ -13,10 +13,10 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.data.building import build
-    from feyntune.data.outputs import write_dataset
-    from feyntune.files import read_json
-    from feyntune.settings.data import DatasetStage
+    from feyntune.config.schema.data import DatasetStage
+    from feyntune.core.files import read_json
+    from feyntune.data.dataset_files import write_dataset
+    from feyntune.data.splits import build
 
     about(options.folder.name)
     stage = read_settings(DatasetStage, options.settings)

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from feyntune.errors import FeynTuneError
-from feyntune.program import launch
+from feyntune.core.cli import launch
+from feyntune.core.errors import FeynTuneError
 from feyntune.report.pool import pool_statistics, pool_tables
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import Progress, about, launch, read_settings
-from feyntune.settings.completion import CompletionStage
+from feyntune.config.schema.generation import CompletionStage
+from feyntune.core.cli import Progress, about, launch, read_settings
 
 
 def arguments(parser):
@@ -21,14 +21,14 @@ def main(options):
     stage = read_settings(CompletionStage, options.settings)
     about(stage.run)
 
-    from feyntune.abstracts import read_abstracts
-    from feyntune.completion import Completer
-    from feyntune.continuations import completion_table, make_rows, resume, shard_table
-    from feyntune.evaluated import evaluation_record, load_evaluated, work_note
-    from feyntune.files import write_table
-    from feyntune.locks import locked
-    from feyntune.prompts import split_abstract
-    from feyntune.shards import Shards
+    from feyntune.core.files import write_table
+    from feyntune.core.locks import locked
+    from feyntune.core.shards import Shards
+    from feyntune.data.prompts import split_abstract
+    from feyntune.evaluation.abstracts import read_abstracts
+    from feyntune.evaluation.generation.completions import completion_table, make_rows, resume, shard_table
+    from feyntune.evaluation.generation.transformers_engine import Completer
+    from feyntune.evaluation.model import evaluation_record, load_evaluated, work_note
 
     with locked(options.shards):
         ids, texts = read_abstracts(options.dataset, "abstract", stage.limit)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from feyntune.program import about, launch, say
+from feyntune.core.cli import about, launch, say
 
 
 def arguments(parser):
@@ -13,9 +13,9 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.data.papers import with_clean_abstract
+    from feyntune.core.files import write_table
+    from feyntune.data.clean import with_clean_abstract
     from feyntune.data.store import papers_with_ids
-    from feyntune.files import write_table
 
     about(options.store.stem)
     papers = with_clean_abstract(papers_with_ids(options.store, options.ids))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import Progress, launch, read_settings, say
+from feyntune.core.cli import Progress, launch, read_settings, say
 
 
 def arguments(parser):
@@ -12,11 +12,11 @@ def arguments(parser):
 
 
 def main(options):
+    from feyntune.config.schema.demo import DemoModel
+    from feyntune.core.files import folder_written_whole
     from feyntune.demo import model as demo
     from feyntune.demo.texts import snapshot_texts
-    from feyntune.files import folder_written_whole
-    from feyntune.settings.demo import DemoModel
-    from feyntune.tokens import encode
+    from feyntune.models.tokenizer import encode
 
     settings = read_settings(DemoModel, options.settings)
     tokenizer = demo.train_tokenizer(snapshot_texts(options.snapshot), settings.vocabulary)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings
+from feyntune.core.cli import launch, read_settings
 
 
 def arguments(parser):
@@ -12,10 +12,10 @@ def arguments(parser):
 
 
 def main(options):
+    from feyntune.config.schema.demo import DemoScorer
+    from feyntune.core.files import folder_written_whole
     from feyntune.demo.scorer import fit_scorer
     from feyntune.demo.texts import snapshot_texts
-    from feyntune.files import folder_written_whole
-    from feyntune.settings.demo import DemoScorer
 
     settings = read_settings(DemoScorer, options.settings)
     scorer = fit_scorer(snapshot_texts(options.snapshot), settings)

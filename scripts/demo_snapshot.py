@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings, say
+from feyntune.core.cli import launch, read_settings, say
 
 
 def arguments(parser):
@@ -12,9 +12,9 @@ def arguments(parser):
 
 
 def main(options):
+    from feyntune.config.schema.demo import DemoSnapshot
+    from feyntune.core.files import write_text
     from feyntune.demo.snapshot import snapshot_lines
-    from feyntune.files import write_text
-    from feyntune.settings.demo import DemoSnapshot
 
     settings = read_settings(DemoSnapshot, options.settings)
     lines = list(snapshot_lines(settings.papers, options.control_papers, settings.seed))

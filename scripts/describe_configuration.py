@@ -8,7 +8,7 @@ import re
 import typing
 from pathlib import Path
 
-from feyntune.program import launch
+from feyntune.core.cli import launch
 
 PAGE = Path("config/README.md")
 MARKER = "<!-- below this line: written by scripts/describe_configuration.py -->\n"
@@ -19,8 +19,8 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.configuration import Configuration
-    from feyntune.files import write_text
+    from feyntune.config.load import Configuration
+    from feyntune.core.files import write_text
 
     prose = options.page.read_text(encoding="utf-8").split(MARKER)[0]
     write_text(options.page, prose + MARKER + "\n" + "\n".join(describe(Configuration)))
@@ -48,7 +48,7 @@ def describe(section, title="Top level"):
 
 def _section_of(annotation):
     """The Section anywhere in an annotation, such as ``list[Part] | None``, if there is one."""
-    from feyntune.settings.base import Section
+    from feyntune.config.schema.base import Section
 
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings, say
-from feyntune.settings.scorers import TruthStage
+from feyntune.config.schema.metrics import TruthStage
+from feyntune.core.cli import launch, read_settings, say
 
 
 def arguments(parser):
@@ -18,9 +18,9 @@ def main(options):
     """Embed."""
     stage = read_settings(TruthStage, options.settings)
 
-    from feyntune.abstracts import read_abstracts
-    from feyntune.prompts import split_abstract
-    from feyntune.semscore import SentenceEmbedder, embedding_record, write_truth
+    from feyntune.data.prompts import split_abstract
+    from feyntune.evaluation.abstracts import read_abstracts
+    from feyntune.evaluation.metrics.embedding import SentenceEmbedder, embedding_record, write_truth
 
     ids, texts = read_abstracts(options.dataset, "abstract", stage.limit)
     embedder = SentenceEmbedder(options.scorer, stage.scorer)

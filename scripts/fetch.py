@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, say
+from feyntune.core.cli import about, launch, say
 
 
 def arguments(parser):
@@ -14,7 +14,7 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.hub import fetch
+    from feyntune.hub.fetch import fetch
 
     about(options.repository)
     fetch(options.repository, options.revision, options.folder, options.receipt, options.kind)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings
+from feyntune.config.schema.report import FiguresStage
+from feyntune.core.cli import launch, read_settings
 from feyntune.report.arguments import add_pooled, read_pooled
-from feyntune.settings.report import FiguresStage
 
 
 def arguments(parser):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings, say
-from feyntune.settings.completion import ImportStage
+from feyntune.config.schema.generation import ImportStage
+from feyntune.core.cli import launch, read_settings, say
 
 
 def arguments(parser):
@@ -18,11 +18,11 @@ def main(options):
     """Import."""
     stage = read_settings(ImportStage, options.settings)
 
-    from feyntune.abstracts import read_abstracts
-    from feyntune.files import write_table
-    from feyntune.imports import check_prompts, imported_table, match_rows, read_completions
-    from feyntune.prompts import split_abstract
-    from feyntune.provenance import provenance
+    from feyntune.core.files import write_table
+    from feyntune.core.provenance import provenance
+    from feyntune.data.prompts import split_abstract
+    from feyntune.evaluation.abstracts import read_abstracts
+    from feyntune.hub.imports import check_prompts, imported_table, match_rows, read_completions
 
     known, texts = read_abstracts(options.dataset, "abstract", None)
     ids, halves = known[: stage.limit], [split_abstract(text) for text in texts[: stage.limit]]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings, say
+from feyntune.core.cli import about, launch, read_settings, say
 
 
 def arguments(parser):
@@ -14,10 +14,10 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.data.importing import files_by_split, imported
-    from feyntune.data.outputs import write_dataset
+    from feyntune.config.schema.data import DatasetStage
+    from feyntune.data.dataset_files import write_dataset
+    from feyntune.data.imports import files_by_split, imported
     from feyntune.data.schema import SPLITS
-    from feyntune.settings.data import DatasetStage
 
     about(options.folder.name)
     stage = read_settings(DatasetStage, options.settings)

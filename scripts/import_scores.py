@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings, say
-from feyntune.settings.completion import ImportStage
+from feyntune.config.schema.generation import ImportStage
+from feyntune.core.cli import launch, read_settings, say
 
 
 def arguments(parser):
@@ -19,10 +19,10 @@ def main(options):
     """Import."""
     stage = read_settings(ImportStage, options.settings)
 
-    from feyntune.abstracts import read_abstracts
-    from feyntune.files import write_table
-    from feyntune.imports import imported_values, match_rows, read_values
-    from feyntune.provenance import provenance
+    from feyntune.core.files import write_table
+    from feyntune.core.provenance import provenance
+    from feyntune.evaluation.abstracts import read_abstracts
+    from feyntune.hub.imports import imported_values, match_rows, read_values
 
     known, _ = read_abstracts(options.dataset, "abstract", None)
     ids = known[: stage.limit]

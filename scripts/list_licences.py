@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import launch
+from feyntune.core.cli import launch
 
 HEAD = "# Licences of what is installed\n\nWritten by scripts/list_licences.py; a test compares.\n\n"
 
@@ -14,8 +14,8 @@ def arguments(parser):
 
 def main(options):
     """Read, write."""
+    from feyntune.core.files import write_text
     from feyntune.dependencies import installed, licence_table
-    from feyntune.files import write_text
 
     write_text(options.page, HEAD + "\n".join(licence_table(installed())) + "\n")
 

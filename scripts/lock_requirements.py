@@ -7,7 +7,7 @@ of what torch needs besides on Linux with a graphics card, and writes requiremen
 
 from pathlib import Path
 
-from feyntune.program import launch, say
+from feyntune.core.cli import launch, say
 
 HEAD = """\
 # Written by scripts/lock_requirements.py: {what},
@@ -31,7 +31,7 @@ def main(options):
     pins = {name: each.version.split("+")[0] for name, each in installed().items()}
     write(options, "requirements.txt", "requirements.in and all that it needs", pins)
     if options.cuda:
-        from feyntune.files import read_json
+        from feyntune.core.files import read_json
 
         report = [entry["metadata"] for entry in read_json(options.cuda)["install"]]
         needed = {normalised(entry["name"]): entry["version"] for entry in report}
@@ -41,10 +41,10 @@ def main(options):
 
 def write(options, file, what, pins, marker=""):
     """Write one of the files."""
+    from feyntune.core.errors import FeynTuneError
+    from feyntune.core.files import write_text
+    from feyntune.core.hashing import digest
     from feyntune.dependencies import lock_lines, normalised, release_hashes
-    from feyntune.digests import digest
-    from feyntune.errors import FeynTuneError
-    from feyntune.files import write_text
 
     hashes = {name: release_hashes(options.index, name, version) for name, version in pins.items()}
     for wheel in options.wheels:

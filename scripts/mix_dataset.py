@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings, say
+from feyntune.core.cli import about, launch, read_settings, say
 
 
 def arguments(parser):
@@ -13,9 +13,9 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.data.mixing import mixed
-    from feyntune.data.outputs import write_dataset
-    from feyntune.settings.mixing import MixtureStage
+    from feyntune.config.schema.data import MixtureStage
+    from feyntune.data.dataset_files import write_dataset
+    from feyntune.data.mix import mixed
 
     about(options.folder.name)
     stage = read_settings(MixtureStage, options.settings)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings, say
-from feyntune.settings.hub import CardStage
+from feyntune.config.schema.hub import CardStage
+from feyntune.core.cli import about, launch, read_settings, say
 
 
 def arguments(parser):
@@ -22,9 +22,9 @@ def main(options):
     about(stage.run)
 
     import pandas
-    from feyntune.files import read_json, read_table, write_text
-    from feyntune.publishing.cards import adapter_card, base_licence
-    from feyntune.publishing.figure import draw_learning_curve
+
+    from feyntune.core.files import read_json, read_table, write_text
+    from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve
 
     summary, comparisons = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("summary", "comparisons"))
     if not stage.revision:

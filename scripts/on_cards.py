@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from feyntune.cards import hold_cards, visible_cards
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.gpus import hold_cards, visible_cards
 
 
 def main(count, program):

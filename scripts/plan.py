@@ -6,8 +6,8 @@ python scripts/plan.py -- --profile profiles/sulis --configfile config/paper.yam
 import sys
 from pathlib import Path
 
-from feyntune.errors import FeynTuneError
-from feyntune.program import launch
+from feyntune.core.cli import launch
+from feyntune.core.errors import FeynTuneError
 
 
 def arguments(parser):
@@ -16,11 +16,10 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.plan.making import make_plan
-    from feyntune.plan.record import keep
-    from feyntune.plan.snakemake_jobs import read_jobs
-    from feyntune.plan.telling import tell
-    from feyntune.plan.warning import warnings
+    from feyntune.planning.calibrate import keep
+    from feyntune.planning.dag import read_jobs
+    from feyntune.planning.plan import make_plan
+    from feyntune.planning.render import tell, warnings
 
     given = options.snakemake[:-1] if options.snakemake[-1:] == ["--"] else options.snakemake
     try:

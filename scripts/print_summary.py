@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-from feyntune.errors import FeynTuneError
-from feyntune.program import launch
+from feyntune.core.cli import launch
+from feyntune.core.errors import FeynTuneError
 from feyntune.report.typeset import decimals, interval, number
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings
+from feyntune.config.schema.hub import PushStage
+from feyntune.core.cli import about, launch, read_settings
 from feyntune.report.arguments import named_file
-from feyntune.settings.hub import PushStage
 
 
 def arguments(parser):
@@ -22,11 +22,11 @@ def main(options):
     stage = read_settings(PushStage, options.settings)
     about(stage.repository)
 
-    from feyntune.credentials import HUB, require_secret
+    from feyntune.core.secrets import HUB, require_secret
 
     token = require_secret(HUB, options.rule)
 
-    from feyntune.publishing.pushing import push
+    from feyntune.hub.push import push
 
     push(stage, dict(options.files), token, options.receipt)
 

@@ -5,7 +5,7 @@ python scripts/rating_sheet.py --set hep-th --raters ann ben eve --folder rating
 
 from pathlib import Path
 
-from feyntune.program import launch, say
+from feyntune.core.cli import launch, say
 
 
 def arguments(parser):

@@ -6,10 +6,10 @@ python scripts/read_ratings.py --ratings ratings/sheet-*.csv --key ratings/key.c
 
 from pathlib import Path
 
-from feyntune.errors import FeynTuneError
-from feyntune.program import launch, read_settings
+from feyntune.config.schema.report import Uncertainty
+from feyntune.core.cli import launch, read_settings
+from feyntune.core.errors import FeynTuneError
 from feyntune.report.arguments import named_file
-from feyntune.settings.report import Uncertainty
 
 
 def arguments(parser):
@@ -26,7 +26,8 @@ def arguments(parser):
 def main(options):
     """Read, compute, write, print."""
     import pandas
-    from feyntune.report.rating_tables import rating_tables, write_rating_tables
+
+    from feyntune.report.rating_statistics import rating_tables, write_rating_tables
     from feyntune.report.ratings import read_ratings
 
     if options.scores and not options.set:

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from feyntune.program import about, launch, say
+from feyntune.core.cli import about, launch, say
 
 
 def arguments(parser):
@@ -14,8 +14,8 @@ def arguments(parser):
 
 
 def main(options):
+    from feyntune.core.files import write_json
     from feyntune.data.snapshot import read_snapshot
-    from feyntune.files import write_json
 
     about(options.store.stem)
     report = read_snapshot(options.snapshot, options.store, options.threads)

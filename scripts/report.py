@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings
+from feyntune.config.schema.report import PageStage
+from feyntune.core.cli import launch, read_settings
 from feyntune.report.arguments import add_pooled, read_pooled
-from feyntune.settings.report import PageStage
 
 
 def arguments(parser):
@@ -24,9 +24,9 @@ def arguments(parser):
 
 def main(options):
     """Gather, render, write."""
-    from feyntune.files import write_text
+    from feyntune.core.files import write_text
     from feyntune.report.page.content import page_content
-    from feyntune.report.page.rendering import render
+    from feyntune.report.page.render import render
 
     settings = read_settings(PageStage, options.settings)
     write_text(options.output, render(page_content(read_pooled(options), options, settings)))

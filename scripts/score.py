@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import Progress, about, launch, read_settings, say
-from feyntune.settings.scoring import ScoringStage
+from feyntune.config.schema.perplexity import ScoringStage
+from feyntune.core.cli import Progress, about, launch, read_settings, say
 
 
 def arguments(parser):
@@ -22,24 +22,24 @@ def main(options):
     stage = read_settings(ScoringStage, options.settings)
     about(stage.run)
 
-    from feyntune import scoring
-    from feyntune.abstracts import read_abstracts
-    from feyntune.evaluated import load_evaluated, work_note
-    from feyntune.locks import locked
-    from feyntune.shards import Shards
+    from feyntune.core.locks import locked
+    from feyntune.core.shards import Shards
+    from feyntune.evaluation import perplexity
+    from feyntune.evaluation.abstracts import read_abstracts
+    from feyntune.evaluation.model import load_evaluated, work_note
 
     with locked(options.shards):
         ids, texts = read_abstracts(options.dataset, stage.scoring.column, stage.limit)
         model = load_evaluated(options.base, options.adapter, stage)
-        encoded = scoring.encode_for_scores(model, ids, texts, stage.scoring.too_long)
+        encoded = perplexity.encode_for_scores(model, ids, texts, stage.scoring.too_long)
         if encoded.truncated:
             say(f"{encoded.truncated:,} of {len(ids):,} abstracts are over {model.context} tokens: cut there")
-        scoring.check_head(model.causal, encoded.sequences[0])
+        perplexity.check_head(model.causal, encoded.sequences[0])
         shards = Shards(options.shards, work_note("score.py", options, stage, encoded.sequences))
         with Progress("score", sum(map(len, encoded.sequences)), "tokens") as progress:
-            budget = stage.scoring.batch_tokens or scoring.usual_budget(model.causal.device)
-            scores = scoring.score_all(model, ids, encoded.sequences, budget, shards, progress)
-        scoring.write_scores(model, stage, ids, encoded, scores, options.perplexity, options.embeddings)
+            budget = stage.scoring.batch_tokens or perplexity.usual_budget(model.causal.device)
+            scores = perplexity.score_all(model, ids, encoded.sequences, budget, shards, progress)
+        perplexity.write_scores(model, stage, ids, encoded, scores, options.perplexity, options.embeddings)
         shards.remove()
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings, say
-from feyntune.settings.scorers import SemscoreStage
+from feyntune.config.schema.metrics import SemscoreStage
+from feyntune.core.cli import launch, read_settings, say
 
 
 def arguments(parser):
@@ -19,8 +19,14 @@ def main(options):
     """Score."""
     stage = read_settings(SemscoreStage, options.settings)
 
-    from feyntune.files import read_table, write_table
-    from feyntune.semscore import SentenceEmbedder, embedding_record, match_ids, read_truth, score_table
+    from feyntune.core.files import read_table, write_table
+    from feyntune.evaluation.metrics.embedding import (
+        SentenceEmbedder,
+        embedding_record,
+        match_ids,
+        read_truth,
+        score_table,
+    )
 
     table = read_table(options.completions, columns=["id", "completion", "prediction"])
     ids, completions, predictions = (table[name].to_pylist() for name in ("id", "completion", "prediction"))

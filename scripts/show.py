@@ -7,7 +7,7 @@ python scripts/show.py --configfile config/paper.yaml --config seed=7 llama-3.1-
 
 from pathlib import Path
 
-from feyntune.program import launch
+from feyntune.core.cli import launch
 
 
 def arguments(parser):
@@ -17,9 +17,9 @@ def arguments(parser):
 
 
 def main(options):
-    from feyntune.configuration import did_you_mean, parse_configuration
-    from feyntune.errors import FeynTuneError
-    from feyntune.runs import resolve_runs
+    from feyntune.config.load import did_you_mean, parse_configuration
+    from feyntune.config.runs import resolve_runs
+    from feyntune.core.errors import FeynTuneError
 
     configuration = parse_configuration(as_snakemake_reads(options.configfile, options.config))
     runs = resolve_runs(configuration)
@@ -42,7 +42,8 @@ def as_snakemake_reads(files, pairs):
 def print_run(configuration, run):
     """Print the settings of a run by stage, as YAML."""
     import yaml
-    from feyntune import runs
+
+    from feyntune.config import runs
 
     stages = {"run": {"kind": run.kind, "model": run.model, "dataset": run.dataset, "layers": run.layers}}
     if run.kind == "trained":

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, read_settings
-from feyntune.settings.similarity import Similarity
+from feyntune.config.schema.similarity import Similarity
+from feyntune.core.cli import launch, read_settings
 
 
 def arguments(parser):
@@ -21,8 +21,9 @@ def main(options):
     settings = read_settings(Similarity, options.settings)
 
     import torch
-    from feyntune.files import write_json
-    from feyntune.similarity import cosine_matrix, has_bos, similarity_statistics, write_similarity
+
+    from feyntune.core.files import write_json
+    from feyntune.evaluation.similarity import cosine_matrix, has_bos, similarity_statistics, write_similarity
 
     def statistics(matrix, pool_bos):
         ending = "_bos" if pool_bos else ""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.program import launch, say
+from feyntune.core.cli import launch, say
 
 
 def arguments(parser):
@@ -13,8 +13,8 @@ def arguments(parser):
 
 def main(options):
     """Look, send."""
-    from feyntune.credentials import WANDB, require_secret
-    from feyntune.syncing import send, still_training, unsent
+    from feyntune.core.secrets import WANDB, require_secret
+    from feyntune.hub.wandb_sync import send, still_training, unsent
 
     found = unsent(options.folder)
     waiting = still_training(found, options.checkpoints)

@@ -8,8 +8,8 @@ import json
 import time
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings
-from feyntune.settings.training import Tracking, TrainingStage
+from feyntune.config.schema.training import Tracking, TrainingStage
+from feyntune.core.cli import about, launch, read_settings
 
 STARTED = time.monotonic()
 
@@ -39,14 +39,14 @@ def main(options):
     options.time_limit = _time_limit(options.time_limit)
     about(options.settings.run)
 
-    from feyntune.training.run import train
+    from feyntune.training.job import train
 
     train(options)
 
 
 def _time_limit(asked):
     """Minutes that this process may take: what was asked for, or what SLURM leaves of it."""
-    from feyntune.allocation import seconds_left
+    from feyntune.core.slurm import seconds_left
 
     left = seconds_left()
     if left is None:

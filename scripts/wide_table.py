@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from feyntune.program import about, launch, read_settings
-from feyntune.settings.hub import WideStage
+from feyntune.config.schema.hub import WideStage
+from feyntune.core.cli import about, launch, read_settings
 
 
 def arguments(parser):
@@ -20,9 +20,9 @@ def main(options):
     stage = read_settings(WideStage, options.settings)
     about(f"{stage.kind} {stage.set}")
 
-    from feyntune.files import read_table, write_table, write_text
-    from feyntune.publishing.cards import table_card
-    from feyntune.wide import kinds_beside, widened
+    from feyntune.core.files import read_table, write_table, write_text
+    from feyntune.hub.model_cards import table_card
+    from feyntune.hub.reference_tables import kinds_beside, widened
 
     table = read_table(options.dataset).slice(0, stage.limit).replace_schema_metadata(None)
     for kind in kinds_beside(stage.kind):

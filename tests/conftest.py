@@ -4,7 +4,8 @@ import argparse
 import os
 
 import pytest
-from sentences import SENTENCES
+
+from support.sentences import SENTENCES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -89,8 +90,8 @@ def parse():
 @pytest.fixture(scope="session")
 def done(tmp_path_factory):
     """A house in which the whole job has run, with secrets planted around it and everything said that can be said."""
-    from house import PROJECT, House
-    from planted import QUICK, plant
+    from support.planted import QUICK, plant
+    from support.workspace import PROJECT, House
 
     house = House(tmp_path_factory.mktemp("done"))
     house.environment |= plant(house.folder)
@@ -104,7 +105,7 @@ def done(tmp_path_factory):
 @pytest.fixture
 def house(done, tmp_path):
     """A copy of it to break."""
-    from house import House
+    from support.workspace import House
 
     return House(tmp_path / "house", original=done)
 

@@ -22,7 +22,7 @@ FAITH = 14
 
 def prepare(count, folder):
     """So many prompts."""
-    from feyntune.settings.completion import Generation
+    from feyntune.config.schema.generation import Generation
 
     model, sequences = stopping_model(), _prompts(count)
     settings = Generation(temperature=1.0, min_new_tokens=20, batch_size=_rows_at_once(), max_new_tokens=MOST)
@@ -82,8 +82,8 @@ def _prompts(count):
 
 
 def _rows(sequences):
-    from feyntune.completion import Row
-    from feyntune.sampling import stream_key
+    from feyntune.evaluation.generation.sampling import stream_key
+    from feyntune.evaluation.generation.transformers_engine import Row
 
     return [
         Row(index, str(index), stream_key(0, "bench", str(index)), sequence, MOST)
@@ -93,7 +93,7 @@ def _rows(sequences):
 
 def _legs(model, rows, settings):
     """The project's way."""
-    from feyntune.completion import Completer
+    from feyntune.evaluation.generation.transformers_engine import Completer
 
     Completer(model, settings).complete(sorted(rows, key=lambda row: -len(row.prompt)), lambda *_: None)
     return [row.drawn for row in rows]
@@ -101,7 +101,7 @@ def _legs(model, rows, settings):
 
 def _static(model, rows, settings):
     """Batches in data order, each until its longest row stops, by ``generate`` with the project's law."""
-    from feyntune.completion import Completer
+    from feyntune.evaluation.generation.transformers_engine import Completer
 
     completer = Completer(model, settings)
     for start in range(0, len(rows), settings.batch_size):

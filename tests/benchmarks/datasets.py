@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from feyntune.data.schema import SPLITS
-from house import PROJECT
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
+from feyntune.data.schema import SPLITS
+from support.workspace import PROJECT
 
 SINGLE = {"hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio", "cs": "cs"}
 """The single sets, and how their primary categories begin."""
@@ -163,7 +163,7 @@ def _depth(name, datasets):
 
 def _datasets(rows):
     """The paper's datasets, the sample of cs in proportion to the snapshot."""
-    from feyntune.settings.data import Dataset
+    from feyntune.config.schema.data import Dataset
 
     datasets = yaml.safe_load((PROJECT / "config/paper.yaml").read_text())["datasets"]
     datasets["cs"]["sample"] = int(CS * rows)
@@ -171,7 +171,7 @@ def _datasets(rows):
 
 
 def _make(name, datasets, folder, leaks, begun):
-    from feyntune.data.references import held_out, mentioned
+    from feyntune.config.references import held_out, mentioned
 
     for other in mentioned(datasets[name]):
         begun[other].result()

@@ -12,10 +12,10 @@ import subprocess
 import sys
 
 import numpy as np
-from house import PROJECT
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 from benchmarks.material import BOS, EOS, device, dtype, random_model, realistic_lengths, shape
+from support.workspace import PROJECT
 
 ROWS = {OURS: "auto", REFERENCE: None}
 TEST = 15 / 70

@@ -26,7 +26,7 @@ class Limits:
 
 def measure_limits():
     """Measure this machine's, in the number format that the benchmarks use on it."""
-    from feyntune.provenance import device_name
+    from feyntune.core.provenance import device_name
 
     return Limits(device_name(device()), _flops(), _bandwidth())
 

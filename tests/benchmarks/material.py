@@ -3,8 +3,9 @@
 import functools
 
 import numpy as np
-from feyntune.plan.shapes import KNOWN, block_parameters, head_parameters
-from feyntune.settings.planning import ModelShape
+
+from feyntune.config.schema.planning import ModelShape
+from feyntune.planning.memory import KNOWN, block_parameters, head_parameters
 
 SMALL = ModelShape(
     hidden_size=320,
@@ -21,7 +22,7 @@ BOS, EOS = 0, 1
 @functools.cache
 def device():
     """Where the benchmarks run: the GPU, if there is one."""
-    from feyntune.models import pick_device
+    from feyntune.models.load import pick_device
 
     return pick_device()
 

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 
-from house import PROJECT
-
 from benchmarks.comparison import OURS, Benchmark, Case
+from support.workspace import PROJECT
 
 TARGET = "results/semscore/all.parquet"
 

@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 
-from house import PROJECT
-
 from benchmarks.comparison import OURS, Benchmark, Case
+from support.workspace import PROJECT
 
 
 def prepare(runs, folder):

@@ -65,7 +65,7 @@ def _embeddings(model, sequences):
 
 
 def _one_pass(model, sequences):
-    from feyntune.scoring import plan_batches, score_batch, usual_budget
+    from feyntune.evaluation.perplexity import plan_batches, score_batch, usual_budget
 
     losses, means = [0.0] * len(sequences), [None] * len(sequences)
     for batch in plan_batches([len(sequence) for sequence in sequences], usual_budget(device())):

@@ -33,8 +33,8 @@ def _texts(count, seed):
 @functools.cache
 def _embedder(folder):
     """A sentence model of about ten million random weights, as the project loads it."""
-    from feyntune.semscore import SentenceEmbedder
-    from feyntune.settings.scorers import Scorer
+    from feyntune.config.schema.metrics import Scorer
+    from feyntune.evaluation.metrics.embedding import SentenceEmbedder
 
     if not (folder / "modules.json").is_file():
         _save_sentence_model(folder)
@@ -69,7 +69,7 @@ def _embedded(embedder, truth):
 
 
 def _scores(embedder, truth, run):
-    from feyntune.semscore import score_table
+    from feyntune.evaluation.metrics.embedding import score_table
 
     return score_table([str(number) for number in range(len(run[0]))], *run, truth, embedder)
 

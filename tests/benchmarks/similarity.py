@@ -9,7 +9,7 @@ WIDTH = 4096
 
 def prepare(count, folder):
     """So many random embeddings, in a file like those of ``score.py``."""
-    from feyntune.similarity import cosine_matrix
+    from feyntune.evaluation.similarity import cosine_matrix
 
     path = folder / "embeddings.pt"
     if not path.is_file():

@@ -22,7 +22,7 @@ OPERATIONS = 4
 
 def prepare(layers, steps, folder):
     """So many steps of 16 abstracts."""
-    from feyntune.training.batches import Pieces, order_steps
+    from feyntune.training.microbatches import Pieces, order_steps
 
     sequences = abstracts(40 * BATCH)
     lengths = np.array([len(sequence) for sequence in sequences])
@@ -41,7 +41,7 @@ def prepare(layers, steps, folder):
 @functools.cache
 def adapted_model(layers, folder):
     """A random Llama, in NF4, with the paper's adapter on it; without dropout, so that the ways can be compared."""
-    from feyntune.settings.training import TrainingStage
+    from feyntune.config.schema.training import TrainingStage
     from feyntune.training.model import load_adapted
 
     stage = TrainingStage(

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 
-import made_results
 import pytest
-from feyntune.files import write_json
-from feyntune.fingerprint import SCRIPTS
+
+from feyntune.core.files import write_json
+from feyntune.core.fingerprint import SCRIPTS
+from support import made_results
 
 LONG_FORMULA = "$S = " + "+".join(["x_n^2"] * 60) + "$"
 HOSTILE = (

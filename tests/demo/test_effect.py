@@ -4,7 +4,8 @@ import json
 
 import pandas
 import pytest
-from house import PROJECT
+
+from support.workspace import PROJECT
 
 SUMMARY = PROJECT / "results/tables/summary.csv"
 pytestmark = pytest.mark.skipif(not SUMMARY.is_file(), reason="run `make demo` first")

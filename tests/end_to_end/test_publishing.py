@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from loopback_push import PushHub
-from loopback_wandb import Wandb
-from planted import QUICK, SECRETS, traces
+
+from support.loopback_push import PushHub
+from support.loopback_wandb import Wandb
+from support.planted import QUICK, SECRETS, traces
 
 pytestmark = pytest.mark.end_to_end
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from house import PROJECT, House
+
+from support.workspace import PROJECT, House
 
 DATA = os.environ.get("FEYNTUNE_REAL_DATA")
 pytestmark = [

@@ -8,7 +8,8 @@ import time
 
 import pyarrow.parquet
 import pytest
-from planted import QUICK
+
+from support.planted import QUICK
 
 pytestmark = pytest.mark.end_to_end
 

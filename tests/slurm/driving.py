@@ -8,7 +8,8 @@ import sys
 import time
 
 import pytest
-from house import ENVIRONMENT, PROJECT
+
+from support.workspace import ENVIRONMENT, PROJECT
 
 # All that a laboratory's cluster asks to be changed: it answers at once, and is asked as often.
 HASTE = ("--seconds-between-status-checks=1", "--slurm-init-seconds-before-status-checks=1", "--latency-wait=3")

@@ -3,7 +3,7 @@
 import time
 
 import train
-from feyntune.program import launch
+from feyntune.core.cli import launch
 
 
 def main(options):

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 from driving import HEAD, command_line, environment
-from planted import SECRETS, traces
+
+from support.planted import SECRETS, traces
 
 pytestmark = pytest.mark.slurm
 

@@ -9,7 +9,8 @@ import time
 import pytest
 from cluster import Cluster
 from driving import Driver
-from house import PROJECT, House
+
+from support.workspace import PROJECT, House
 
 pytestmark = pytest.mark.slurm
 

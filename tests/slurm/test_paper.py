@@ -6,7 +6,8 @@ import re
 
 import pytest
 from driving import Driver
-from house import PROJECT, House
+
+from support.workspace import PROJECT, House
 
 pytestmark = pytest.mark.slurm
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from house import ENVIRONMENT, PROJECT
-from small_training import settings, write_data
+
+from support.small_training import settings, write_data
+from support.workspace import ENVIRONMENT, PROJECT
 
 pytestmark = pytest.mark.slurm
 

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 from driving import HASTE
-from house import ENVIRONMENT, PROJECT, House
 from whole_job import LIMIT
+
+from support.workspace import ENVIRONMENT, PROJECT, House
 
 pytestmark = pytest.mark.slurm
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from feyntune import dependencies
 from list_licences import HEAD
 

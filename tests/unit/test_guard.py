@@ -9,8 +9,9 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from feyntune.credentials import WANDB
-from feyntune.errors import FeynTuneError
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.secrets import WANDB
 from guard import account, orphans, patience, queue, secrecy
 
 

@@ -1,7 +1,8 @@
 """A house in which everything is done, and copies of it to break."""
 
 import pytest
-from house import House
+
+from support.workspace import House
 
 
 @pytest.fixture(scope="module")

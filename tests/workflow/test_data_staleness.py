@@ -1,7 +1,8 @@
 """Which datasets are stale after which change; no program is run."""
 
 import pytest
-from house import House
+
+from support.workspace import House
 
 pytestmark = pytest.mark.workflow
 

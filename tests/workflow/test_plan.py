@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from house import ENVIRONMENT, House
+
+from support.workspace import ENVIRONMENT, House
 
 pytestmark = pytest.mark.workflow
 
@@ -21,7 +22,7 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     done = subprocess.run(command, cwd=house.folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "feyntune.plan.work" in imported
+    assert "feyntune.planning.work" in imported
     assert not {"torch", "transformers", "datasets", "huggingface_hub"} & imported
     told = rows(done.stdout)
     assert told["train"].split()[1] == "4" and "not made yet" in told["train"]
@@ -57,7 +58,7 @@ def test_a_changed_setting_is_named_and_a_target_bounds_the_plan(house):
 
 
 def test_changed_code_is_named_and_nothing_runs(house):
-    house.edit("scripts/feyntune/scoring.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    house.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
     before = house.stale()
     done = house.snakemake("plan")
     assert "its program's code changed" in rows(done.stdout)["score"]

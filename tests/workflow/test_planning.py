@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from house import PROJECT, House
+
+from support.workspace import PROJECT, House
 
 pytestmark = pytest.mark.workflow
 

@@ -29,9 +29,9 @@ def test_touching_every_file_changes_nothing(house):
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("scripts/feyntune/scoring.py", '"""', '"""Indeed: '),
+        ("scripts/feyntune/evaluation/perplexity.py", '"""', '"""Indeed: '),
         ("scripts/train.py", "\n\ndef main", "\n\n# A comment.\ndef main"),
-        ("scripts/feyntune/settings/models.py", '"""Rank of the update."""', '"""The rank."""'),
+        ("scripts/feyntune/config/schema/models.py", '"""Rank of the update."""', '"""The rank."""'),
         ("workflow/rules/score.smk", "# Perplexity", "# The perplexity"),
     ],
 )
@@ -41,7 +41,7 @@ def test_wording_changes_nothing(house, file, old, new):
 
 
 def test_editing_the_scoring_code_scores_again_and_does_not_retrain(house):
-    house.edit("scripts/feyntune/scoring.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    house.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
     stale = stages(house.stale())
     assert {"perplexity", "embeddings", "similarity", "tables"} <= stale
     assert not {"adapters", "completions", "semscore", "datasets", "demo", "truth"} & stale

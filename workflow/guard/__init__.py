@@ -17,8 +17,7 @@ def watch(workflow, needed=()):
     def guarded(executor_plugin, **others):
         if executor_plugin.name != "slurm":
             return execute(executor_plugin=executor_plugin, **others)
-        from feyntune.errors import FeynTuneError
-
+        from feyntune.core.errors import FeynTuneError
         from guard.account import demand_account
         from guard.orphans import alone
         from guard.patience import patient

@@ -1,6 +1,6 @@
 """The account that jobs are charged to: a profile that names a variable for it demands that the variable is set."""
 
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
 
 
 def demand_account(defaults):

@@ -11,10 +11,9 @@ import socket
 import time
 from pathlib import Path
 
-from feyntune.errors import FeynTuneError
-from feyntune.files import read_json, write_json
-from feyntune.locks import locked
-
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json, write_json
+from feyntune.core.locks import locked
 from guard import queue
 
 # Seconds that cancelled jobs are given to end: clusters wait up to a minute between SIGTERM and SIGKILL.

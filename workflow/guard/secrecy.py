@@ -2,7 +2,7 @@
 
 import sys
 
-from feyntune.credentials import HUB, WANDB
+from feyntune.core.secrets import HUB, WANDB
 
 
 def withhold(executor, needed):

@@ -14,11 +14,11 @@ sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
 
 import guard
 import pace
-from feyntune import runs as declared
-from feyntune.configuration import parse_configuration
-from feyntune.credentials import WANDB
-from feyntune.errors import FeynTuneError
-from feyntune.fingerprint import code_fingerprint as code
+from feyntune.config import runs as declared
+from feyntune.config.load import parse_configuration
+from feyntune.core.secrets import WANDB
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.fingerprint import code_fingerprint as code
 
 pace.quicken()
 

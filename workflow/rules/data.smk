@@ -2,9 +2,9 @@
 
 import shlex
 
-from feyntune.data import references
-from feyntune.settings.data import DatasetStage
-from feyntune.settings.mixing import MixtureStage
+from feyntune.config import references
+from feyntune.config.schema.data import DatasetStage
+from feyntune.config.schema.data import MixtureStage
 
 SPLITS = ("train", "test", "validation")
 

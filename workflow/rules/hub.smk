@@ -1,7 +1,7 @@
 # Publishing on the hub, when `snakemake push` or a receipt is asked for by name; nothing else asks for these files.
 
-from feyntune.publishing import names as published
-from feyntune.wide import kinds_beside
+from feyntune.hub import names as published
+from feyntune.hub.reference_tables import kinds_beside
 
 WIDE_TABLES = ("completions", "perplexity", *CONFIG.scorers)
 CARD = "results/hub/cards/{run}"

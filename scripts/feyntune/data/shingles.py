@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pyarrow.compute as pc
 
-from feyntune.data.texts import normalise
+from feyntune.data.clean import normalise
 
 BITS = 48
 """A shingle is a number of so many bits; in front of it, while a batch is sorted, stands its text's number."""

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.data.lines import blocks, opened, text_size
-from feyntune.data.parsing import parse
+from feyntune.core.cli import Progress
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import written_whole
+from feyntune.data.json_lines import blocks, opened, parse, text_size
 from feyntune.data.store import keep_latest, store_writer
-from feyntune.errors import FeynTuneError
-from feyntune.files import written_whole
-from feyntune.program import Progress
 
 BLOCK = 16_000_000
 """Bytes that are parsed at a time; fixed, since the bytes of the store must not vary."""

@@ -7,8 +7,8 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from feyntune.core.files import written_whole
 from feyntune.data.schema import SNAPSHOT
-from feyntune.files import written_whole
 
 
 def store_writer(path):

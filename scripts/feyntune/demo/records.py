@@ -4,7 +4,7 @@ import datetime
 import re
 import textwrap
 
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
 
 _AUTHORS = (
     ("Ada", "Veldkamp", "Veldkamp"),

@@ -13,7 +13,7 @@ def add_pooled(parser):
 
 def read_pooled(options):
     """The results that the options of ``add_pooled`` name."""
-    from feyntune.report.measures import read_results
+    from feyntune.report.results import read_results
 
     return read_results(options.completions, options.perplexity, dict(options.scores))
 

@@ -1,8 +1,8 @@
 """What was predicted of each job by the last plan before it ran, against what it took."""
 
-from feyntune.benchmarks import cards_of, job_of, read_benchmark
-from feyntune.files import read_json
-from feyntune.plan import record
+from feyntune.core.files import read_json
+from feyntune.core.job_costs import cards_of, job_of, read_benchmark
+from feyntune.planning import calibrate
 from feyntune.report.typeset import MISSING, number
 
 
@@ -22,12 +22,12 @@ def costs(benchmarks, folder, plan, records, cards):
     """
     import pandas
 
-    predicted, trained = record.read(plan), {f"train/{path.parent.name}": read_json(path) for path in records}
+    predicted, trained = calibrate.read(plan), {f"train/{path.parent.name}": read_json(path) for path in records}
     rows = []
     for path in benchmarks:
         if benchmark := read_benchmark(path):
             job = job_of(path, folder)
-            entry = record.predicted_before(predicted, job, benchmark.began)
+            entry = calibrate.predicted_before(predicted, job, benchmark.began)
             rows.append(_row(job, benchmark, entry, trained.get(job), cards_of(job, cards)))
     return pandas.DataFrame(rows, columns=COLUMNS)
 

@@ -1,6 +1,6 @@
 """What the tables say, in sentences."""
 
-from feyntune.report.measures import is_headline
+from feyntune.report.results import is_headline
 from feyntune.report.typeset import decimals, interval
 
 LEVEL = 0.05

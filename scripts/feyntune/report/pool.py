@@ -1,7 +1,7 @@
 """One tidy table of all runs: each run's rows, with the run's labels in front."""
 
-from feyntune.errors import FeynTuneError
-from feyntune.files import read_json, read_table, write_table, written_whole
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json, read_table, write_table, written_whole
 
 LABELS = ("set", "run", "model", "dataset", "layers")
 """Columns that every pooled table begins with."""

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from feyntune.errors import FeynTuneError
-from feyntune.files import read_table, write_text
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_table, write_text
 
 SHEET = ("rater", "code", "prompt", "continuation", "score")
 KEY = ("code", "paper", "model", "source", "category")

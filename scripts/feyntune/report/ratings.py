@@ -2,7 +2,7 @@
 
 import csv
 
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
 
 COLUMNS = ("paper", "model", "rater", "score", "source", "category")
 """The paper's columns."""

@@ -2,7 +2,7 @@
 
 import math
 
-from feyntune.files import write_text
+from feyntune.core.files import write_text
 
 MISSING = "–"
 

@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from feyntune.digests import digest
-from feyntune.errors import FeynTuneError
-from feyntune.files import read_json, write_json
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json, write_json
+from feyntune.core.hashing import digest
 
 NOTE = "belongs_to.json"
 MANIFEST = "complete.json"

@@ -1,7 +1,7 @@
 """What a training cannot be: refused in one line, before a model is loaded and before the first GPU second."""
 
-from feyntune.errors import FeynTuneError
-from feyntune.models import linear_layers, pick_device
+from feyntune.core.errors import FeynTuneError
+from feyntune.models.load import linear_layers, pick_device
 
 
 def check_early(options):

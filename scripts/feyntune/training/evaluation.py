@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feyntune.training.batches import IGNORED, rounded
+from feyntune.training.microbatches import IGNORED, rounded
 
 
 class Evaluator:

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from feyntune.files import read_json, write_json
+from feyntune.core.files import read_json, write_json
 
 FILE = "meter.json"
 

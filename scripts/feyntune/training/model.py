@@ -11,7 +11,7 @@ def load_adapted(folder, name, stage):
     """
     from peft import get_peft_model
 
-    from feyntune.models import load_base
+    from feyntune.models.load import load_base
 
     model = get_peft_model(load_base(folder, stage.quantization, stage.precision), lora_config(stage))
     model.peft_config["default"].base_model_name_or_path = name

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from feyntune.files import read_json, write_json, write_table
+from feyntune.core.files import read_json, write_json, write_table
 
 WEIGHTS = "adapter_model.safetensors"
 STEP = ("loss", "learning_rate", "grad_norm")

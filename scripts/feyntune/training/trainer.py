@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from feyntune.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError
 from feyntune.training import checkpoints
-from feyntune.training.processes import is_launched
+from feyntune.training.distributed import is_launched
 from feyntune.training.record import save_adapter
 
 KEPT = 2  # checkpoints on disk: while the newest is written, there is another

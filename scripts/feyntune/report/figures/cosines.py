@@ -41,7 +41,7 @@ def sample_matrices(paths, rows, seed):
     """
     import numpy
 
-    from feyntune.tensors import read_tensors
+    from feyntune.core.tensors import read_tensors
 
     sampled = {}
     for key, path in paths.items():

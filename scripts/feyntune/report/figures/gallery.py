@@ -1,6 +1,6 @@
 """All figures, from what the runs left behind."""
 
-from feyntune.files import read_table
+from feyntune.core.files import read_table
 from feyntune.report.figures import cosines, learning, scores, time
 from feyntune.report.figures.style import SETTINGS, save
 

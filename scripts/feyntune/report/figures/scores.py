@@ -2,7 +2,7 @@
 
 from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels, rice_bins
 from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
-from feyntune.report.measures import is_headline
+from feyntune.report.results import is_headline
 
 
 def _titles(measures):

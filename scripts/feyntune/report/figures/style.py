@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from feyntune.files import written_whole
+from feyntune.core.files import written_whole
 from feyntune.report.outputs import FIGURE_FORMATS
 
 SETTINGS = {

@@ -1,6 +1,6 @@
 """What each stage took, from the benchmarks that Snakemake keeps of its jobs."""
 
-from feyntune.benchmarks import cards_of, job_of, read_benchmark
+from feyntune.core.job_costs import cards_of, job_of, read_benchmark
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 

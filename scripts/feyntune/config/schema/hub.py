@@ -1,0 +1,92 @@
+"""Settings of publishing on the Hugging Face hub."""
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from feyntune.config.schema.base import Name, Section
+
+
+class Hub(Section):
+    """Where `snakemake push` publishes; nothing else ever does, and nothing here makes a result stale."""
+
+    organisation: Name | None = None
+    """User or organisation on the hub; needed to push."""
+    adapters: str = "{organisation}/{run}"
+    """Name of an adapter's repository."""
+    tables: str = "{organisation}/{table}_{set}"
+    """Name of a wide table's repository; `{set}` is the evaluation set."""
+    table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
+    """What `{table}` is for `completions`, `perplexity` or a scorer; the defaults are the reference's, others are
+    called as they are."""
+    private: bool = True
+    """Make new repositories private, and refuse to push to public ones."""
+
+    @field_validator("adapters", "tables")
+    @classmethod
+    def _template(cls, given, info):
+        known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
+        try:
+            name = given.format_map(dict.fromkeys(known, "x"))
+        except (KeyError, ValueError, IndexError, AttributeError):
+            raise ValueError(f"{given!r} may name {', '.join(f'{{{name}}}' for name in known)} only") from None
+        if name.count("/") != 1:
+            raise ValueError(f"{given!r} is not of the form 'organisation/name'")
+        return given
+
+
+class CardStage(Section):
+    """What `model_card.py` is given."""
+
+    run: str
+    """Name of the run."""
+    repository: str
+    """Where the adapter is pushed to."""
+    model: str
+    """Name of the base model in the configuration."""
+    base: str
+    """Its repository on the hub, or its folder."""
+    revision: str | None
+    """Commit or tag of that repository; null for a folder."""
+    licence: str | None
+    """Licence of the base model; null: as its own card says."""
+    dataset: str
+    """Name of the training data."""
+    datasets: dict[str, Any]
+    """Definition of the training data, and of the datasets that it is mixed of, by name."""
+    layers: str
+    """Name of the layer set."""
+    scorers: list[str]
+    """Names of the scorers, in the order in which they are shown."""
+    confidence: float
+    """Coverage of the tables' intervals."""
+
+
+class WideStage(Section):
+    """What `wide_table.py` is given."""
+
+    kind: str
+    """`completions`, `perplexity`, or the name of a scorer."""
+    set: str
+    """Name of the evaluation set."""
+    dataset: str
+    """Its dataset."""
+    split: str
+    """Its split."""
+    limit: int | None
+    """Its limit."""
+    models: dict[str, str]
+    """Names of the models in the table, by run."""
+    repository: str
+    """Where the table is pushed to."""
+
+
+class PushStage(Section):
+    """What `push.py` is given."""
+
+    repository: str
+    """Where to."""
+    kind: Literal["model", "dataset"]
+    """Kind of the repository."""
+    private: bool
+    """Whether it must be private."""

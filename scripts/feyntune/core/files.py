@@ -1,0 +1,127 @@
+"""Files that are either whole or not there: every result is written aside, flushed to disk, then renamed."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from feyntune.core.errors import FeynTuneError
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """Give a path beside ``path`` to write to; rename it to ``path`` if the block ends well, else remove it.
+
+    The name keeps the suffix of ``path``, by which some libraries choose a format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield aside
+        _flush(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder):
+    """Give an empty folder beside ``folder`` to write to; if the block ends well, move its files into ``folder``.
+
+    Weights come last, so that a folder that has them has everything.
+    """
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        folder.mkdir(exist_ok=True)
+        for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
+            if file.is_file():
+                _flush(file)
+                target = folder / file.relative_to(aside)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path, text):
+    """Write ``text`` to ``path``, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path, content):
+    """Write ``content`` as indented JSON, whole or not at all; NaN is refused, for JSON has none."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """Read one JSON file; a fault in it is told with its path."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise FeynTuneError(f"{path}: not valid JSON ({error}); delete it and let it be made again") from None
+
+
+def write_table(path, table, provenance=None):
+    """Write a pyarrow table as parquet, whole or not at all; see ``write_batches``."""
+    write_batches(path, table.schema, [table], provenance)
+
+
+def write_batches(path, schema, batches, provenance=None):
+    """Write pyarrow tables of one schema as one parquet file, whole or not at all.
+
+    ``provenance`` (a JSON-able dict) goes into the file's metadata under the key ``feyntune``. The bytes depend on
+    the content alone: no time and no machine is recorded.
+    """
+    import pyarrow.parquet
+
+    if provenance is not None:
+        note = json.dumps(provenance, sort_keys=True).encode()
+        schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": note})
+    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(batch)
+
+
+def read_table(path, columns=None, filters=None):
+    """Read a parquet file as a pyarrow table, or the rows of it that ``filters`` (as pyarrow has them) let through.
+
+    Raises FeynTuneError if the file is not there, is no parquet, or lacks one of ``columns``.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            missing = [name for name in columns or [] if name not in present]
+            if missing:
+                raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
+            if filters is None:  # pyarrow's read_table takes a fifth of a second to import all that it might need
+                return file.read(columns).select(columns or present)
+        return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise FeynTuneError(f"{path}: not a readable parquet file ({reason}); delete it and run again") from None
+
+
+def table_provenance(path):
+    """The provenance that ``write_table`` put into a parquet file, or an empty dict."""
+    import pyarrow.parquet
+
+    return json.loads((pyarrow.parquet.read_schema(path).metadata or {}).get(b"feyntune", b"{}"))

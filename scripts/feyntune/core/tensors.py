@@ -1,0 +1,36 @@
+"""Dictionaries of tensors and plain values in ``.pt`` files that ``torch.load(weights_only=True)`` reads."""
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import written_whole
+
+
+def write_tensors(path, content):
+    """Write a dict with ``torch.save``, whole or not at all; the bytes depend on the content alone."""
+    import torch
+
+    # A file object, not a name: torch writes the name of the file into the file.
+    with written_whole(path) as aside, open(aside, "wb") as file:
+        torch.save(content, file)
+
+
+def read_tensors(path, keys):
+    """Read a dict that has ``keys``, mapped into memory, so that unused tensors cost nothing.
+
+    Raises:
+        FeynTuneError: no such file, not readable, or a key is missing.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise FeynTuneError(f"{path}: not a readable .pt file ({reason}); delete it and run again") from None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise FeynTuneError(f"{path}: no {missing[0]!r} in it; it was not made by this project's score.py")
+    return content

@@ -1,0 +1,22 @@
+"""The abstracts of an evaluation set, with their names."""
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_table
+from feyntune.core.ids import check_unique, examples
+
+
+def read_abstracts(path, column, limit):
+    """Read the ids and texts of an evaluation set: the first ``limit`` rows (None: all) of a dataset's split.
+
+    Raises:
+        FeynTuneError: no rows, an id that is there twice, or a text that is missing.
+    """
+    table = read_table(path, columns=["id", column]).slice(0, limit)
+    ids, texts = table["id"].to_pylist(), table[column].to_pylist()
+    if not ids:
+        raise FeynTuneError(f"{path}: no rows; an evaluation set needs at least one abstract")
+    check_unique(ids, path)
+    missing = [name for name, text in zip(ids, texts, strict=True) if text is None]
+    if missing:
+        raise FeynTuneError(f"{path}: no {column!r} for {examples(missing)}; choose another column")
+    return ids, texts

@@ -1,0 +1,1 @@
+"""Metrics that compare completions with the true abstracts."""

@@ -1,0 +1,1 @@
+"""Base models, adapters and tokenizers, loaded the same way by every stage."""

@@ -1,1 +1,0 @@
-"""What goes to the Hugging Face hub: wide tables, cards, and how they are pushed."""

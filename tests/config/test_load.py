@@ -1,0 +1,151 @@
+"""The configuration: strict, coerced from text, with one-line errors that name the likely key."""
+
+import pytest
+
+from feyntune.config.load import parse_configuration
+from feyntune.config.runs import base_names, cards, completion_stage, gpus, resolve_runs, scoring_stage, training_stage
+from feyntune.core.errors import FeynTuneError
+
+SMALL = {
+    "snapshots": {"arxiv": "arxiv.json"},
+    "datasets": {
+        "hep-th": {"snapshot": "arxiv", "categories": ["hep-th"]},
+        "gr-qc": {"snapshot": "arxiv", "categories": ["gr-qc"]},
+    },
+    "models": {"tiny": {"path": "models/tiny"}, "other": {"path": "models/other", "training": {"batch_size": 4}}},
+    "layer_sets": {"all": ["q_proj", "up_proj"], "qkv": ["v_proj", "q_proj", "k_proj"]},
+    "grid": {"models": ["tiny"], "datasets": ["hep-th", "gr-qc"], "layer_sets": ["all", "qkv"]},
+    "evaluation_sets": {"unseen": {"dataset": "hep-th", "limit": 10}},
+}
+
+
+def fault(raw):
+    with pytest.raises(FeynTuneError) as caught:
+        resolve_runs(parse_configuration(raw))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_grid_names_runs_base_first():
+    runs = resolve_runs(parse_configuration(SMALL))
+    assert list(runs) == ["tiny_base", "tiny_hep-th_all", "tiny_hep-th_qkv", "tiny_gr-qc_all", "tiny_gr-qc_qkv"]
+    assert [run.has_adapter for run in runs.values()] == [False, True, True, True, True]
+
+
+def test_an_unknown_key_is_refused_with_the_likely_one():
+    assert fault({**SMALL, "training": {"num_train_epoch": 3}}) == (
+        "config: $.training: unknown key 'num_train_epoch'; did you mean 'num_train_epochs'?"
+    )
+
+
+def test_an_unknown_key_deep_inside_a_registry_is_found():
+    datasets = {**SMALL["datasets"], "bad": {"snapshot": "arxiv", "categorie": ["hep-th"]}}
+    assert "$.datasets.bad: unknown key 'categorie'; did you mean 'categories'?" in fault(
+        {**SMALL, "datasets": datasets}
+    )
+
+
+def test_an_unknown_key_in_an_override_is_told_at_its_place():
+    named = {"mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "training": {"batchsize": 3}}}
+    configuration = parse_configuration({**SMALL, "runs": named})
+    with pytest.raises(FeynTuneError, match=r"\$\.runs\.mine\.training: unknown key 'batchsize'"):
+        training_stage(configuration, resolve_runs(configuration)["mine"])
+
+
+@pytest.mark.parametrize(
+    ("registry", "place"),
+    [("models", "$.grid.models"), ("datasets", "$.grid.datasets"), ("layer_sets", "$.grid.layer_sets")],
+)
+def test_a_name_that_no_registry_has_is_told_with_the_likely_one(registry, place):
+    known = next(iter(SMALL[registry]))
+    grid = {**SMALL["grid"], registry: [known + "x"]}
+    assert fault({**SMALL, "grid": grid}) == f"config: {place}: no '{known}x' in '{registry}'; did you mean '{known}'?"
+
+
+def test_a_set_name_with_a_slash_is_refused():
+    assert "'hep/th' is no name" in fault({**SMALL, "evaluation_sets": {"hep/th": {"dataset": "hep-th"}}})
+
+
+def test_a_scorer_may_not_take_the_folder_of_another_result():
+    assert "$.scorers" in fault({**SMALL, "scorers": {"perplexity": {"path": "x"}}})
+
+
+def test_text_becomes_numbers_and_null_as_the_command_line_hands_them_over():
+    configuration = parse_configuration(
+        {**SMALL, "training": {"max_length": "null", "batch_size": "8", "optimizer": {"learning_rate": "1e-4"}}}
+    )
+    assert configuration.training.optimizer.learning_rate == 1e-4
+    assert (configuration.training.batch_size, configuration.training.max_length) == (8, None)
+
+
+def test_a_value_out_of_range_names_its_place():
+    assert fault({**SMALL, "lora": {"r": 0}}) == ("config: $.lora.r: input should be greater than or equal to 1, not 0")
+
+
+def test_overrides_of_the_run_win_over_the_model_and_the_model_over_the_sections():
+    grid = {**SMALL["grid"], "models": ["tiny", "other"]}
+    named = {"mine": {"model": "other", "dataset": "hep-th", "layers": "all", "training": {"optimizer": {"eps": 1}}}}
+    configuration = parse_configuration({**SMALL, "grid": grid, "runs": named, "training": {"max_grad_norm": 7}})
+    runs = resolve_runs(configuration)
+    mine = training_stage(configuration, runs["mine"]).training
+    assert (mine.batch_size, mine.max_grad_norm, mine.optimizer.eps, mine.optimizer.betas) == (4, 7, 1, (0.9, 0.95))
+    assert training_stage(configuration, runs["tiny_hep-th_all"]).training.batch_size == 16
+
+
+def test_another_schedule_does_not_inherit_the_arguments_of_the_paper():
+    linear = {"schedule": {"name": "linear"}}
+    named = {"mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "training": linear}}
+    configuration = parse_configuration({**SMALL, "runs": named})
+    assert training_stage(configuration, resolve_runs(configuration)["mine"]).training.schedule.arguments == {}
+    assert parse_configuration({"training": linear}).training.schedule.arguments == {}
+
+
+def test_two_runs_of_one_name_are_refused():
+    named = {"tiny_hep-th_all": {"model": "tiny", "dataset": "gr-qc", "layers": "all"}}
+    assert "two runs are called 'tiny_hep-th_all'" in fault({**SMALL, "runs": named})
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"model": "tiny"}, "needs 'dataset' and 'layers'"),
+        ({"adapter": {"path": "a"}}, "needs a 'model'"),
+        ({"model": "tiny", "adapter": {"path": "a"}, "completions": "c.csv"}, "not both"),
+        ({"model": "tiny", "adapter": {"hub": "a/b"}}, "needs a 'revision'"),
+        ({"model": "tiny", "adapter": {"hub": "a/b", "path": "c", "revision": "d"}}, "either 'path' or 'hub'"),
+    ],
+)
+def test_a_named_run_is_of_one_kind(entry, message):
+    assert message in fault({**SMALL, "runs": {"mine": entry}})
+
+
+def test_evaluation_is_as_trained_unless_told_otherwise():
+    configuration = parse_configuration({**SMALL, "quantization": {"method": "fp4"}})
+    run = resolve_runs(configuration)["tiny_hep-th_all"]
+    assert completion_stage(configuration, run, "unseen").quantization.method == "fp4"
+    told = parse_configuration({**SMALL, "evaluation": {"quantization": {"method": "none"}}})
+    assert scoring_stage(told, run, "unseen").quantization.method == "none"
+    assert training_stage(told, run).quantization.method == "nf4"
+
+
+def test_an_adapter_may_know_its_base_by_an_earlier_name():
+    models = {"llama": {"hub": "meta/new", "revision": "abc", "also_known_as": ["meta/old"]}}
+    assert base_names(parse_configuration({"models": models}), "llama") == ["meta/new", "meta/old"]
+
+
+def test_gpus_of_a_run_win_over_the_stage():
+    named = {"mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "gpus": 3}}
+    configuration = parse_configuration({**SMALL, "runs": named})
+    runs = resolve_runs(configuration)
+    assert [gpus(configuration, runs[name]) for name in ("mine", "tiny_hep-th_all")] == [3, 1]
+    held = cards(configuration, runs)
+    assert (held["train"], held["train/mine"], held["semscore"]) == (1, 3, 1)
+    assert "train/tiny_hep-th_all" not in held
+
+
+def test_the_published_defaults_are_the_papers():
+    training = parse_configuration({}).training
+    assert training.optimizer.learning_rate == 3e-4
+    assert training.optimizer.betas == (0.9, 0.95)
+    assert training.schedule.arguments == {"min_lr_rate": 0.01}
+    assert (training.num_train_epochs, training.batch_size, training.max_grad_norm) == (4, 16, 1.0)

@@ -1,0 +1,51 @@
+"""Files are whole or not there."""
+
+import pyarrow
+import pytest
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json, read_table, table_provenance, write_json, write_table, written_whole
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    target = tmp_path / "a.json"
+    write_json(target, {"old": 1})
+    with pytest.raises(RuntimeError), written_whole(target) as aside:
+        aside.write_text("half")
+        raise RuntimeError
+    assert read_json(target) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_table_keeps_its_provenance_and_its_bytes(tmp_path):
+    table = pyarrow.table({"id": ["a", "b"]})
+    for name in ("one.parquet", "two.parquet"):
+        write_table(tmp_path / name, table, {"seed": 1})
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+    assert table_provenance(tmp_path / "one.parquet") == {"seed": 1}
+
+
+def test_a_missing_column_is_named_with_those_there(tmp_path):
+    write_table(tmp_path / "t.parquet", pyarrow.table({"id": ["a"]}))
+    with pytest.raises(FeynTuneError, match=r"t.parquet: no column 'abstract'; it has id"):
+        read_table(tmp_path / "t.parquet", ["abstract"])
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PAR1 torn"])
+def test_a_corrupt_table_is_told_in_one_line(tmp_path, content):
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(FeynTuneError, match="not a readable parquet file") as caught:
+        read_table(tmp_path / "t.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_told_by_name(tmp_path):
+    for read in (read_table, read_json):
+        with pytest.raises(FeynTuneError, match="none: no such file"):
+            read(tmp_path / "none")
+
+
+def test_nan_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,124 @@
+"""Counter-based sampling: the generator against its definition, the law of the draws by chi-square tests."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2_contingency, chisquare, kstest
+
+from feyntune.config.schema.generation import Generation
+from feyntune.core.errors import FeynTuneError
+from feyntune.evaluation.generation import sampling
+
+WORDS = 12
+SCORES = torch.randn(WORDS, generator=torch.Generator().manual_seed(3)) * 2
+ROWS = 40_000
+SETTINGS = [
+    {"temperature": 1.0},
+    {"temperature": 0.7},
+    {"temperature": 2.0, "top_k": 5},
+    {"temperature": 0.7, "top_p": 0.8},
+    {"temperature": 1.5, "min_p": 0.1},
+    {"temperature": 0.9, "top_k": 8, "top_p": 0.9, "min_p": 0.02},
+]
+
+
+def keys(count, run="tiny"):
+    return torch.tensor([sampling.stream_key(42, run, f"2401.{number:05d}") for number in range(count)])
+
+
+def draws(settings, keys, position=7):
+    """One draw for each key, as ``generate`` takes it: the greatest of the processed scores."""
+    tokens = torch.zeros(len(keys), position, dtype=torch.long)
+    scores = sampling.warpers(Generation(**settings))(tokens, SCORES.expand(len(keys), WORDS).clone())
+    return sampling.GumbelMax(keys, torch.zeros(len(keys), dtype=torch.long))(tokens, scores).argmax(dim=1)
+
+
+def law(temperature=1.0, top_k=None, top_p=1.0, min_p=0.0):
+    """Probabilities by the definition of each setting, one after the other."""
+    chances = np.exp(SCORES.double().numpy() / temperature)
+    chances /= chances.sum()
+    order = np.argsort(-chances)
+    if top_k:
+        chances[order[top_k:]] = 0
+        chances /= chances.sum()
+    if top_p < 1:
+        before = np.cumsum(chances[order]) - chances[order]
+        chances[order[before >= top_p]] = 0
+        chances /= chances.sum()
+    chances[chances < min_p * chances.max()] = 0
+    return chances / chances.sum()
+
+
+def p_value(drawn, chances):
+    counts = np.bincount(drawn, minlength=WORDS)
+    assert counts[chances == 0].sum() == 0
+    return chisquare(counts[chances > 0], chances[chances > 0] * len(drawn)).pvalue
+
+
+def test_the_generator_is_splitmix64():
+    """Against plain integer arithmetic, and the first outputs for the seed 1234567 as its authors give them."""
+    mask, state = 2**64 - 1, 1234567
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    for output in expected:
+        state = (state + sampling.GOLDEN) & mask
+        signed = state - 2**64 if state >= 2**63 else state
+        assert sampling._mixed(torch.tensor(signed)).item() & mask == output
+
+
+def test_noise_is_gumbel_over_tokens_rows_and_positions():
+    noise = sampling.gumbel_noise(keys(1), torch.tensor([5]), 20_000)[0]
+    assert kstest(noise.numpy(), "gumbel_r").pvalue > 0.001
+    assert kstest(sampling.gumbel_noise(keys(20_000), torch.tensor(5), 1)[:, 0].numpy(), "gumbel_r").pvalue > 0.001
+    places = torch.arange(20_000)
+    assert kstest(sampling.gumbel_noise(keys(1), places, 1)[:, 0].numpy(), "gumbel_r").pvalue > 0.001
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_draws_follow_the_law(settings):
+    assert p_value(draws(settings, keys(ROWS)), law(**settings)) > 0.001
+
+
+def test_the_test_would_see_another_law():
+    assert p_value(draws({"temperature": 0.7}, keys(ROWS)), law(temperature=0.75)) < 1e-6
+
+
+def test_neighbouring_positions_and_runs_are_independent():
+    here = draws({"temperature": 1.0}, keys(ROWS))
+    for other in (
+        draws({"temperature": 1.0}, keys(ROWS), position=8),
+        draws({"temperature": 1.0}, keys(ROWS, run="other")),
+        here.roll(1),
+    ):
+        counts = np.histogram2d(here, other, bins=WORDS)[0]
+        assert chi2_contingency(counts).pvalue > 0.001
+
+
+def test_padding_is_no_position():
+    one = sampling.GumbelMax(keys(1), torch.tensor([0]))(torch.zeros(1, 7), torch.zeros(1, WORDS))
+    two = sampling.GumbelMax(keys(1), torch.tensor([4]))(torch.zeros(1, 11), torch.zeros(1, WORDS))
+    assert torch.equal(one, two)
+
+
+def test_streams_differ_by_seed_run_and_id():
+    streams = {sampling.stream_key(*parts) for parts in [(1, "a", "b"), (2, "a", "b"), (1, "c", "b"), (1, "a", "d")]}
+    assert len(streams) == 4
+
+
+def test_ends_come_no_sooner_than_allowed():
+    early = sampling.NoEndBefore([3, 5], [9, 8])
+    scores = early(torch.zeros(2, 8), torch.zeros(2, WORDS))
+    assert scores[0].isneginf().nonzero().flatten().tolist() == [3, 5]
+    assert scores[1].isfinite().all()
+
+
+def test_logits_that_are_no_numbers_name_the_abstracts():
+    scores = torch.zeros(3, WORDS)
+    scores[1, 4] = torch.nan
+    with pytest.raises(FeynTuneError, match=r"^b: the model's logits are not numbers"):
+        sampling.Watch(["a", "b", "c"])(None, scores)

@@ -1,0 +1,252 @@
+"""What plans compute: shapes, sizes, operations, memory, times. Expected numbers are worked out by hand or measured."""
+
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from feyntune.config.load import parse_configuration
+from feyntune.config.runs import resolve_runs, training_stage
+from feyntune.planning import calibrate, devices, memory
+from feyntune.planning.jobs import Job
+from feyntune.planning.memory import (
+    KNOWN,
+    block_parameters,
+    head_parameters,
+    layer_sizes,
+    lora_parameters,
+    read_shape,
+    shape_of,
+)
+from feyntune.planning.plan import wall_seconds
+from feyntune.planning.sizes import ARXIV, PAPERS, Sizes
+from feyntune.planning.work import Estimator, Work
+
+LLAMA = KNOWN["meta-llama/Llama-3.1-8B"]
+HUB = {"hub": "meta-llama/Llama-3.1-8B", "revision": "main"}
+BASE = {
+    "snapshots": {"arxiv": "nowhere.json"},
+    "datasets": {"hep-th": {"snapshot": "arxiv", "categories": ["hep-th"]}},
+    "models": {"llama": HUB},
+    "layer_sets": {"qkv": ["q_proj", "k_proj", "v_proj"]},
+    "grid": {"models": ["llama"], "datasets": ["hep-th"], "layer_sets": ["qkv"]},
+    "evaluation_sets": {"hep-th": {"dataset": "hep-th"}},
+}
+
+
+def estimator(tmp_path, **changes):
+    configuration = parse_configuration({**BASE, **changes})
+    sizes = Sizes(configuration, results=tmp_path / "results")
+    return Estimator(configuration, resolve_runs(configuration), sizes)
+
+
+def test_the_known_llama_has_eight_billion_weights():
+    norms = (2 * 32 + 1) * 4096
+    assert block_parameters(LLAMA) + 2 * head_parameters(LLAMA) + norms == 8_030_261_248  # as its model card says
+
+
+def test_a_shape_is_that_of_the_real_model(tiny_model):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    shape = read_shape(tiny_model)
+    linear = {name.split(".")[-2]: tuple(w.shape) for name, w in model.named_parameters() if "_proj" in name}
+    assert {name: size[::-1] for name, size in layer_sizes(shape).items()} == linear
+    assert block_parameters(shape) == sum(w.numel() for name, w in model.named_parameters() if "_proj" in name)
+
+
+def test_an_adapter_has_as_many_weights_as_peft_gives_it(tiny_model, tiny_adapter):
+    from safetensors.numpy import load_file
+
+    real = sum(tensor.size for tensor in load_file(tiny_adapter / "adapter_model.safetensors").values())
+    assert lora_parameters(read_shape(tiny_model), ["q_proj", "v_proj", "up_proj"], 4) == real
+
+
+def test_a_folder_without_a_transformer_has_no_shape(tmp_path):
+    assert read_shape(tmp_path) is None
+    for text in ("{}", "rubbish", '{"hidden_size": 64}'):
+        (tmp_path / "config.json").write_text(text)
+        assert read_shape(tmp_path) is None
+
+
+def test_a_told_shape_wins_and_an_unknown_model_has_none():
+    models = {"mine": {"hub": "somebody/model", "revision": "main"}, "llama": HUB}
+    told = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    shapes = {"llama": {**told, "vocab_size": 100}}
+    configuration = parse_configuration({"models": models, "planning": {"shapes": shapes}})
+    assert shape_of(configuration, "models", "llama").hidden_size == 64
+    assert shape_of(configuration, "models", "mine") is None
+
+
+def test_datasets_that_are_not_there_are_estimated_by_category(tmp_path):
+    sizes = estimator(tmp_path).sizes
+    assert sizes.dataset("hep-th").rows == {"train": 73_500, "test": 15_750, "validation": 15_750}
+    assert not sizes.dataset("hep-th").known
+    assert sizes.tokens("hep-th", tmp_path) == 150
+
+
+def test_a_mixture_is_estimated_by_its_own_arithmetic(tmp_path):
+    other = {"snapshot": "arxiv", "categories": ["gr-qc"]}
+    mix = {"mix": ["hep-th", {"dataset": "gr-qc", "fraction": 0.5}]}
+    datasets = {**BASE["datasets"], "gr-qc": other, "mixed": mix}
+    rows = estimator(tmp_path, datasets=datasets).sizes.dataset("mixed").rows
+    assert rows["train"] == int(0.7 * PAPERS["hep-th"]) + int(0.7 * PAPERS["gr-qc"]) // 2
+
+
+def test_a_snapshot_that_is_there_is_measured_by_its_size(tmp_path):
+    (tmp_path / "half.json").write_bytes(b"x" * 1650 * 1000)
+    sizes = estimator(tmp_path, snapshots={"arxiv": str(tmp_path / "half.json")}).sizes
+    assert sizes.papers("arxiv") == 1000
+    assert sum(sizes.dataset("hep-th").rows.values()) == pytest.approx(PAPERS["hep-th"] * 1000 / ARXIV, abs=3)
+
+
+def test_a_dataset_that_is_there_is_counted(tmp_path, tiny_model):
+    from transformers import AutoTokenizer
+
+    folder = tmp_path / "results/datasets/hep-th"
+    folder.mkdir(parents=True)
+    texts = ["We study strings.", "The entropy is finite; loops vanish."]
+    pyarrow.parquet.write_table(pyarrow.table({"abstract": texts}), folder / "train.parquet")
+    summary = {"rows": {"train": 2, "test": 1, "validation": 1}, "words": {"mean": 4.5}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    sizes = estimator(tmp_path).sizes
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    real = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    assert sizes.dataset("hep-th").rows["train"] == 2
+    assert sizes.tokens("hep-th", tiny_model) == sum(real) / 2
+    assert sizes.tokens("hep-th", tmp_path) == 4.5 * 1.5  # no tokenizer there
+
+
+def test_a_dataset_of_other_settings_is_not_counted(tmp_path):
+    folder = tmp_path / "results/datasets/hep-th"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text('{"rows": {"train": 2, "test": 1, "validation": 1}, "words": {"mean": 4}}')
+    configuration = parse_configuration(BASE)
+    sizes = Sizes(configuration, outdated={"hep-th"}, results=tmp_path / "results")
+    assert sizes.dataset("hep-th").rows["train"] == 73_500
+
+
+def test_training_tokens_and_operations(tmp_path):
+    work = estimator(tmp_path).work("train", {"run": "llama_hep-th_qkv"})
+    assert work.tokens == 73_500 * 4 * 152
+    six_per_weight = 6 * (block_parameters(LLAMA) + head_parameters(LLAMA)) * work.tokens
+    assert 1 < work.operations / six_per_weight < 1.1  # attention and evaluations on top
+    plain = estimator(tmp_path, training={"gradient_checkpointing": False}).work("train", {"run": "llama_hep-th_qkv"})
+    assert plain.operations / work.operations == pytest.approx(4 / 6)
+    assert plain.peak > 1.5 * work.peak
+
+
+def test_cards_that_train_together_share_the_work(tmp_path):
+    runs = {"mine": {"model": "llama", "dataset": "hep-th", "layers": "qkv", "gpus": 4}}
+    estimates = estimator(tmp_path, runs=runs)
+    one, four = (estimates.work("train", {"run": run}) for run in ("llama_hep-th_qkv", "mine"))
+    assert four.operations == pytest.approx(one.operations / 4)
+    assert four.tokens == one.tokens
+    assert four.peak < one.peak
+
+
+def test_max_steps_and_limits_bound_the_work(tmp_path):
+    sets = {"hep-th": {"dataset": "hep-th", "limit": 100}}
+    estimates = estimator(tmp_path, training={"max_steps": 10}, evaluation_sets=sets)
+    assert estimates.work("train", {"run": "llama_hep-th_qkv"}).tokens == 10 * 16 * 152
+    assert estimates.work("score", {"set": "hep-th", "run": "llama_base"}).tokens == 100 * 151
+    similarity = estimates.work("similarity", {"set": "hep-th", "run": "llama_base"})
+    assert similarity.disk == 4 * 100 * 100
+
+
+def test_a_base_model_is_expected_to_write_on(tmp_path):
+    estimates = estimator(tmp_path)
+    base, adapted = (
+        estimates.work("complete", {"set": "hep-th", "run": run}) for run in ("llama_base", "llama_hep-th_qkv")
+    )
+    assert base.tokens > 5 * adapted.tokens
+
+
+def test_a_quantised_llama_fits_where_a_plain_one_does_not():
+    configuration = parse_configuration(BASE)
+    stage = training_stage(configuration, resolve_runs(configuration)["llama_hep-th_qkv"])
+    nf4 = memory.weight_bytes(LLAMA, stage.quantization, stage.precision)
+    plain = memory.weight_bytes(LLAMA, stage.quantization.model_copy(update={"method": "none"}), stage.precision)
+    assert nf4 == pytest.approx(5.7e9, rel=0.02)
+    assert plain == pytest.approx(16.06e9, rel=0.01)
+
+
+def test_an_unknown_shape_leaves_costs_out_and_tokens_in(tmp_path):
+    models = {"llama": {"hub": "somebody/model", "revision": "main"}}
+    work = estimator(tmp_path, models=models).work("train", {"run": "llama_hep-th_qkv"})
+    assert not work.known
+    assert work.tokens == 73_500 * 4 * 152
+    assert calibrate.by_table(work, devices.processor(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("ampere_a100", "A100"),
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
+        ("NVIDIA A100-SXM4-40GB", "A100"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("rtx4090", "RTX 4090"),
+        ("Tesla V100-SXM2-16GB", "V100"),
+        ("l40s", "L40S"),
+        ("A5000", None),
+    ],
+)
+def test_cards_are_found_by_their_many_names(text, name):
+    card = devices.find_card(text)
+    assert (card and card.name) == name
+
+
+def test_measured_jobs_correct_the_table():
+    card, work = devices.find_card("A100"), Work(operations=1e17)
+    jobs = {
+        key: Job("train", {"run": key}, why=why, gpu=1)
+        for key, why in (("done", []), ("also", []), ("stale", ["changed"]))
+    }
+    expected = sum(calibrate.by_table(work, card))
+    seconds = {"done": 2 * expected, "also": 4 * expected, "stale": 100 * expected}
+    names = dict.fromkeys(jobs, "NVIDIA A100-SXM4-40GB")
+    works = dict.fromkeys(jobs, work)
+    assert calibrate.corrections(jobs, works, seconds, names, card)["train"].factor == pytest.approx(3)
+    assert calibrate.corrections(jobs, works, {"stale": seconds["stale"]}, names, card)["train"].factor == 100
+    on_cpu = dict.fromkeys(jobs, "x86_64 CPU, 2 threads")
+    assert calibrate.corrections(jobs, works, seconds, on_cpu, card) == {}
+    prediction = calibrate.predict(jobs["stale"], work, card, {"train": calibrate.Correction(factor=3)})
+    assert prediction.seconds == pytest.approx(3 * expected)
+    assert prediction.measured
+
+
+def test_jobs_that_hardly_did_anything_teach_only_how_long_a_start_takes():
+    card, small, large = devices.find_card("A100"), Work(operations=1e12), Work(operations=1e18)
+    job = Job("train", {"run": "a"}, gpu=1)
+    start, work = calibrate.by_table(small, card)
+    took = {job.key: start + work + 60}
+    learned = calibrate.corrections({job.key: job}, {job.key: small}, took, {job.key: "A100"}, card)
+    assert learned["train"] == calibrate.Correction(extra=pytest.approx(60))
+    assert calibrate.predict(job, large, card, learned).seconds == pytest.approx(
+        sum(calibrate.by_table(large, card)) + 60
+    )
+
+
+def chain(*names):
+    return {
+        name: Job(name, {}, why=["new"], needs=[before] if before else [])
+        for before, name in zip(["", *names], names, strict=False)
+    }
+
+
+def test_wall_time_goes_by_what_waits_for_what_and_by_room():
+    unlimited = {"jobs": None, "cores": None, "gpu": None}
+    line = chain("a", "b", "c")
+    assert wall_seconds(line, {"a": 1, "b": 2, "c": 3}, unlimited) == 6
+    assert wall_seconds(line, {"b": 2, "c": 3}, unlimited) == 5  # a is made already
+    beside = {name: Job(name, {}, why=["new"], threads=2, gpu=1) for name in "abcd"}
+    seconds = dict.fromkeys(beside, 10)
+    assert wall_seconds(beside, seconds, unlimited) == 10
+    assert wall_seconds(beside, seconds, {**unlimited, "jobs": 3}) == 20
+    assert wall_seconds(beside, seconds, {**unlimited, "cores": 4}) == 20
+    assert wall_seconds(beside, seconds, {**unlimited, "gpu": 1}) == 40
+    assert wall_seconds(beside, seconds, {**unlimited, "cores": 1}) == 40  # too large for the machine: alone
+    assert wall_seconds({}, {}, unlimited) == 0

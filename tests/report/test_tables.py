@@ -1,0 +1,180 @@
+import csv
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from feyntune.config.schema.report import TablesStage, Uncertainty
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.fingerprint import SCRIPTS
+from feyntune.report.outputs import TABLES, table_files
+from feyntune.report.results import Measure, Results, read_results
+from feyntune.report.summaries import comparisons, corpus, distributions, summary
+from feyntune.report.tables import write_tables
+from feyntune.report.typeset import decimals, interval, number, p_value, share, write_formats
+from support import made_results
+
+FEW = Uncertainty(resamples=199)
+LAYERS = [("all", "qkv")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    made_results.make_results(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    pooled = [made_results.pooled(folder, kind) for kind in ("completions", "perplexity", "semscore")]
+    return read_results(*pooled[:2], {"semscore": pooled[2]})
+
+
+def results_of(values, better="lower", layers=("base", "all", "qkv")):
+    """Results of runs of one model on one dataset, given as columns of one measure."""
+    runs = [("s", run, "m", None if kind == "base" else "d", kind) for run, kind in zip(values, layers, strict=True)]
+    wide = pd.DataFrame({("x", run): column for run, column in values.items()})
+    frame = pd.DataFrame(runs, columns=["set", "run", "model", "dataset", "layers"])
+    return Results(frame, [Measure("x", "X", better)], {"s": wide}, {})
+
+
+def test_runs_and_measures_stand_in_the_peoples_order(results):
+    table = distributions(results, FEW, seed=0)
+    assert list(dict.fromkeys(table["run"])) == [run["run"] for run in made_results.RUNS]
+    assert table.loc[table["run"] == "tiny_base", "measure"].tolist() == [
+        "perplexity", "bits_per_byte", "semscore", "semscore_continuation", "new_tokens", "stopped_by_length",
+    ]  # fmt: skip
+
+
+def test_a_run_without_a_model_has_only_what_was_scored(results):
+    table = distributions(results, FEW, seed=0).set_index(["run", "measure"])
+    assert "perplexity" not in table.loc["elsewhere"].index
+    assert table.loc[("elsewhere", "semscore_continuation"), "n"] == 29
+
+
+def test_distributions_are_those_of_describe(results):
+    row = distributions(results, FEW, seed=0).set_index(["run", "measure"]).loc[("tiny_base", "new_tokens")]
+    assert row[["n", "mean", "min", "25%", "50%", "75%", "max"]].tolist() == [30, 15.5, 1, 8.25, 15.5, 22.75, 30]
+    assert row["std"] == pytest.approx(math.sqrt(sum((k - 15.5) ** 2 for k in range(1, 31)) / 29))
+
+
+def test_corpus_perplexity_weighs_abstracts_by_their_tokens():
+    columns = {("nll", "r"): [2.0, 30.0], ("tokens", "r"): [2.0, 10.0], ("bytes", "r"): [8.0, 40.0]}
+    results = Results(pd.DataFrame(), [], {}, {"s": pd.DataFrame(columns)})
+    row = corpus(results, FEW, seed=0).loc[("s", "r")]
+    assert row["corpus_perplexity"] == pytest.approx(math.exp(32 / 12))
+    assert row["corpus_bits_per_byte"] == pytest.approx(32 / 48 / math.log(2))
+    assert row["corpus_perplexity_low"] == pytest.approx(math.exp(1))
+    assert row["corpus_perplexity_high"] == pytest.approx(math.exp(3))
+
+
+def test_the_summary_has_a_row_for_every_run(results):
+    table = summary(results, distributions(results, FEW, 0), corpus(results, FEW, 0))
+    assert table["run"].tolist() == [run["run"] for run in made_results.RUNS]
+    assert table["stopped_by_length"].tolist() == pytest.approx([0.2] * 5)
+    assert table["perplexity"].isna().tolist() == [False] * 4 + [True]
+
+
+def test_pairs_are_runs_with_their_base_and_layer_sets_with_each_other(results):
+    table = comparisons(results, LAYERS, FEW, seed=0)
+    pairs = {
+        measure: list(zip(rows["run"], rows["against"], strict=True)) for measure, rows in table.groupby("measure")
+    }
+    trained = [("tiny_hep-th_all", "tiny_base"), ("tiny_hep-th_qkv", "tiny_base"), ("published", "tiny_base")]
+    layers = [("tiny_hep-th_all", "tiny_hep-th_qkv")]
+    assert pairs["perplexity"] == trained + layers
+    assert pairs["semscore_continuation"] == [*trained, ("elsewhere", "tiny_base"), *layers]
+    assert "new_tokens" not in pairs
+
+
+def test_a_comparison_by_hand():
+    values = {"base": [10.0, 20.0, 30.0, 40.0], "all": [9.0, 18.0, 30.0, 43.0], "qkv": [9.0, 19.0, 31.0, 44.0]}
+    table = comparisons(results_of(values), LAYERS, FEW, seed=0).set_index(["run", "against"])
+    row = table.loc[("all", "base")]
+    assert row[["abstracts", "difference", "wins", "ties", "loses"]].tolist() == [4, 0, 0.5, 0.25, 0.25]
+    assert row["p"] == 1
+    assert table.loc[("all", "qkv"), "difference"] == -0.75
+    higher = comparisons(results_of(values, better="higher"), LAYERS, FEW, seed=0).set_index(["run", "against"])
+    assert higher.loc[("all", "base"), ["wins", "loses"]].tolist() == [0.25, 0.5]
+
+
+def test_p_values_are_corrected_for_the_comparisons_of_a_measure():
+    values = {
+        "base": [10.0 + k for k in range(12)],
+        "all": [9.0 + k for k in range(12)],
+        "qkv": [9.5 + k for k in range(12)],
+    }
+    table = comparisons(results_of(values), LAYERS, FEW, seed=0)
+    assert (table["p"] < 0.02).all()
+    assert table["p_holm"].tolist() == pytest.approx([min(3 * p, 1) for p in [table["p"].min()] * 3], abs=0.03)
+    assert (table["p_holm"] > table["p"]).any()
+
+
+def test_nothing_to_compare_gives_an_empty_table():
+    table = comparisons(results_of({"one": [1.0, 2.0]}, layers=["all"]), LAYERS, FEW, seed=0)
+    assert table.empty
+    assert "p_holm" in table
+
+
+def test_runs_without_a_common_abstract_are_an_error():
+    nan = math.nan
+    results = results_of({"base": [1.0, 2.0, nan, nan], "all": [nan, nan, 1.0, 2.0]}, layers=["base", "all"])
+    with pytest.raises(FeynTuneError, match="x on s: all and base have no abstract in common"):
+        comparisons(results, LAYERS, FEW, seed=0)
+
+
+def test_tables_have_the_same_bytes_twice(folder, results, tmp_path):
+    stage = TablesStage(seed=1, uncertainty=FEW, compared_layers=LAYERS)
+    for name in ("one", "two"):
+        write_tables(results, made_results.pooled(folder, "similarity"), stage, tmp_path / name)
+    for path in map(Path, table_files(tmp_path / "one")):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(
+        f"{table}.{suffix}" for table in TABLES for suffix in ("csv", "tex", "html")
+    )
+
+
+def test_the_terminal_shows_each_run_and_where_the_report_is(folder, results, tmp_path):
+    stage = TablesStage(seed=1, uncertainty=FEW, compared_layers=LAYERS)
+    write_tables(results, made_results.pooled(folder, "similarity"), stage, tmp_path / "tables")
+    command = [sys.executable, SCRIPTS / "print_summary.py", "--results", tmp_path]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with open(tmp_path / "tables/summary.csv") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    base = next(line for line in shown.splitlines() if "tiny_base" in line)
+    assert f"{float(rows['tiny_base']['perplexity']):.3f}" in base
+    assert next(line for line in shown.splitlines() if "elsewhere" in line).split()[2] == "–"
+    assert f"{tmp_path}/report.html" in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([12.3456], 2), ([0.01234], 5), ([8.9, 10.2, 11.0], 2), ([123456.0], 0), ([0.0, math.nan], 3)],
+)
+def test_decimals_suit_a_typical_value(values, expected):
+    assert decimals(values) == expected
+
+
+def test_numbers_as_people_read_them():
+    assert number(1234.5, 1) == "1,234.5"
+    assert number(math.nan, 1) == "–"
+    assert interval(10.0, 9.5, 10.25, 2) == "10.00 [9.50, 10.25]"
+    assert interval(10.0, math.nan, math.nan, 1) == "10.0"
+    assert (share(0.1234), p_value(0.0004), p_value(0.0123)) == ("12.3%", "<0.001", "0.012")
+
+
+def test_signs_of_latex_and_of_html_are_escaped(tmp_path):
+    exact = pd.DataFrame({"run": ["a_b"], "x": [1 / 3]})
+    shown = pd.DataFrame({"Run": ["<b>a_b</b> & \\x"], "Wins": ["50%"]})
+    write_formats(tmp_path / "table", exact, shown, "A caption.")
+    assert (tmp_path / "table.csv").read_text() == "run,x\na_b,0.33333333\n"
+    latex = (tmp_path / "table.tex").read_text()
+    assert r"$<$b$>$a\_b$<$/b$>$ \& \textbackslash{}x & 50\% \\" in latex
+    assert latex.splitlines()[0] == "% A caption."
+    html = (tmp_path / "table.html").read_text()
+    assert "<td>&lt;b&gt;a_b&lt;/b&gt; &amp; \\x</td>" in html
+    assert '<td class="number">50%</td>' in html

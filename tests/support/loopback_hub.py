@@ -1,0 +1,82 @@
+"""A Hugging Face hub on the loopback: enough of its HTTP for the real client to fetch a repository."""
+
+import hashlib
+import json
+import re
+from http.server import BaseHTTPRequestHandler
+
+from support.loopback import served
+
+COMMIT = "c0ffee" + "0" * 34
+
+
+class Hub:
+    """One repository with these files (bytes by path); ``cut`` breaks off the first download after so many bytes."""
+
+    def __init__(self, repository, files, kind="datasets", cut=None):
+        self.repository, self.files, self.kind, self.cut = repository, files, kind, cut
+        self.downloads = []
+        """Pairs of path and first byte of each download that was asked for."""
+
+    def serving(self):
+        """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
+        return served(_Handler, hub=self)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+
+    def do_HEAD(self):
+        self._answer(body=False)
+
+    def do_GET(self):
+        self._answer(body=True)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def _answer(self, body):
+        path, repository = self.path.split("?")[0], f"{self.hub.kind}/{self.hub.repository}"
+        if path.startswith(f"/api/{repository}/tree/{COMMIT}"):
+            return self._json([_entry(*file) for file in self.hub.files.items()])
+        if re.fullmatch(f"/api/{repository}/revision/(v1|{COMMIT})", path):
+            return self._json({"id": self.hub.repository, "sha": COMMIT, "siblings": []})
+        found = re.fullmatch(f"/{repository}/resolve/{COMMIT}/(.*)", path)
+        if found and found[1] in self.hub.files:
+            return self._file(found[1], body)
+        known = f"/api/{repository}" in path
+        return self._json({"error": "none"}, 404, "RevisionNotFound" if known else "RepoNotFound")
+
+    def _json(self, content, status=200, error=None):
+        payload = json.dumps(content).encode()
+        self.send_response(status)
+        if error:
+            self.send_header("X-Error-Code", error)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def _file(self, name, body):
+        content = self.hub.files[name]
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{_hash(content)}"')
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if body:
+            self.hub.downloads.append((name, start))
+            cut, self.hub.cut = self.hub.cut, None
+            self.wfile.write(content[start:cut])
+            self.close_connection = True
+
+
+def _hash(content):
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _entry(path, content):
+    return {"type": "file", "path": path, "size": len(content), "oid": _hash(content)}

@@ -1,0 +1,122 @@
+"""Results of five small runs, made up on the spot: what the programs for tables, figures and the report read."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feyntune.core.files import write_json
+from feyntune.report.pool import pool_statistics, pool_tables
+
+RUNS = [
+    {"set": "unseen", "run": run, "model": model, "dataset": dataset, "layers": layers}
+    for run, model, dataset, layers in [
+        ("tiny_base", "tiny", None, "base"),
+        ("tiny_hep-th_all", "tiny", "hep-th", "all"),
+        ("tiny_hep-th_qkv", "tiny", "hep-th", "qkv"),
+        ("published", "tiny", None, None),
+        ("elsewhere", None, None, None),
+    ]
+]
+WITH_MODEL = RUNS[:4]
+TRAINED = RUNS[1:3]
+PROMPT = "We study $N=4$ theories; they are finite."
+TRUTH = "Their beta function vanishes."
+
+
+def make_results(folder, count=30, prompt=PROMPT, prediction="It does not."):
+    """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does."""
+    rng = np.random.default_rng(0)
+    hardness = rng.lognormal(2, 0.3, count)
+    for place, run in enumerate(RUNS):
+        _write(folder, "completions", run, _completions(count, prompt, prediction))
+        _write(folder, "semscore", run, _scores(count, rng, 0.4 + 0.1 * place))
+        if run in WITH_MODEL:
+            _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
+            write_json(folder / f"similarity/unseen/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place})
+    for kind in ("completions", "semscore", "perplexity"):
+        runs = WITH_MODEL if kind == "perplexity" else RUNS
+        pool_tables(kind, [folder / f"{kind}/unseen/{run['run']}.parquet" for run in runs], runs, pooled(folder, kind))
+    statistics = [folder / f"similarity/unseen/{run['run']}.json" for run in WITH_MODEL]
+    pool_statistics(statistics, WITH_MODEL, pooled(folder, "similarity"))
+
+
+def pooled(folder, kind):
+    """Path of a pooled table."""
+    return folder / kind / "all.parquet"
+
+
+def make_adapters(folder):
+    """Write the history and the record of each trained run under ``folder``."""
+    watched = [{"id": "1804.08625", "prompt": "We show", "completion": "nothing"}]
+    for place, run in enumerate(TRAINED):
+        steps = [
+            {"step": step, "epoch": step / 4, "loss": 3.0 - step / 10 if step else None, "test_loss": 3.1 - step / 10}
+            | {"train_loss": 3.0 - step / 10, "watched": watched if step in (0, 8) else None}
+            for step in range(9)
+        ]
+        path = folder / f"adapters/{run['run']}"
+        path.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(steps), path / "history.parquet")
+        write_json(path / "run.json", {"settings": {"run": run["run"], "lora": {"r": 8}, "seed": place}, "python": "3"})
+
+
+def make_matrices(folder, count=30):
+    """Write a matrix of cosines for each run with a model: two groups of abstracts, in alternation."""
+    import torch
+
+    groups = torch.arange(count) % 2
+    matrix = torch.where(groups[:, None] == groups[None, :], 0.9, 0.1) + 0.1 * torch.eye(count)
+    for run in WITH_MODEL:
+        path = folder / f"similarity/unseen/{run['run']}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"ids": _ids(count), "matrix": matrix}, path)
+
+
+def make_benchmarks(folder):
+    """Write benchmark files as Snakemake does."""
+    for stage, seconds in (("train", 90), ("score", 8)):
+        path = folder / f"costs/{stage}/unseen/one.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}.0000\t0:00:00\t100.0\n")
+
+
+def _ids(count):
+    return [f"2101.{number:05d}" for number in range(count)]
+
+
+def _write(folder, kind, run, columns):
+    path = folder / f"{kind}/unseen/{run['run']}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def _completions(count, prompt, prediction):
+    return {
+        "id": _ids(count),
+        "prompt": [prompt] * count,
+        "y_true": [TRUTH] * count,
+        "prediction": [prediction] * count,
+        "completion": [f"{prompt} {prediction}"] * count,
+        "prompt_tokens": [9] * count,
+        "new_tokens": list(range(1, count + 1)),
+        "stopped": ["length" if number % 5 == 0 else "eos" for number in range(count)],
+    }
+
+
+def _perplexities(count, perplexities, rng):
+    tokens = rng.integers(20, 60, count)
+    nats = tokens * np.log(perplexities)
+    bits = nats / math.log(2) / (4 * tokens)
+    return {"id": _ids(count), "tokens": tokens, "nll": nats, "perplexity": perplexities, "bits_per_byte": bits}
+
+
+def _scores(count, rng, mean):
+    continuation = [None, *rng.normal(mean, 0.05, count - 1)]
+    return {
+        "id": _ids(count),
+        "score": rng.normal(mean + 0.2, 0.05, count),
+        "score_continuation": pa.array(continuation, pa.float64()),
+        "truncated": [False] * count,
+    }

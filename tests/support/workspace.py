@@ -1,0 +1,61 @@
+"""Copies of the workflow in folders of their own: to plan in, to break, to run in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+PARTS = ("workflow", "scripts", "config", "profiles")
+
+
+class House:
+    """A copy of the project's workflow, or of another house with all its results, in a folder of its own."""
+
+    def __init__(self, folder, original=None, environment=None):
+        self.folder = Path(folder)
+        self.environment = {**(original.environment if original else ENVIRONMENT), **(environment or {})}
+        if original:
+            shutil.copytree(original.folder, self.folder, symlinks=True)
+            return
+        for part in PARTS:
+            shutil.copytree(PROJECT / part, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def snakemake(self, *options, profile="profiles/local"):
+        """Run Snakemake in the copy and return the finished process, both streams in ``stdout``."""
+        command = self.command(*options, profile=profile)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(command, cwd=self.folder, env=self.environment, check=False, **streams)
+
+    def command(self, *options, profile="profiles/local"):
+        """The command line that ``snakemake`` runs."""
+        return [sys.executable, "-m", "snakemake", "--profile", profile, *options]
+
+    def pretend_done(self, *options):
+        """Create every output empty and let Snakemake record all as made by the code and settings of now."""
+        for file in self.plan(*options):
+            path = self.folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        done = self.snakemake("--touch", "--forceall", *options)
+        assert done.returncode == 0, done.stdout
+
+    def plan(self, *options):
+        """What Snakemake plans for each output: a dict from file to the last column of its summary."""
+        done = self.snakemake("--summary", *options)
+        assert done.returncode == 0, done.stdout
+        rows = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("results/")]
+        return {row[0]: row[-1] for row in rows}
+
+    def stale(self, *options):
+        """The outputs that would be made again, or for the first time."""
+        return sorted(file for file, plan in self.plan(*options).items() if plan != "no update")
+
+    def edit(self, file, old, new):
+        """Replace a text in a file of the copy, where it stands first."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -1,0 +1,144 @@
+"""``train.py`` as processes of its own: killed, interrupted, stopped in time, and on two devices."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from support.small_training import command, options, settings, start, weights, write_data
+
+GIVEN = settings(training={"max_steps": 24, "evaluation": {"times": 4}, "checkpoint_minutes": 1e-4})
+PATIENCE = 300
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def undisturbed(base, data, folder, given):
+    """Train in this process, on one thread as the others do."""
+    import torch
+
+    from feyntune.training import job
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    job.train(options(base, data, folder, given))
+    torch.set_num_threads(threads)
+
+
+def wait_until(process, condition):
+    """Wait for a condition while a process runs."""
+    limit = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < limit, f"nothing happened in {PATIENCE} s"
+        time.sleep(0.01)
+
+
+def finish(process):
+    said = process.communicate(timeout=PATIENCE)[0]
+    return process.returncode, said
+
+
+def begun(folder, step):
+    """A condition: the checkpoint of ``step``, or of a later one, is being written or written."""
+    return lambda: any(int(path.name.split("-")[1]) >= step for path in folder.glob("checkpoints/checkpoint-*"))
+
+
+def test_killed_interrupted_and_stopped_in_time_is_undisturbed_to_the_bit(tiny_model, data, tmp_path):
+    """Killed at the first sign of a checkpoint, which may be torn; interrupted; killed a moment later; out of time."""
+    told = command(tiny_model, data, tmp_path, GIVEN)
+    for step, sign, pause, code in (
+        (1, signal.SIGKILL, 0, -9),
+        (5, signal.SIGINT, 0, 130),
+        (12, signal.SIGKILL, 0.05, -9),
+    ):
+        process = start(told, tmp_path)
+        wait_until(process, begun(tmp_path, step))
+        time.sleep(pause)
+        process.send_signal(sign)
+        assert finish(process)[0] == code
+        assert not (tmp_path / "adapter").exists()
+
+    code, said = finish(start([*told, "--time-limit", "0.01", "--log", "train.log"], tmp_path))
+    assert code == 75, said
+    assert "train small: going on from checkpoint-" in said
+    assert "train small: error: stopped before the time limit at step" in said.splitlines()[-1]
+    assert "Traceback" in (tmp_path / "train.log").read_text()
+    assert not (tmp_path / "adapter").exists()
+
+    code, said = finish(start(told, tmp_path))
+    assert code == 0, said
+    undisturbed(tiny_model, data, tmp_path / "undisturbed", GIVEN)
+    assert weights(tmp_path) == weights(tmp_path / "undisturbed")
+    history = [folder / "adapter" / "history.parquet" for folder in (tmp_path, tmp_path / "undisturbed")]
+    assert history[0].read_bytes() == history[1].read_bytes()
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_two_devices_stop_in_time_go_on_and_give_the_result_of_one(tiny_model, data, tmp_path):
+    given = settings(lora={"dropout": 0})
+    told = command(tiny_model, data, tmp_path, given, "--gpus", "2", "--log", "train.log")
+    code, said = finish(start([*told, "--time-limit", "0.01"], tmp_path))
+    assert code == 75, said
+    assert said.count("stopped before the time limit") == 1, "one process speaks for both"
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in tmp_path.glob("checkpoints/checkpoint-1/*")}
+
+    code, said = finish(start(told, tmp_path))
+    assert code == 0, said
+    assert "going on from checkpoint-1" in said
+    undisturbed(tiny_model, data, tmp_path / "one", given)
+    folders = [tmp_path / "adapter", tmp_path / "one" / "adapter"]
+    two, one = (pyarrow.parquet.read_table(folder / "history.parquet") for folder in folders)
+    assert two["step"].to_pylist() == one["step"].to_pylist() == list(range(10))
+    for name in set(one.schema.names) - {"step", "epoch", "watched"}:
+        np.testing.assert_allclose(two[name].drop_null(), one[name].drop_null(), rtol=5e-3, err_msg=name)
+    records = [json.loads((folder / "run.json").read_text()) for folder in folders]
+    assert [record["processes"] for record in records] == [2, 1]
+    assert records[0]["measured"]["padding_share"] < 0.08
+
+
+LAUNCHER = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {scripts!r})
+from feyntune.training import distributed
+if not distributed.is_launched():
+    distributed.launch_processes(2, 0.0)
+    print("done")
+elif sys.argv[1] == "fail":
+    sys.exit(75)
+elif sys.argv[1] == "wait":
+    Path(f"{{distributed.rank()}}.pid").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    """A program that launches itself twice, and then does as it is told."""
+    scripts = Path(__file__).resolve().parents[2] / "scripts"
+    (tmp_path / "launcher.py").write_text(LAUNCHER.format(scripts=str(scripts)))
+    return lambda word: start([sys.executable, "launcher.py", word], tmp_path)
+
+
+def test_the_exit_code_of_a_device_is_the_programs(launcher):
+    assert finish(launcher("fail"))[0] == 75
+    code, said = finish(launcher("succeed"))
+    assert (code, said.splitlines()[-1]) == (0, "done")
+
+
+def test_a_terminated_program_leaves_no_device_at_work(launcher, tmp_path):
+    process = launcher("wait")
+    wait_until(process, lambda: len([path for path in tmp_path.glob("*.pid") if path.read_text()]) == 2)
+    children = [path.read_text() for path in tmp_path.glob("*.pid")]
+    process.terminate()
+    assert finish(process)[0] == 128 + signal.SIGTERM
+    assert not [child for child in children if Path("/proc", child).exists()]

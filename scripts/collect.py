@@ -10,7 +10,7 @@ from feyntune.report.pool import pool_statistics, pool_tables
 
 def arguments(parser):
     """Declare the options."""
-    parser.add_argument("--kind", required=True, help="completions, perplexity, similarity, or a scorer's name")
+    parser.add_argument("--kind", required=True, help="completions, perplexity, similarity, or a metric's name")
     parser.add_argument("--inputs", nargs="+", type=Path, required=True, help="one file a run")
     parser.add_argument("--runs", type=json.loads, required=True, help="JSON: for each input its labels, in order")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")

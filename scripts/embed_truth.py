@@ -1,4 +1,4 @@
-"""Embed the true abstracts of an evaluation set and their second halves with one scorer, once for all runs."""
+"""Embed the true abstracts of an evaluation set and their second halves with one metric, once for all runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from feyntune.core.cli import launch, read_settings, say
 def arguments(parser):
     """Declare the options."""
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
-    parser.add_argument("--scorer", type=Path, required=True, help="folder of a sentence-transformers model")
+    parser.add_argument("--metric", type=Path, required=True, help="folder of a sentence-transformers model")
     parser.add_argument("--settings", required=True, help="TruthStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
 
@@ -23,10 +23,10 @@ def main(options):
     from feyntune.evaluation.metrics.embedding import SentenceEmbedder, embedding_record, write_truth
 
     ids, texts = read_abstracts(options.dataset, "abstract", stage.limit)
-    embedder = SentenceEmbedder(options.scorer, stage.scorer)
+    embedder = SentenceEmbedder(options.metric, stage.metric)
     whole, rest = embedder.embed(texts), embedder.embed([split_abstract(text)[1] for text in texts])
     if whole[1].any():
-        say(f"{whole[1].sum():,} of {len(ids):,} abstracts are longer than the scorer takes in: cut there")
+        say(f"{whole[1].sum():,} of {len(ids):,} abstracts are longer than the metric takes in: cut there")
     write_truth(options.output, ids, whole, rest, embedding_record(embedder, stage))
 
 

@@ -1,4 +1,4 @@
-"""Fetch a model, a scorer, an adapter or a dataset of a pinned revision from the Hugging Face hub; needs a network."""
+"""Fetch a model, a metric, an adapter or a dataset of a pinned revision from the Hugging Face hub; needs a network."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from feyntune.core.cli import about, launch, say
 def arguments(parser):
     parser.add_argument("--repository", required=True, help="organisation/name on the hub")
     parser.add_argument("--revision", required=True, help="commit or tag")
-    parser.add_argument("--kind", choices=["model", "dataset"], default="model", help="scorers and adapters are models")
+    parser.add_argument("--kind", choices=["model", "dataset"], default="model", help="metrics and adapters are models")
     parser.add_argument("--folder", type=Path, required=True, help="where links to the cached files are made")
     parser.add_argument("--receipt", type=Path, required=True, help="JSON with the commit and every file's hash")
 

@@ -9,7 +9,7 @@ from feyntune.core.cli import launch, read_settings, say
 def arguments(parser):
     """Declare the options."""
     parser.add_argument("--table", type=Path, required=True, help="CSV or parquet file, or folder of a dataset")
-    parser.add_argument("--kind", required=True, help="perplexity, or the name of a scorer")
+    parser.add_argument("--kind", required=True, help="perplexity, or the name of a metric")
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
     parser.add_argument("--settings", required=True, help="ImportStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")

@@ -16,7 +16,7 @@ def arguments(parser):
     """Declare the options."""
     parser.add_argument("--ratings", nargs="+", type=Path, required=True, help="filled sheets, or the paper's columns")
     parser.add_argument("--key", type=Path, help="key.csv of the sheets")
-    parser.add_argument("--scores", nargs="*", type=named_file, default=[], metavar="SCORER=FILE", help="pooled scores")
+    parser.add_argument("--scores", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled scores")
     parser.add_argument("--set", help="evaluation set whose completions were rated; needed with --scores")
     parser.add_argument("--seed", type=int, default=42, help="seed of the resampling")
     parser.add_argument("--settings", default="{}", help="JSON of settings.report.Uncertainty, or a file with it")

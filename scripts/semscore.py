@@ -1,4 +1,4 @@
-"""Score one run's completions against the true abstracts with one scorer."""
+"""Score one run's completions against the true abstracts with one metric."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def arguments(parser):
     """Declare the options."""
     parser.add_argument("--completions", type=Path, required=True, help="parquet file of complete.py")
     parser.add_argument("--truth", type=Path, required=True, help="safetensors file of embed_truth.py")
-    parser.add_argument("--scorer", type=Path, required=True, help="folder of a sentence-transformers model")
+    parser.add_argument("--metric", type=Path, required=True, help="folder of a sentence-transformers model")
     parser.add_argument("--settings", required=True, help="SemscoreStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
@@ -32,7 +32,7 @@ def main(options):
     ids, completions, predictions = (table[name].to_pylist() for name in ("id", "completion", "prediction"))
     truth_ids, truth = read_truth(options.truth)
     rows = match_ids(ids, truth_ids, options.completions)
-    embedder = SentenceEmbedder(options.scorer, stage.scorer)
+    embedder = SentenceEmbedder(options.metric, stage.metric)
     truth = {name: values[rows] for name, values in truth.items()}
     scores = score_table(ids, completions, predictions, truth, embedder)
     empty = sum(not prediction.strip() for prediction in predictions)

@@ -51,7 +51,7 @@ def print_run(configuration, run):
     if run.kind != "imported":
         for name in configuration.evaluation_sets:
             stages[f"complete {name}"] = runs.completion_stage(configuration, run, name).model_dump(mode="json")
-            stages[f"score {name}"] = runs.scoring_stage(configuration, run, name).model_dump(mode="json")
+            stages[f"score {name}"] = runs.perplexity_stage(configuration, run, name).model_dump(mode="json")
     print(yaml.safe_dump(stages, sort_keys=False), end="")
 
 

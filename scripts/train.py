@@ -20,7 +20,7 @@ def arguments(parser):
     parser.add_argument("--base-names", type=json.loads, help="its names (JSON list); the first goes into the adapter")
     parser.add_argument("--train", type=Path, required=True, help="training split: parquet with id, abstract")
     parser.add_argument("--test", type=Path, required=True, help="test split, measured while the model learns")
-    parser.add_argument("--watched", type=Path, required=True, help="control papers, completed while the model learns")
+    parser.add_argument("--control-prompts", type=Path, required=True, help="papers completed at each evaluation")
     parser.add_argument("--settings", required=True, help="TrainingStage, as JSON or a file of it")
     parser.add_argument("--tracking", default="{}", help="Tracking (Weights & Biases), as JSON or a file of it")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, removed at the end")

@@ -89,25 +89,25 @@ def parse():
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory):
-    """A house in which the whole job has run, with secrets planted around it and everything said that can be said."""
+    """A workspace in which the whole job has run, with planted secrets and with all output captured."""
     from support.planted import QUICK, plant
-    from support.workspace import PROJECT, House
+    from support.workspace import PROJECT, Workspace
 
-    house = House(tmp_path_factory.mktemp("done"))
-    house.environment |= plant(house.folder)
-    (house.folder / "tests").symlink_to(PROJECT / "tests")
-    finished = house.snakemake(*QUICK, "--verbose", "--config", "tracking={wandb: offline}")
-    (house.folder / "said.txt").write_text(finished.stdout)
+    workspace = Workspace(tmp_path_factory.mktemp("done"))
+    workspace.environment |= plant(workspace.folder)
+    (workspace.folder / "tests").symlink_to(PROJECT / "tests")
+    finished = workspace.snakemake(*QUICK, "--verbose", "--config", "tracking={wandb: offline}")
+    (workspace.folder / "said.txt").write_text(finished.stdout)
     assert finished.returncode == 0, finished.stdout
-    return house
+    return workspace
 
 
 @pytest.fixture
-def house(done, tmp_path):
+def workspace(done, tmp_path):
     """A copy of it to break."""
-    from support.workspace import House
+    from support.workspace import Workspace
 
-    return House(tmp_path / "house", original=done)
+    return Workspace(tmp_path / "workspace", original=done)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ TEST = 15 / 70
 def prepare(count, folder):
     """A training on so many abstracts."""
     model = _model_with_tokenizer(folder.parent / "model")
-    for seed, (name, rows) in enumerate((("train", count), ("test", int(TEST * count)), ("watched", 1))):
+    for seed, (name, rows) in enumerate((("train", count), ("test", int(TEST * count)), ("control_prompts", 1))):
         _write_abstracts(folder / f"{name}.parquet", rows, seed)
     ways = {way: functools.partial(_train, model, folder, way) for way in (REFERENCE, OURS)}
     return Case(4 * sum(realistic_lengths(count)), ways)
@@ -57,7 +57,7 @@ def _write_abstracts(path, count, seed):
 
 def _train(model, folder, way):
     """Train, and return the adapter's weights and the share of the time in which it was measured."""
-    samples = {"test_rows": ROWS[way], "train_rows": ROWS[way], "watched": 1, "max_new_tokens": 16}
+    samples = {"test_rows": ROWS[way], "train_rows": ROWS[way], "control_prompts": 1, "max_new_tokens": 16}
     settings = {
         "run": "bench",
         "seed": 0,
@@ -69,7 +69,8 @@ def _train(model, folder, way):
     }
     output = folder / way
     shutil.rmtree(output, ignore_errors=True)
-    splits = [f"--{name}={folder / name}.parquet" for name in ("train", "test", "watched")]
+    inputs = {"--train": "train", "--test": "test", "--control-prompts": "control_prompts"}
+    splits = [f"{option}={folder / name}.parquet" for option, name in inputs.items()]
     places = ["--checkpoints", folder / f"checkpoints-{way}", "--output", output, "--log", folder / f"{way}.log"]
     cards = ["--gpus", str(int(device().type == "cuda")), "--settings", json.dumps(settings)]
     command = [sys.executable, PROJECT / "scripts/train.py", "--base", model, *splits, *places, *cards]

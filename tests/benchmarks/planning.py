@@ -10,7 +10,7 @@ from support.workspace import PROJECT
 
 
 def prepare(runs, folder):
-    """A configuration of so many runs on ten datasets, with a model and a scorer of the hub, as the paper's are."""
+    """A configuration of so many runs on ten datasets, with a model and a metric of the hub, as the paper's are."""
     datasets = {f"set{number}": {"snapshot": "arxiv", "categories": ["hep-th"]} for number in range(10)}
     layer_sets = {f"layers{number}": ["q_proj"] for number in range(runs // 10)}
     configuration = {
@@ -20,14 +20,14 @@ def prepare(runs, folder):
         "layer_sets": layer_sets,
         "grid": {"models": ["llama"], "datasets": list(datasets), "layer_sets": list(layer_sets)},
         "evaluation_sets": {"set0": {"dataset": "set0", "split": "test"}},
-        "scorers": {"semscore": {"hub": "sentence-transformers/all-mpnet-base-v2", "revision": "0" * 40}},
+        "metrics": {"semscore": {"hub": "sentence-transformers/all-mpnet-base-v2", "revision": "0" * 40}},
     }
     path = folder / "config.json"
     path.write_text(json.dumps(configuration))
     bare = folder / "Snakefile"
     bare.write_text(_bare_rules(runs))
-    house = ["--configfile", str(path), "--snakefile", str(PROJECT / "workflow" / "Snakefile")]
-    ways = {OURS: lambda: _plan(house, folder), "bare": lambda: _plan(["--snakefile", str(bare)], folder)}
+    workspace = ["--configfile", str(path), "--snakefile", str(PROJECT / "workflow" / "Snakefile")]
+    ways = {OURS: lambda: _plan(workspace, folder), "bare": lambda: _plan(["--snakefile", str(bare)], folder)}
     return Case(runs, ways)
 
 

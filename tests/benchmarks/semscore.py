@@ -33,12 +33,12 @@ def _texts(count, seed):
 @functools.cache
 def _embedder(folder):
     """A sentence model of about ten million random weights, as the project loads it."""
-    from feyntune.config.schema.metrics import Scorer
+    from feyntune.config.schema.metrics import Metric
     from feyntune.evaluation.metrics.embedding import SentenceEmbedder
 
     if not (folder / "modules.json").is_file():
         _save_sentence_model(folder)
-    return SentenceEmbedder(folder, Scorer(path=str(folder), batch_size=32))
+    return SentenceEmbedder(folder, Metric(path=str(folder), batch_size=32))
 
 
 def _save_sentence_model(folder):

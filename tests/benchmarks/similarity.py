@@ -8,7 +8,7 @@ WIDTH = 4096
 
 
 def prepare(count, folder):
-    """So many random embeddings, in a file like those of ``score.py``."""
+    """So many random embeddings, in a file like those of ``perplexity.py``."""
     from feyntune.evaluation.similarity import cosine_matrix
 
     path = folder / "embeddings.pt"

@@ -3,7 +3,15 @@
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import base_names, cards, completion_stage, gpus, resolve_runs, scoring_stage, training_stage
+from feyntune.config.runs import (
+    base_names,
+    cards,
+    completion_stage,
+    gpus,
+    perplexity_stage,
+    resolve_runs,
+    training_stage,
+)
 from feyntune.core.errors import FeynTuneError
 
 SMALL = {
@@ -66,8 +74,8 @@ def test_a_set_name_with_a_slash_is_refused():
     assert "'hep/th' is no name" in fault({**SMALL, "evaluation_sets": {"hep/th": {"dataset": "hep-th"}}})
 
 
-def test_a_scorer_may_not_take_the_folder_of_another_result():
-    assert "$.scorers" in fault({**SMALL, "scorers": {"perplexity": {"path": "x"}}})
+def test_a_metric_may_not_take_the_folder_of_another_result():
+    assert "$.metrics" in fault({**SMALL, "metrics": {"perplexity": {"path": "x"}}})
 
 
 def test_text_becomes_numbers_and_null_as_the_command_line_hands_them_over():
@@ -124,7 +132,7 @@ def test_evaluation_is_as_trained_unless_told_otherwise():
     run = resolve_runs(configuration)["tiny_hep-th_all"]
     assert completion_stage(configuration, run, "unseen").quantization.method == "fp4"
     told = parse_configuration({**SMALL, "evaluation": {"quantization": {"method": "none"}}})
-    assert scoring_stage(told, run, "unseen").quantization.method == "none"
+    assert perplexity_stage(told, run, "unseen").quantization.method == "none"
     assert training_stage(told, run).quantization.method == "nf4"
 
 
@@ -149,3 +157,19 @@ def test_the_published_defaults_are_the_papers():
     assert training.optimizer.betas == (0.9, 0.95)
     assert training.schedule.arguments == {"min_lr_rate": 0.01}
     assert (training.num_train_epochs, training.batch_size, training.max_grad_norm) == (4, 16, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"scorers": {}}, "config: $: 'scorers' is now called 'metrics'; rename it"),
+        ({"scoring": {}}, "config: $: 'scoring' is now called 'perplexity'; rename it"),
+        ({"resources": {"score": {}}}, "config: $.resources: 'score' is now called 'perplexity'; rename it"),
+        (
+            {"training": {"evaluation": {"watched": 1}}},
+            "config: $.training.evaluation: 'watched' is now called 'control_prompts'; rename it",
+        ),
+    ],
+)
+def test_a_key_of_an_earlier_version_names_the_new_one(raw, message):
+    assert fault(raw) == message

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.gpus import hold_cards, visible_cards
+from feyntune.core.gpus import hold_gpus, visible_gpus
 
-PROGRAM = Path(__file__).resolve().parents[2] / "scripts/on_cards.py"
+PROGRAM = Path(__file__).resolve().parents[2] / "scripts/on_gpus.py"
 
 
 def run(count, tmp_path, code, **environment):
-    """Start ``on_cards.py`` with a program of one line, on a machine that has no cards but those it is told of."""
+    """Start ``on_gpus.py`` with a program of one line, on a machine that has no cards but those it is told of."""
     program = tmp_path / "program.py"
     program.write_text(code)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "CUDA_"))}
@@ -55,14 +55,14 @@ def test_jobs_without_cards_or_with_those_of_slurm_run_as_they_are(tmp_path, cou
 
 def test_more_cards_than_there_are_is_told():
     with pytest.raises(FeynTuneError, match="asks for 3 cards, and here are 1"):
-        hold_cards(3, ["0"])
+        hold_gpus(3, ["0"])
 
 
-def test_the_cards_of_a_machine_are_its_devices(tmp_path, monkeypatch):
+def test_the_gpus_of_a_machine_are_its_devices(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
-    assert visible_cards(tmp_path) == ["0", "2", "10"]
+    assert visible_gpus(tmp_path) == ["0", "2", "10"]
 
 
 def test_the_exit_code_is_the_programs_own(tmp_path):

@@ -22,8 +22,8 @@ def test_the_run_on_hep_th_is_better_than_the_base_model(summary, layers):
     base, tuned = summary.loc["tiny_base"], summary.loc[f"tiny_hep-th_{layers}"]
     assert tuned["perplexity"] < 0.7 * base["perplexity"]
     assert tuned["perplexity_high"] < base["perplexity_low"]
-    for scorer in ("semscore", "jina"):
-        assert tuned[f"{scorer}_continuation"] > base[f"{scorer}_continuation"]
+    for metric in ("semscore", "jina"):
+        assert tuned[f"{metric}_continuation"] > base[f"{metric}_continuation"]
 
 
 def test_what_it_was_judged_on_was_unseen():

@@ -4,10 +4,12 @@ import argparse
 
 import pytest
 
-import demo_model
 from feyntune.demo.model import FILES, train_tokenizer
 from feyntune.demo.snapshot import snapshot_lines
 from feyntune.models.tokenizer import encode, load_tokenizer
+from support.programs import load_program
+
+demo_model = load_program("demo_model")
 
 SETTINGS = '{"vocabulary": 400, "hidden_size": 64, "layers": 1, "steps": 3, "batch_size": 4}'
 BOS, EOS = "<|begin_of_text|>", "<|end_of_text|>"

@@ -16,11 +16,11 @@ TABLES = ("infer", "perplexity", "sem_scores", "jina")
 
 
 @pytest.fixture
-def hub(house):
-    """A hub and a W&B on the loopback, which the house's programs find."""
+def hub(workspace):
+    """A hub and a W&B on the loopback, which the workspace's programs find."""
     hub, wandb = PushHub(), Wandb()
     with hub.serving() as address, wandb.serving() as other:
-        house.environment |= {
+        workspace.environment |= {
             "HF_ENDPOINT": address,
             "WANDB_BASE_URL": other,
             "HF_HUB_DISABLE_XET": "1",
@@ -29,39 +29,39 @@ def hub(house):
         yield hub
 
 
-def test_nothing_is_pushed_unasked(done, house, hub):
+def test_nothing_is_pushed_unasked(done, workspace, hub):
     assert not (done.folder / "results/hub").exists()
-    finished = house.snakemake(*QUICK, *OWN)
+    finished = workspace.snakemake(*QUICK, *OWN)
     assert "Nothing to be done" in finished.stdout
     assert hub.requests == []
 
 
-def test_push_publishes_adapters_and_tables_and_sync_the_recordings_without_a_trace_of_secrets(house, hub):
-    said = [house.snakemake(*QUICK, "--verbose", *OWN, "--", "push").stdout]
+def test_push_publishes_adapters_and_tables_and_sync_the_recordings_without_a_trace_of_secrets(workspace, hub):
+    said = [workspace.snakemake(*QUICK, "--verbose", *OWN, "--", "push").stdout]
     assert set(hub.repositories) == {f"models/me/{RUN}", *(f"datasets/me/{name}_hep-th" for name in TABLES)}
-    receipt = json.loads((house.folder / f"results/hub/{RUN}.json").read_text())
+    receipt = json.loads((workspace.folder / f"results/hub/{RUN}.json").read_text())
     pushed = hub.repositories[f"models/me/{RUN}"]
-    weights = (house.folder / f"results/adapters/{RUN}/adapter_model.safetensors").read_bytes()
+    weights = (workspace.folder / f"results/adapters/{RUN}/adapter_model.safetensors").read_bytes()
     assert receipt["commit"] == pushed.commits[-1] and pushed.files["adapter_model.safetensors"] == weights
-    assert "Nothing to be done" in house.snakemake(*QUICK, *OWN, "--", "push").stdout
-    said += [house.snakemake(*QUICK, "--verbose", "--", "sync").stdout]
+    assert "Nothing to be done" in workspace.snakemake(*QUICK, *OWN, "--", "push").stdout
+    said += [workspace.snakemake(*QUICK, "--verbose", "--", "sync").stdout]
     assert "recordings sent to W&B" in said[-1]
-    said += failures(house, hub)
+    said += failures(workspace, hub)
     for name in ("HF_TOKEN", "WANDB_API_KEY"):
-        assert house.environment[name] == SECRETS[name]
-    assert traces(house.folder, said) == []
+        assert workspace.environment[name] == SECRETS[name]
+    assert traces(workspace.folder, said) == []
 
 
-def failures(house, hub):
+def failures(workspace, hub):
     """What is said when a push, a fetch, a synchronisation, a training are refused, each as loudly as can be."""
-    (house.folder / f"results/hub/{RUN}.json").unlink()
+    (workspace.folder / f"results/hub/{RUN}.json").unlink()
     hub.faults = [("GET", "/api/models/", 403, {}), ("POST", "/api/repos/create", 403, {})]
     wanted = (
         [*OWN, "--", f"results/hub/{RUN}.json"],
         ["--config", "models={other: {hub: me/none, revision: a}}", "--", "fetch"],
         ["--config", "layer_sets={qkv: [query]}", "tracking={wandb: online}", "--", f"results/adapters/{RUN}/run.json"],
     )
-    finished = [house.snakemake(*QUICK, "--verbose", *options) for options in wanted]
+    finished = [workspace.snakemake(*QUICK, "--verbose", *options) for options in wanted]
     assert [each.returncode for each in finished] == [1, 1, 1]
     assert "the token may not write there" in finished[0].stdout
     return [each.stdout for each in finished]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from support.workspace import PROJECT, House
+from support.workspace import PROJECT, Workspace
 
 DATA = os.environ.get("FEYNTUNE_REAL_DATA")
 pytestmark = [
@@ -17,12 +17,12 @@ pytestmark = [
 
 
 def test_the_whole_job_runs_on_real_abstracts_and_a_real_model(tmp_path):
-    house = House(tmp_path / "house")
-    (house.folder / "data").symlink_to(Path(DATA).resolve())
-    (house.folder / "tests").symlink_to(PROJECT / "tests")
-    finished = house.snakemake("--configfile", "tests/end_to_end/real.yaml")
+    workspace = Workspace(tmp_path / "workspace")
+    (workspace.folder / "data").symlink_to(Path(DATA).resolve())
+    (workspace.folder / "tests").symlink_to(PROJECT / "tests")
+    finished = workspace.snakemake("--configfile", "tests/end_to_end/real.yaml")
     assert finished.returncode == 0, finished.stdout
-    perplexity = pyarrow.parquet.read_table(house.folder / "results/perplexity/all.parquet").to_pandas()
+    perplexity = pyarrow.parquet.read_table(workspace.folder / "results/perplexity/all.parquet").to_pandas()
     assert set(perplexity["run"]) == {"stories_base", "stories_hep-th_gr-qc_qkv"}
     assert perplexity["perplexity"].between(2, 5000).all()
     for said in ("abstracts over 512 tokens: left out", "abstracts are over 512 tokens: cut there"):

@@ -72,67 +72,67 @@ def test_every_job_has_a_log_with_its_command_and_versions(done):
         assert "scripts/" in log.read_text() and '"libraries"' in log.read_text(), log
 
 
-def test_a_second_run_finds_nothing_to_do(house):
-    assert "Nothing to be done" in house.snakemake(*QUICK).stdout
+def test_a_second_run_finds_nothing_to_do(workspace):
+    assert "Nothing to be done" in workspace.snakemake(*QUICK).stdout
 
 
-def test_a_deleted_table_is_made_again_and_is_the_same(house):
-    path = house.folder / f"results/perplexity/hep-th/{BASE}.parquet"
+def test_a_deleted_table_is_made_again_and_is_the_same(workspace):
+    path = workspace.folder / f"results/perplexity/hep-th/{BASE}.parquet"
     before = path.read_bytes()
     path.unlink()
-    finished = house.snakemake(*QUICK)
+    finished = workspace.snakemake(*QUICK)
     assert finished.returncode == 0, finished.stdout
     assert path.read_bytes() == before
-    assert "score" in rules_run(finished) and not {"train", "complete", "semscore"} & rules_run(finished)
+    assert "perplexity" in rules_run(finished) and not {"train", "complete", "semscore"} & rules_run(finished)
 
 
-def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(house):
-    (house.folder / f"results/semscore/hep-th/{TRAINED}.parquet").write_bytes(b"PAR1 rubbish")
-    finished = house.snakemake(*QUICK, "--", "results/semscore/all.parquet")
+def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(workspace):
+    (workspace.folder / f"results/semscore/hep-th/{TRAINED}.parquet").write_bytes(b"PAR1 rubbish")
+    finished = workspace.snakemake(*QUICK, "--", "results/semscore/all.parquet")
     assert finished.returncode != 0
     assert f"results/semscore/hep-th/{TRAINED}.parquet: not a readable parquet file" in finished.stdout
-    assert not (house.folder / "results/semscore/all.parquet").exists()
+    assert not (workspace.folder / "results/semscore/all.parquet").exists()
 
 
-def test_another_base_models_adapter_is_refused_in_one_line(house):
-    path = house.folder / f"results/adapters/{TRAINED}/adapter_config.json"
+def test_another_base_models_adapter_is_refused_in_one_line(workspace):
+    path = workspace.folder / f"results/adapters/{TRAINED}/adapter_config.json"
     path.write_text(path.read_text().replace("results/demo/model", "meta-llama/Llama-2-7b-hf"))
     target = f"results/perplexity/hep-th/{TRAINED}.parquet"
-    finished = house.snakemake(*QUICK, "--", target)
+    finished = workspace.snakemake(*QUICK, "--", target)
     assert finished.returncode != 0
     assert "adapter made for base model 'meta-llama/Llama-2-7b-hf', not 'results/demo/model'" in finished.stdout
-    assert not (house.folder / target).exists()
+    assert not (workspace.folder / target).exists()
 
 
-def test_an_unknown_layer_is_refused_with_the_models_own(house):
-    finished = house.snakemake(
+def test_an_unknown_layer_is_refused_with_the_models_own(workspace):
+    finished = workspace.snakemake(
         *QUICK, "--config", "layer_sets={qkv: [q_proj, query]}", "--", f"results/adapters/{TRAINED}/run.json"
     )
     assert finished.returncode != 0
     line = next(line for line in finished.stdout.splitlines() if "error:" in line)
     assert "query" in line and "down_proj" in line
-    assert not (house.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors").exists()
+    assert not (workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors").exists()
 
 
-def test_a_killed_training_leaves_nothing_declared_and_ends_with_the_same_weights(house):
-    weights = house.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
+def test_a_killed_training_leaves_nothing_declared_and_ends_with_the_same_weights(workspace):
+    weights = workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
     before = weights.read_bytes()
     weights.unlink()
-    target = (*QUICK, "--", str(weights.relative_to(house.folder)))
-    _kill_when(house, house.folder / f"results/checkpoints/{TRAINED}", target)
+    target = (*QUICK, "--", str(weights.relative_to(workspace.folder)))
+    _kill_when(workspace, workspace.folder / f"results/checkpoints/{TRAINED}", target)
     assert not weights.exists()
-    finished = house.snakemake(*target)
+    finished = workspace.snakemake(*target)
     assert finished.returncode == 0, finished.stdout
     assert weights.read_bytes() == before
 
 
-def _kill_when(house, folder, options):
+def _kill_when(workspace, folder, options):
     """Start Snakemake and kill it with all its children as soon as a checkpoint is in ``folder``."""
     with subprocess.Popen(
-        house.command(*options), cwd=house.folder, env=house.environment, start_new_session=True
+        workspace.command(*options), cwd=workspace.folder, env=workspace.environment, start_new_session=True
     ) as process:
         while process.poll() is None and not list(folder.glob("checkpoint-*")):
             time.sleep(0.05)
         assert process.poll() is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
-    house.snakemake("--unlock", *QUICK)
+    workspace.snakemake("--unlock", *QUICK)

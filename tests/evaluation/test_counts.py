@@ -10,17 +10,19 @@ import pyarrow.parquet
 import pytest
 import transformers
 
-import complete
-import score
 from benchmarks.material import realistic_lengths
 from feyntune.config.schema.data import MixtureStage
-from feyntune.config.schema.perplexity import ScoringStage
+from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.files import read_table
 from feyntune.data import mix, snapshot, store
 from feyntune.evaluation.metrics.embedding import score_table
 from feyntune.evaluation.model import load_evaluated
 from feyntune.evaluation.perplexity import encode_for_scores, plan_batches, score_batch, usual_budget
 from support.papers import record, run, write_lines, write_splits
+from support.programs import load_program
+
+score = load_program("perplexity")
+complete = load_program("complete")
 
 SETTINGS = {
     "run": "tiny_base",
@@ -29,7 +31,7 @@ SETTINGS = {
     "precision": {"dtype": "float32"},
     "base_names": ["tiny"],
 }
-SCORING = {**SETTINGS, "scoring": {"too_long": "truncate"}}
+PERPLEXITY = {**SETTINGS, "perplexity": {"too_long": "truncate"}}
 COMPLETION = {**SETTINGS, "seed": 1, "generation": {"max_new_tokens": 5, "too_long": "truncate"}}
 
 
@@ -57,7 +59,7 @@ def positions(model, input_ids=None, **_):
 
 
 def test_perplexity_and_embeddings_take_one_pass_and_the_head_sees_real_tokens_only(tiny_model, abstracts, count):
-    model = load_evaluated(tiny_model, None, ScoringStage(**SCORING))
+    model = load_evaluated(tiny_model, None, PerplexityStage(**PERPLEXITY))
     sequences = encode_for_scores(model, *abstracts, "truncate").sequences[:4]
     computed = count(type(model.causal.get_decoder()), "forward", positions)
     headed = count(type(model.causal.lm_head), "forward", lambda layer, states: (layer, len(states.flatten(0, -2))))
@@ -83,7 +85,7 @@ def test_a_run_loads_its_model_once(program, tiny_model, tiny_adapter, dataset, 
     paths = {"base": tiny_model, "adapter": tiny_adapter, "dataset": dataset, "shards": tmp_path / "shards"}
     if program is score:
         outputs = {"perplexity": tmp_path / "p.parquet", "embeddings": tmp_path / "e.pt"}
-        program.main(parse(program, **paths, **outputs, settings=json.dumps(SCORING)))
+        program.main(parse(program, **paths, **outputs, settings=json.dumps(PERPLEXITY)))
     else:
         program.main(parse(program, **paths, output=tmp_path / "c.parquet", settings=json.dumps(COMPLETION)))
     assert len(loaded) == 1

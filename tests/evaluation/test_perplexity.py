@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from feyntune.config.schema.models import Precision, Quantization
-from feyntune.config.schema.perplexity import ScoringStage
+from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.cli import Progress
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
@@ -16,12 +16,12 @@ from feyntune.core.shards import Shards
 from feyntune.evaluation import perplexity
 from feyntune.evaluation.model import load_evaluated
 
-STAGE = ScoringStage(
+STAGE = PerplexityStage(
     run="tiny_base",
     limit=None,
     quantization=Quantization(method="none"),
     precision=Precision(dtype="float32"),
-    scoring={},
+    perplexity={},
     base_names=["tiny"],
 )
 

@@ -13,14 +13,16 @@ import pyarrow.parquet
 import pytest
 import torch
 
-import complete
-import score
 from feyntune.config.schema.generation import CompletionStage
 from feyntune.core import provenance
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.core.locks import locked
 from feyntune.evaluation.model import load_evaluated
+from support.programs import load_program
+
+score = load_program("perplexity")
+complete = load_program("complete")
 
 SCRIPTS = Path(complete.__file__).parent
 
@@ -82,8 +84,8 @@ def test_an_adapter_changes_completions_and_scores(tmp_path, parse, tiny_model, 
     base = run_complete(parse, tmp_path / "base", tiny_model, dataset, settings)
     adapted = run_complete(parse, tmp_path / "adapted", tiny_model, dataset, settings, adapter=tiny_adapter)
     assert base["prediction"] != adapted["prediction"]
-    base = run_score(parse, tmp_path / "base", tiny_model, dataset, stage(scoring={}))
-    adapted = run_score(parse, tmp_path / "adapted", tiny_model, dataset, stage(scoring={}), adapter=tiny_adapter)
+    base = run_score(parse, tmp_path / "base", tiny_model, dataset, stage(perplexity={}))
+    adapted = run_score(parse, tmp_path / "adapted", tiny_model, dataset, stage(perplexity={}), adapter=tiny_adapter)
     assert base["tokens"] == adapted["tokens"]
     assert base["nll"] != adapted["nll"]
 
@@ -115,7 +117,7 @@ def test_merging_changes_logits_by_rounding_only(tiny_model, tiny_adapter):
 
 
 def test_an_adapter_of_another_model_is_refused(tmp_path, parse, tiny_model, tiny_adapter, dataset):
-    settings = stage(scoring={}, base_names=["llama", "meta/llama"])
+    settings = stage(perplexity={}, base_names=["llama", "meta/llama"])
     with pytest.raises(FeynTuneError, match="adapter made for base model 'tiny', not 'llama'; name its own base model"):
         run_score(parse, tmp_path, tiny_model, dataset, settings, adapter=tiny_adapter)
     assert not (tmp_path / "p.parquet").exists()
@@ -123,7 +125,7 @@ def test_an_adapter_of_another_model_is_refused(tmp_path, parse, tiny_model, tin
 
 def test_two_processes_do_not_share_shards(tmp_path, parse, tiny_model, dataset):
     with locked(tmp_path / "shards"), pytest.raises(FeynTuneError, match="another process"):
-        run_score(parse, tmp_path, tiny_model, dataset, stage(scoring={}))
+        run_score(parse, tmp_path, tiny_model, dataset, stage(perplexity={}))
 
 
 def test_shards_of_other_settings_are_dropped(tmp_path, parse, tiny_model, dataset):
@@ -139,8 +141,8 @@ def test_quantised_on_the_cpu(tmp_path, parse, tiny_model, tiny_adapter, dataset
     quantised = {"quantization": {"method": "nf4"}, "limit": 3}
     table = run_complete(parse, tmp_path, tiny_model, dataset, completion_stage(**quantised), adapter=tiny_adapter)
     assert len(table) == 3
-    exact = run_score(parse, tmp_path / "exact", tiny_model, dataset, stage(scoring={}, limit=3))
-    rounded = run_score(parse, tmp_path / "rounded", tiny_model, dataset, stage(scoring={}, **quantised))
+    exact = run_score(parse, tmp_path / "exact", tiny_model, dataset, stage(perplexity={}, limit=3))
+    rounded = run_score(parse, tmp_path / "rounded", tiny_model, dataset, stage(perplexity={}, **quantised))
     assert exact["nll"] != rounded["nll"]
     assert exact["nll"].to_pylist() == pytest.approx(rounded["nll"].to_pylist(), rel=0.3)
 
@@ -157,12 +159,12 @@ def test_evaluation_sets_that_are_none(tmp_path, parse, tiny_model, ids, texts, 
     columns = {"id": pyarrow.array(ids, pyarrow.string()), "abstract": pyarrow.array(texts, pyarrow.string())}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "bad.parquet")
     with pytest.raises(FeynTuneError, match=fault):
-        run_score(parse, tmp_path, tiny_model, tmp_path / "bad.parquet", stage(scoring={}))
+        run_score(parse, tmp_path, tiny_model, tmp_path / "bad.parquet", stage(perplexity={}))
 
 
 def test_a_column_that_is_not_there(tmp_path, parse, tiny_model, dataset):
     with pytest.raises(FeynTuneError, match="no column 'title'; it has id, abstract"):
-        run_score(parse, tmp_path, tiny_model, dataset, stage(scoring={"column": "title"}))
+        run_score(parse, tmp_path, tiny_model, dataset, stage(perplexity={"column": "title"}))
 
 
 def test_kill_9_and_again_gives_the_same_bytes(tmp_path, parse, tiny_model, abstracts, monkeypatch):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-import similarity as program
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.tensors import write_tensors
 from feyntune.evaluation import similarity
+from support.programs import load_program
+
+program = load_program("similarity")
 
 QUARTILES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
 

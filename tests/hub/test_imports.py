@@ -7,8 +7,6 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-import import_completions as program
-import import_scores as scores_program
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
@@ -21,6 +19,10 @@ from feyntune.hub.imports import (
     read_values,
 )
 from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from support.programs import load_program
+
+program = load_program("import_completions")
+scores_program = load_program("import_scores")
 
 
 def run(parse, folder, table, dataset, limit=None):

@@ -31,7 +31,7 @@ CONFIGURATION = {
     "layer_sets": {"all": ["q_proj"], "qkv": ["v_proj"]},
     "grid": {"models": ["tiny"], "datasets": ["hep-th", "both"], "layer_sets": ["all", "qkv"]},
     "evaluation_sets": {"unseen": {"dataset": "hep-th", "limit": 30}},
-    "scorers": {"semscore": {"path": "s"}},
+    "metrics": {"semscore": {"path": "s"}},
     "hub": {"organisation": "me"},
 }
 RECORD = {

@@ -150,7 +150,7 @@ def test_max_steps_and_limits_bound_the_work(tmp_path):
     sets = {"hep-th": {"dataset": "hep-th", "limit": 100}}
     estimates = estimator(tmp_path, training={"max_steps": 10}, evaluation_sets=sets)
     assert estimates.work("train", {"run": "llama_hep-th_qkv"}).tokens == 10 * 16 * 152
-    assert estimates.work("score", {"set": "hep-th", "run": "llama_base"}).tokens == 100 * 151
+    assert estimates.work("perplexity", {"set": "hep-th", "run": "llama_base"}).tokens == 100 * 151
     similarity = estimates.work("similarity", {"set": "hep-th", "run": "llama_base"})
     assert similarity.disk == 4 * 100 * 100
 

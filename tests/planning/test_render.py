@@ -61,15 +61,15 @@ def test_only_some_reasons_speak_against_the_old_content():
 
 
 def test_reasons_of_many_jobs_are_counted():
-    jobs = [Job("score", {"run": name}, why=why) for name, why in (("a", ["x"]), ("b", ["x"]), ("c", ["x", "y"]))]
+    jobs = [Job("perplexity", {"run": name}, why=why) for name, why in (("a", ["x"]), ("b", ["x"]), ("c", ["x", "y"]))]
     assert grouped(jobs) == "x; y (1)"
 
 
 def test_the_table_adds_up():
-    told = tell(plan(planned(), planned(run="tiny_qkv", seconds=1800.0), planned("score", gpu=0)), [])
+    told = tell(plan(planned(), planned(run="tiny_qkv", seconds=1800.0), planned("perplexity", gpu=0)), [])
     rows = {line.split()[0]: line for line in told if line}
     assert "1.5 h" in rows["train"] and "1.0 h" in rows["train"] and "1.5" in rows["train"]
-    assert "tiny_qkv" in rows and "train, score" in rows["tiny_all"]
+    assert "tiny_qkv" in rows and "train, perplexity" in rows["tiny_all"]
     total = next(line for line in told if line.startswith("3 of 9 jobs"))
     assert "2.0 h of wall time (3 jobs at a time)" in total
     assert "1.5 GPU-hours (4 asked for by time limits)" in total
@@ -146,16 +146,16 @@ def benchmark(folder, job, seconds, began, memory="100.0"):
 
 
 def test_predicted_stands_against_measured(tmp_path):
-    made = plan(planned(seconds=100.0), planned("score", gpu=0, seconds=10.0, peak=None))
+    made = plan(planned(seconds=100.0), planned("perplexity", gpu=0, seconds=10.0, peak=None))
     calibrate.keep(made, set(), tmp_path / "p", now=50)
     trained = tmp_path / "adapters/tiny_all/run.json"
     trained.parent.mkdir(parents=True)
     trained.write_text('{"measured": {"seconds": 300.0, "peak_memory_mb": 1024}}')
     files = [
         benchmark(tmp_path, "train/tiny_all", 200.0, 60),  # its last job; it took another before
-        benchmark(tmp_path, "score/tiny_all", 20.0, 60),
-        benchmark(tmp_path, "score/unplanned", 30.0, 60, memory="NA"),
-        tmp_path / "score/lost.tsv",
+        benchmark(tmp_path, "perplexity/tiny_all", 20.0, 60),
+        benchmark(tmp_path, "perplexity/unplanned", 30.0, 60, memory="NA"),
+        tmp_path / "perplexity/lost.tsv",
     ]
     table = costs(files, tmp_path, tmp_path / "p", [trained], {"train/tiny_all": 2, "train": 1})
     assert list(table["measured"]) == [300, 20, 30]
@@ -163,9 +163,9 @@ def test_predicted_stands_against_measured(tmp_path):
     assert list(table["measured_peak"])[:2] == [2**30, 100 * 2**20]
     assert table["predicted"].isna().sum() == 1
     stages = by_stage(table).set_index("stage")
-    assert stages.loc["score", ["job", "predicted", "measured"]].tolist() == [1, 10, 20]
+    assert stages.loc["perplexity", ["job", "predicted", "measured"]].tolist() == [1, 10, 20]
     shown = costs_layout(by_stage(table)).set_index("Stage")
-    assert shown.loc["score", "Measured / predicted"] == "2.00"
+    assert shown.loc["perplexity", "Measured / predicted"] == "2.00"
     assert shown.loc["train", "Measured (GPU-hours)"] == "0.17"
-    assert shown.loc["score", "Predicted peak (GB)"] == "–"
+    assert shown.loc["perplexity", "Predicted peak (GB)"] == "–"
     assert list(costs_layout(table)["Job"]) == ["tiny_all", "tiny_all", "unplanned"]

@@ -123,13 +123,13 @@ def test_every_layer_set_has_a_look_of_its_own():
 
 
 def test_time_is_summed_by_stage(tmp_path):
-    for place, seconds in (("train/a", 3000.5), ("train/b", 4199.5), ("score/a", 30.0), ("fetch", 2.0)):
+    for place, seconds in (("train/a", 3000.5), ("train/b", 4199.5), ("perplexity/a", 30.0), ("fetch", 2.0)):
         path = tmp_path / f"{place}.tsv"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
     stages = read_benchmarks([*sorted(tmp_path.glob("**/*.tsv")), tmp_path / "train/lost.tsv"], tmp_path)
     trained = {"train/a": 3000.5, "train/b": 4199.5}
-    assert stages == {"fetch": {"fetch": 2.0}, "score": {"score/a": 30.0}, "train": trained}
+    assert stages == {"fetch": {"fetch": 2.0}, "perplexity": {"perplexity/a": 30.0}, "train": trained}
     texts = [text.get_text() for text in time_figure(stages, {"train": 3}).axes[1].texts]
     assert texts == ["", "", "6.0 h"]
     own = time_figure(stages, {"train": 3, "train/b": 1}).axes[1].texts

@@ -10,7 +10,7 @@ import pytest
 from cluster import Cluster
 from driving import Driver
 
-from support.workspace import PROJECT, House
+from support.workspace import PROJECT, Workspace
 
 pytestmark = pytest.mark.slurm
 
@@ -191,13 +191,13 @@ def test_without_an_account_one_line_says_what_to_type(drive, jobs, account):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A house whose results lie on a disk of their own, with room for logs and little else."""
-    house = House(tmp_path / "house")
-    (house.folder / "tests").symlink_to(PROJECT / "tests")
-    results = house.folder / "results"
+    """A workspace whose results lie on a disk of their own, with room for logs and little else."""
+    workspace = Workspace(tmp_path / "workspace")
+    (workspace.folder / "tests").symlink_to(PROJECT / "tests")
+    results = workspace.folder / "results"
     results.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", results], check=True)
-    yield house.folder
+    yield workspace.folder
     subprocess.run(["umount", "--lazy", results], check=True)
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from driving import Driver
 
-from support.workspace import PROJECT, House
+from support.workspace import PROJECT, Workspace
 
 pytestmark = pytest.mark.slurm
 
@@ -27,17 +27,17 @@ SCALED_TO = 150
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    """A house with the paper's plan, all that comes from a network in place, in which jobs sleep."""
-    house = House(tmp_path_factory.mktemp("paper"))
-    planned = house.snakemake("plan", *PAPER)
+def workspace(tmp_path_factory):
+    """A workspace with the paper's plan, all that comes from a network in place, in which jobs sleep."""
+    workspace = Workspace(tmp_path_factory.mktemp("paper"))
+    planned = workspace.snakemake("plan", *PAPER)
     assert planned.returncode == 0, planned.stdout
-    (house.folder / "data").mkdir()
-    (house.folder / "data/arxiv-metadata-oai-snapshot.json").touch()
-    (house.folder / "seconds.json").write_text(json.dumps(scaled(house.folder / "results/plan.json")))
-    with open(house.folder / "workflow/Snakefile", "a") as file:
+    (workspace.folder / "data").mkdir()
+    (workspace.folder / "data/arxiv-metadata-oai-snapshot.json").touch()
+    (workspace.folder / "seconds.json").write_text(json.dumps(scaled(workspace.folder / "results/plan.json")))
+    with open(workspace.folder / "workflow/Snakefile", "a") as file:
         file.write(LAST_WORDS)
-    return house
+    return workspace
 
 
 def scaled(plan):
@@ -48,11 +48,11 @@ def scaled(plan):
 
 
 @pytest.fixture(scope="module")
-def finished(cluster, house):
+def finished(cluster, workspace):
     """All jobs, as SLURM has seen them: (rule, wildcards, start, end), the times in seconds."""
-    code, said = Driver(cluster, house.folder, *PAPER, limit=900).wait()
+    code, said = Driver(cluster, workspace.folder, *PAPER, limit=900).wait()
     assert code == 0, said
-    return [times(job) for job in cluster.jobs() if job["WorkDir"] == str(house.folder)]
+    return [times(job) for job in cluster.jobs() if job["WorkDir"] == str(workspace.folder)]
 
 
 def times(job):
@@ -69,7 +69,7 @@ def count(finished, rule):
 
 
 def test_every_job_of_the_plan_ran_once(finished):
-    assert (count(finished, "train"), count(finished, "complete"), count(finished, "score")) == (20, 41, 41)
+    assert (count(finished, "train"), count(finished, "complete"), count(finished, "perplexity")) == (20, 41, 41)
     assert count(finished, "semscore") == 82
     assert len(finished) == len({each[:2] for each in finished})
 
@@ -81,8 +81,8 @@ def test_completions_of_a_run_do_not_wait_for_other_trainings(finished):
     assert min(completed[f"hep-th_{run}"] for run in trained) < max(trained.values())
 
 
-def test_the_cards_are_hardly_ever_idle(finished, house):
-    seconds = json.loads((house.folder / "seconds.json").read_text())
+def test_the_cards_are_hardly_ever_idle(finished, workspace):
+    seconds = json.loads((workspace.folder / "seconds.json").read_text())
     longest = max(seconds[name] for name in seconds if name.startswith("train/"))
     taken = max(each[3] for each in finished) - min(each[2] for each in finished)
     ideal = max(SCALED_TO, longest)

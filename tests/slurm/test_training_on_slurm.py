@@ -13,7 +13,10 @@ from support.workspace import ENVIRONMENT, PROJECT
 
 pytestmark = pytest.mark.slurm
 
-ARGUMENTS = "--base {base} --train train.parquet --test test.parquet --watched watched.parquet --settings settings.json"
+ARGUMENTS = (
+    "--base {base} --train train.parquet --test test.parquet --control-prompts control_prompts.parquet"
+    " --settings settings.json"
+)
 RULE = """
 rule train:
     output: "adapter/adapter_model.safetensors"

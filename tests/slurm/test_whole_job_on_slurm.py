@@ -10,11 +10,11 @@ import pytest
 from driving import HASTE
 from whole_job import LIMIT
 
-from support.workspace import ENVIRONMENT, PROJECT, House
+from support.workspace import ENVIRONMENT, PROJECT, Workspace
 
 pytestmark = pytest.mark.slurm
 
-CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/cards.yaml")
+CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/gpus.yaml")
 # Rules that the configuration gives a request of its own: cores, MB, minutes, cards.
 ASKED = {
     "read_snapshot": (1, 1000, 10, 0),
@@ -22,7 +22,7 @@ ASKED = {
     "control_papers": (1, 1000, 10, 0),
     "train": (2, 2000, 30, 1),
     "complete": (1, 2000, 30, 1),
-    "score": (1, 2000, 30, 1),
+    "perplexity": (1, 2000, 30, 1),
     "embed_truth": (1, 2000, 10, 1),
     "semscore": (1, 2000, 10, 1),
     "similarity": (1, 1000, 10, 0),
@@ -33,37 +33,37 @@ ASKED = {
     # The demo's own material, by the profile.
     "demo_snapshot": (1, 3850, 60, 0),
     "demo_model": (1, 2000, 60, 0),
-    "demo_scorer": (1, 2000, 60, 0),
+    "demo_metric_model": (1, 2000, 60, 0),
 }
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A house in which the whole job has run on a cluster in a network namespace of its own."""
-    house = new_house(tmp_path_factory.mktemp("on-slurm"))
+    """A workspace in which the whole job has run on a cluster in a network namespace of its own."""
+    workspace = new_workspace(tmp_path_factory.mktemp("on-slurm"))
     alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
-    program = [sys.executable, str(PROJECT / "tests/slurm/whole_job.py"), str(house.folder)]
+    program = [sys.executable, str(PROJECT / "tests/slurm/whole_job.py"), str(workspace.folder)]
     options = [*HASTE, "--configfile", *CONFIGURATION]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     finished = subprocess.run([*alone, *program, *options], env=ENVIRONMENT, timeout=LIMIT + 60, check=False, **streams)
     assert finished.returncode == 0, finished.stdout
-    return house
+    return workspace
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """A house in which the same job has run on this machine alone."""
-    house = new_house(tmp_path_factory.mktemp("local"))
-    finished = house.snakemake("--configfile", *CONFIGURATION)
+    """A workspace in which the same job has run on this machine alone."""
+    workspace = new_workspace(tmp_path_factory.mktemp("local"))
+    finished = workspace.snakemake("--configfile", *CONFIGURATION)
     assert finished.returncode == 0, finished.stdout
-    return house
+    return workspace
 
 
-def new_house(folder):
-    """A house with the tests' configurations."""
-    house = House(folder)
-    (house.folder / "tests").symlink_to(PROJECT / "tests")
-    return house
+def new_workspace(folder):
+    """A workspace with the tests' configurations."""
+    workspace = Workspace(folder)
+    (workspace.folder / "tests").symlink_to(PROJECT / "tests")
+    return workspace
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +104,9 @@ def test_results_equal_the_local_runs_bit_for_bit(done, local):
     assert [file for file in here if here[file] != on_slurm[file]] == []
 
 
-def results(house):
+def results(workspace):
     """The content of every result; of what is measured, such as times, only that it is there."""
-    folder = house.folder / "results"
+    folder = workspace.folder / "results"
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     kept = {name: content for name, content in found.items() if not name.startswith(("logs/", "costs/"))}
     for name in ("report.html", "figures/time.png", "figures/time.svg"):

@@ -49,11 +49,11 @@ def pooled(folder, kind):
 
 def make_adapters(folder):
     """Write the history and the record of each trained run under ``folder``."""
-    watched = [{"id": "1804.08625", "prompt": "We show", "completion": "nothing"}]
+    control_prompts = [{"id": "1804.08625", "prompt": "We show", "completion": "nothing"}]
     for place, run in enumerate(TRAINED):
         steps = [
             {"step": step, "epoch": step / 4, "loss": 3.0 - step / 10 if step else None, "test_loss": 3.1 - step / 10}
-            | {"train_loss": 3.0 - step / 10, "watched": watched if step in (0, 8) else None}
+            | {"train_loss": 3.0 - step / 10, "control_prompts": control_prompts if step in (0, 8) else None}
             for step in range(9)
         ]
         path = folder / f"adapters/{run['run']}"
@@ -76,7 +76,7 @@ def make_matrices(folder, count=30):
 
 def make_benchmarks(folder):
     """Write benchmark files as Snakemake does."""
-    for stage, seconds in (("train", 90), ("score", 8)):
+    for stage, seconds in (("train", 90), ("perplexity", 8)):
         path = folder / f"costs/{stage}/unseen/one.tsv"
         path.parent.mkdir(parents=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}.0000\t0:00:00\t100.0\n")

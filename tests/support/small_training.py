@@ -25,7 +25,7 @@ SETTINGS = {
         "batch_size": 4,
         "gradient_checkpointing": False,
         "optimizer": {"learning_rate": 1e-2},
-        "evaluation": {"times": 3, "test_rows": 5, "train_rows": 4, "watched": 2, "max_new_tokens": 6},
+        "evaluation": {"times": 3, "test_rows": 5, "train_rows": 4, "control_prompts": 2, "max_new_tokens": 6},
     },
 }
 
@@ -39,12 +39,12 @@ def settings(**changes):
 
 
 def write_data(folder, rows=30):
-    """Write train.parquet, test.parquet and watched.parquet: abstracts of one to six sentences."""
+    """Write train.parquet, test.parquet and control_prompts.parquet: abstracts of one to six sentences."""
     import pyarrow
     import pyarrow.parquet
 
     random_numbers = random.Random(0)
-    for name, count in (("train", rows), ("test", 8), ("watched", 3)):
+    for name, count in (("train", rows), ("test", 8), ("control_prompts", 3)):
         texts = [" ".join(random_numbers.choices(SENTENCES, k=random_numbers.randint(1, 6))) for _ in range(count)]
         table = pyarrow.table({"id": [f"{name}{number}" for number in range(count)], "abstract": texts})
         pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
@@ -57,7 +57,8 @@ def options(base, data, folder, given=None, **changes):
 
     defaults = {
         "base": base, "base_names": ["tiny"], "train": data / "train.parquet", "test": data / "test.parquet",
-        "watched": data / "watched.parquet", "settings": TrainingStage.model_validate(given or settings()),
+        "control_prompts": data / "control_prompts.parquet",
+        "settings": TrainingStage.model_validate(given or settings()),
         "tracking": Tracking(), "checkpoints": folder / "checkpoints", "output": folder / "adapter",
         "time_limit": None, "started": 0.0, "gpus": 0,
     }  # fmt: skip
@@ -66,7 +67,8 @@ def options(base, data, folder, given=None, **changes):
 
 def command(base, data, folder, given=None, *more):
     """The command that does the same as a process of its own."""
-    files = [text for name in ("train", "test", "watched") for text in (f"--{name}", str(data / f"{name}.parquet"))]
+    inputs = {"--train": "train", "--test": "test", "--control-prompts": "control_prompts"}
+    files = [text for option, name in inputs.items() for text in (option, str(data / f"{name}.parquet"))]
     outputs = ["--checkpoints", str(folder / "checkpoints"), "--output", str(folder / "adapter")]
     told = ["--base", str(base), "--base-names", '["tiny"]', "--settings", json.dumps(given or settings())]
     return [sys.executable, str(PROGRAM), *told, *files, *outputs, *more]

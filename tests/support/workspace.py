@@ -11,8 +11,8 @@ ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 PARTS = ("workflow", "scripts", "config", "profiles")
 
 
-class House:
-    """A copy of the project's workflow, or of another house with all its results, in a folder of its own."""
+class Workspace:
+    """A copy of the project's workflow, or of another workspace with all its results, in a folder of its own."""
 
     def __init__(self, folder, original=None, environment=None):
         self.folder = Path(folder)

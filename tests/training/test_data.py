@@ -137,7 +137,7 @@ def test_samples_are_small_beside_the_training_unless_told_otherwise(tiny_model,
     )
     assert len(material.train_sample) == 8  # a twentieth of 1,600 forward passes over ten evaluations
     assert len(material.test_sample) == 8
-    assert len(material.watched) == 3
+    assert len(material.control_prompts) == 3
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from feyntune.config.schema.training import TrainingEvaluation
 from feyntune.models.tokenizer import load_tokenizer
-from feyntune.training.data import Material, Watched, encode_abstracts
+from feyntune.training.data import ControlPrompt, Material, encode_abstracts
 from feyntune.training.evaluation import Evaluator, batches_by_length, negative_log_likelihoods, summarise
 from support.small_training import SENTENCES
 
@@ -65,8 +65,12 @@ def test_batches_hold_everything_once_within_the_budget(sequences):
 
 def evaluator(sequences, tokenizer, budget, **settings):
     prompts = [SENTENCES[0], SENTENCES[1]]
-    watched = [Watched(str(number), text, tokenizer(text)["input_ids"]) for number, text in enumerate(prompts)]
-    material = Material(train=[], test_sample=sequences, train_sample=sequences[:2], watched=watched, too_long={})
+    control_prompts = [
+        ControlPrompt(str(number), text, tokenizer(text)["input_ids"]) for number, text in enumerate(prompts)
+    ]
+    material = Material(
+        train=[], test_sample=sequences, train_sample=sequences[:2], control_prompts=control_prompts, too_long={}
+    )
     given = TrainingEvaluation(**{"max_new_tokens": 5, "temperature": 1.0, "top_p": 1.0, **settings})
     return Evaluator(material, tokenizer, given, budget, 256, seed=3)
 
@@ -81,14 +85,14 @@ def test_completions_are_the_same_at_each_call_and_vary_with_the_seed(model, tok
     first = evaluator(sequences, tokenizer, 1000)
     other = evaluator(sequences, tokenizer, 1000)
     other.seed = 4
-    assert first(model)["watched"] == first(model)["watched"]
-    assert first(model)["watched"] != other(model)["watched"]
+    assert first(model)["control_prompts"] == first(model)["control_prompts"]
+    assert first(model)["control_prompts"] != other(model)["control_prompts"]
 
 
 def test_temperature_zero_takes_the_likeliest(model, tokenizer, sequences):
     ours = evaluator(sequences, tokenizer, 1000, temperature=0, max_new_tokens=1)
-    (paper, _) = ours(model)["watched"]
-    tokens = ours.watched[0].tokens
+    (paper, _) = ours(model)["control_prompts"]
+    tokens = ours.control_prompts[0].tokens
     best = max(range(len(tokenizer)), key=lambda token: log_probability(model, np.array([*tokens, token]), len(tokens)))
     assert paper["completion"] == tokenizer.decode([best], skip_special_tokens=True)
 
@@ -100,6 +104,6 @@ def test_completions_stay_inside_the_context(model, tokenizer, sequences, monkey
     )
     ours = evaluator(sequences, tokenizer, 1000, max_new_tokens=1024)
     ours(model)
-    ours.context = max(len(paper.tokens) for paper in ours.watched) + 3
+    ours.context = max(len(paper.tokens) for paper in ours.control_prompts) + 3
     ours(model)
     assert asked == [256 - ours.context + 3, 3]

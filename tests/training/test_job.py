@@ -168,8 +168,9 @@ def test_history_has_every_step_and_every_evaluation(finished):
     assert [row["step"] for row in evaluated] == [0, 3, 6, 9]
     assert evaluated[-1]["test_perplexity"] < evaluated[0]["test_perplexity"]
     assert all(row["train_loss"] > 0 and row["train_perplexity"] > 1 for row in evaluated)
-    assert all([paper["id"] for paper in row["watched"]] == ["watched0", "watched1"] for row in evaluated)
-    assert all(row["watched"] is None and row["train_loss"] is None for row in history if row not in evaluated)
+    completed = [[paper["id"] for paper in row["control_prompts"]] for row in evaluated]
+    assert completed == [["control_prompts0", "control_prompts1"]] * len(evaluated)
+    assert all(row["control_prompts"] is None and row["train_loss"] is None for row in history if row not in evaluated)
 
 
 def test_run_json_says_where_the_adapter_comes_from(finished):
@@ -335,7 +336,7 @@ def test_a_diverged_training_is_stopped(tiny_model, data, tmp_path):
     ids=str,
 )
 def test_every_knob_turns(tiny_model, data, tmp_path, changes):
-    training = {"max_steps": 2, "evaluation": {"times": 1, "test_rows": 2, "train_rows": 0, "watched": 0}}
+    training = {"max_steps": 2, "evaluation": {"times": 1, "test_rows": 2, "train_rows": 0, "control_prompts": 0}}
     job.train(
         options(
             tiny_model, data, tmp_path, settings(**{**changes, "training": {**training, **changes.get("training", {})}})

@@ -98,7 +98,7 @@ def test_two_devices_stop_in_time_go_on_and_give_the_result_of_one(tiny_model, d
     folders = [tmp_path / "adapter", tmp_path / "one" / "adapter"]
     two, one = (pyarrow.parquet.read_table(folder / "history.parquet") for folder in folders)
     assert two["step"].to_pylist() == one["step"].to_pylist() == list(range(10))
-    for name in set(one.schema.names) - {"step", "epoch", "watched"}:
+    for name in set(one.schema.names) - {"step", "epoch", "control_prompts"}:
         np.testing.assert_allclose(two[name].drop_null(), one[name].drop_null(), rtol=5e-3, err_msg=name)
     records = [json.loads((folder / "run.json").read_text()) for folder in folders]
     assert [record["processes"] for record in records] == [2, 1]

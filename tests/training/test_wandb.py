@@ -25,10 +25,14 @@ def test_the_id_is_that_of_the_training():
 def test_the_papers_table_has_the_prompts_and_a_row_for_each_evaluation():
     from feyntune.training.wandb import completions_table
 
-    def watched(text):
+    def control_prompts(text):
         return [{"id": "1", "prompt": "p1", "completion": text}, {"id": "2", "prompt": "p2", "completion": text}]
 
-    log = [{"step": 0, "watched": watched("a")}, {"step": 1, "loss": 1.0}, {"step": 5, "watched": watched("b")}]
+    log = [
+        {"step": 0, "control_prompts": control_prompts("a")},
+        {"step": 1, "loss": 1.0},
+        {"step": 5, "control_prompts": control_prompts("b")},
+    ]
     table = completions_table(log)
     assert table.columns == ["step", "1", "2"]
     assert table.data == [["prompt", "p1", "p2"], ["0", "a", "a"], ["5", "b", "b"]]

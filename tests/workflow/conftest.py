@@ -1,19 +1,19 @@
-"""A house in which everything is done, and copies of it to break."""
+"""A workspace in which everything is done, and copies of it to break."""
 
 import pytest
 
-from support.workspace import House
+from support.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A house in which everything is done."""
-    house = House(tmp_path_factory.mktemp("finished"))
-    house.pretend_done()
-    return house
+    """A workspace in which everything is done."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    workspace.pretend_done()
+    return workspace
 
 
 @pytest.fixture
-def house(finished, tmp_path):
+def workspace(finished, tmp_path):
     """A copy of it to break."""
-    return House(tmp_path / "house", original=finished)
+    return Workspace(tmp_path / "workspace", original=finished)

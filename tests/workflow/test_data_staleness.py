@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.workspace import House
+from support.workspace import Workspace
 
 pytestmark = pytest.mark.workflow
 
@@ -24,12 +24,12 @@ OPTIONS = ["--configfile", "own.yaml", "--", *TARGETS]
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A house whose datasets are all made."""
-    house = House(tmp_path_factory.mktemp("finished"))
-    (house.folder / "own.yaml").write_text(DATASETS)
-    (house.folder / "own.jsonl").write_text("{}")
-    house.pretend_done(*OPTIONS)
-    return house
+    """A workspace whose datasets are all made."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    (workspace.folder / "own.yaml").write_text(DATASETS)
+    (workspace.folder / "own.jsonl").write_text("{}")
+    workspace.pretend_done(*OPTIONS)
+    return workspace
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def finished(tmp_path_factory):
     ],
 )
 def test_a_change_makes_stale_what_hangs_on_it(finished, tmp_path, old, new, stale):
-    house = House(tmp_path / "house", original=finished)
-    house.edit("own.yaml", old, new)
-    files = house.stale(*OPTIONS)
+    workspace = Workspace(tmp_path / "workspace", original=finished)
+    workspace.edit("own.yaml", old, new)
+    files = workspace.stale(*OPTIONS)
     assert {file.split("/")[2] for file in files if file.startswith("results/datasets/")} == stale
     assert "results/snapshots/arxiv.parquet" not in files

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support.workspace import ENVIRONMENT, House
+from support.workspace import ENVIRONMENT, Workspace
 
 pytestmark = pytest.mark.workflow
 
@@ -17,9 +17,9 @@ def rows(told):
 
 
 def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
-    house = House(tmp_path / "bare")
+    workspace = Workspace(tmp_path / "bare")
     command = [sys.executable, "-X", "importtime", "scripts/plan.py", "--"]
-    done = subprocess.run(command, cwd=house.folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=workspace.folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "feyntune.planning.work" in imported
@@ -27,61 +27,61 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     told = rows(done.stdout)
     assert told["train"].split()[1] == "4" and "not made yet" in told["train"]
     assert "tiny_hep-th_all" in told
-    assert sorted(path.name for path in (house.folder / "results").iterdir()) == ["plan.json"]
+    assert sorted(path.name for path in (workspace.folder / "results").iterdir()) == ["plan.json"]
 
 
 def test_the_papers_twenty_runs_are_planned_on_the_profiles_cards(tmp_path):
-    house = House(tmp_path / "bare")
-    done = house.snakemake("--configfile", "config/paper.yaml", "--", "plan", profile="profiles/sulis")
+    workspace = Workspace(tmp_path / "bare")
+    done = workspace.snakemake("--configfile", "config/paper.yaml", "--", "plan", profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
     told = rows(done.stdout)
     assert told["train"].split()[1] == "20" and told["complete"].split()[1] == "41"
     assert "274 of 274 jobs" in done.stdout and "30 jobs at a time" in done.stdout
     assert "graphics cards: A100, 40 GB" in done.stdout
-    kept = json.loads((house.folder / "results/plan.json").read_text())["jobs"]
+    kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
     (run,) = kept["train/llama-3.1-8b_hep-th_all"]
     assert 40e6 < run["tokens"] < 50e6  # four epochs of 73,500 abstracts of about 150 tokens
     assert 1 < run["seconds"] / 3600 < 24
     assert 8e9 < run["peak_memory_bytes"] < 40e9
 
 
-def test_a_changed_setting_is_named_and_a_target_bounds_the_plan(house):
+def test_a_changed_setting_is_named_and_a_target_bounds_the_plan(workspace):
     change = ("--config", "generation={temperature: 0.5}", "--")
-    done = house.snakemake(*change, "plan")
+    done = workspace.snakemake(*change, "plan")
     assert done.returncode == 0, done.stdout
     told = rows(done.stdout)
     assert "generation.temperature: 0.7 -> 0.5" in told["complete"]
     assert "new results of complete" in told["semscore"]
-    assert "train" not in told and "score" not in told
-    done = house.snakemake(*change, "results/completions/hep-th/tiny_base.parquet", "plan")
+    assert "train" not in told and "perplexity" not in told
+    done = workspace.snakemake(*change, "results/completions/hep-th/tiny_base.parquet", "plan")
     assert rows(done.stdout)["total"].split()[1] == "1"
 
 
-def test_changed_code_is_named_and_nothing_runs(house):
-    house.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
-    before = house.stale()
-    done = house.snakemake("plan")
-    assert "its program's code changed" in rows(done.stdout)["score"]
-    assert house.stale() == before
+def test_changed_code_is_named_and_nothing_runs(workspace):
+    workspace.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    before = workspace.stale()
+    done = workspace.snakemake("plan")
+    assert "its program's code changed" in rows(done.stdout)["perplexity"]
+    assert workspace.stale() == before
 
 
-def test_a_deleted_result_and_a_finished_house_are_told(house):
-    assert "All 49 jobs are up to date: nothing would run." in house.snakemake("plan").stdout
-    (house.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
-    assert "deleted" in rows(house.snakemake("plan").stdout)["score"]
+def test_a_deleted_result_and_a_finished_house_are_told(workspace):
+    assert "All 49 jobs are up to date: nothing would run." in workspace.snakemake("plan").stdout
+    (workspace.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
+    assert "deleted" in rows(workspace.snakemake("plan").stdout)["perplexity"]
 
 
-def test_a_plan_is_made_while_another_snakemake_runs(house):
-    locks = house.folder / ".snakemake/locks"
+def test_a_plan_is_made_while_another_snakemake_runs(workspace):
+    locks = workspace.folder / ".snakemake/locks"
     locks.mkdir(exist_ok=True)
     (locks / "0.output.lock").write_text("results/report.html\n")
-    assert house.snakemake("--forceall").returncode != 0
-    assert house.snakemake("--forceall", "--", "plan").returncode == 0
+    assert workspace.snakemake("--forceall").returncode != 0
+    assert workspace.snakemake("--forceall", "--", "plan").returncode == 0
 
 
-def test_time_limits_that_do_not_suffice_are_warned_of(house):
+def test_time_limits_that_do_not_suffice_are_warned_of(workspace):
     limits = "resources={train: {runtime: 1, threads: 1, mem_mb: 200}}"
-    told = house.snakemake("--config", limits, "--forceall", "--", "plan").stdout
+    told = workspace.snakemake("--config", limits, "--forceall", "--", "plan").stdout
     assert "warning: train: 4 of 4 jobs may not fit the memory" in told
     assert "resources.train.mem_mb" in told
 
@@ -94,8 +94,8 @@ def test_time_limits_that_do_not_suffice_are_warned_of(house):
         (("--directory", ".", "--", "plan"), "plan: start it in the project's folder, without --directory"),
     ],
 )
-def test_faults_end_the_plan(house, options, line):
-    done = house.snakemake(*options)
+def test_faults_end_the_plan(workspace, options, line):
+    done = workspace.snakemake(*options)
     assert done.returncode != 0
     assert line in done.stdout
-    assert not (house.folder / "results/plan.json").exists()
+    assert not (workspace.folder / "results/plan.json").exists()

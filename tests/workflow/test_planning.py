@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from support.workspace import PROJECT, House
+from support.workspace import PROJECT, Workspace
 
 pytestmark = pytest.mark.workflow
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
     """A fresh checkout."""
-    return House(tmp_path_factory.mktemp("bare"))
+    return Workspace(tmp_path_factory.mktemp("bare"))
 
 
 def test_the_embedded_default_is_five_runs_through_all_stages(bare):
@@ -83,7 +83,7 @@ runs:
   wide:
     completions: {hub: LLMsForHepth/infer_hep_th, revision: abc, model: s1}
     perplexity: {path: p.csv, model: s1}
-    scores: {semscore: {path: s.csv, model: s1}}
+    metrics: {semscore: {path: s.csv, model: s1}}
 """
 
 
@@ -99,7 +99,7 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
     def program_that_makes(file):
         (command,) = [command for command in commands if f"--output {file} " in command]
         programs = [part.split()[0] for part in command.split("scripts/")[1:]]
-        return next(program for program in programs if program != "on_cards.py")
+        return next(program for program in programs if program != "on_gpus.py")
 
     made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
         ("completions", "import_completions.py"), ("perplexity", "import_scores.py"),

@@ -15,15 +15,15 @@ def stages(files):
     return {file.split("/")[1] for file in files}
 
 
-def test_after_a_run_nothing_is_stale(house):
-    assert house.stale() == []
+def test_after_a_run_nothing_is_stale(workspace):
+    assert workspace.stale() == []
 
 
-def test_touching_every_file_changes_nothing(house):
-    for path in house.folder.rglob("*"):
+def test_touching_every_file_changes_nothing(workspace):
+    for path in workspace.folder.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts:
             os.utime(path)
-    assert house.stale() == []
+    assert workspace.stale() == []
 
 
 @pytest.mark.parametrize(
@@ -32,22 +32,22 @@ def test_touching_every_file_changes_nothing(house):
         ("scripts/feyntune/evaluation/perplexity.py", '"""', '"""Indeed: '),
         ("scripts/train.py", "\n\ndef main", "\n\n# A comment.\ndef main"),
         ("scripts/feyntune/config/schema/models.py", '"""Rank of the update."""', '"""The rank."""'),
-        ("workflow/rules/score.smk", "# Perplexity", "# The perplexity"),
+        ("workflow/rules/perplexity.smk", "# Perplexity", "# The perplexity"),
     ],
 )
-def test_wording_changes_nothing(house, file, old, new):
-    house.edit(file, old, new)
-    assert house.stale() == []
+def test_wording_changes_nothing(workspace, file, old, new):
+    workspace.edit(file, old, new)
+    assert workspace.stale() == []
 
 
-def test_editing_the_scoring_code_scores_again_and_does_not_retrain(house):
-    house.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
-    stale = stages(house.stale())
+def test_editing_the_scoring_code_scores_again_and_does_not_retrain(workspace):
+    workspace.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    stale = stages(workspace.stale())
     assert {"perplexity", "embeddings", "similarity", "tables"} <= stale
     assert not {"adapters", "completions", "semscore", "datasets", "demo", "truth"} & stale
 
 
-def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(house):
+def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(workspace):
     overrides = (
         "grid: {models: [tiny], datasets: [hep-ph_gr-qc], layer_sets: [all, qkv]}\n"
         "runs:\n"
@@ -55,8 +55,8 @@ def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(house):
         "    {model: tiny, dataset: hep-th, layers: all, training: {optimizer: {learning_rate: 1.0e-3}}}\n"
         "  tiny_hep-th_qkv: {model: tiny, dataset: hep-th, layers: qkv}\n"
     )
-    (house.folder / "more.yaml").write_text(overrides)
-    stale = house.stale("--configfile", "config/config.yaml", "more.yaml")
+    (workspace.folder / "more.yaml").write_text(overrides)
+    stale = workspace.stale("--configfile", "config/config.yaml", "more.yaml")
     assert ADAPTER in stale
     assert "results/perplexity/hep-th/tiny_hep-th_all.parquet" in stale
     assert OTHER not in stale
@@ -67,7 +67,7 @@ def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(house):
     "change",
     [
         "generation={temperature: 0.5}",
-        "scoring={too_long: truncate}",
+        "perplexity={too_long: truncate}",
         "evaluation={precision: {dtype: bfloat16}}",
         "similarity={dtype: float16}",
         "report={abstracts: 3}",
@@ -75,39 +75,41 @@ def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(house):
         "resources={train: {runtime: 77}}",
     ],
 )
-def test_a_key_of_evaluation_never_retrains(house, change):
-    assert not {"adapters", "datasets", "demo"} & stages(house.stale("--config", change))
+def test_a_key_of_evaluation_never_retrains(workspace, change):
+    assert not {"adapters", "datasets", "demo"} & stages(workspace.stale("--config", change))
 
 
-def test_tracking_resources_and_planning_make_nothing_stale(house):
-    changes = ["tracking={wandb: offline}", "resources={train: {mem_mb: 3000}, score: {runtime: 9}}"]
+def test_tracking_resources_and_planning_make_nothing_stale(workspace):
+    changes = ["tracking={wandb: offline}", "resources={train: {mem_mb: 3000}, perplexity: {runtime: 9}}"]
     changes.append("planning={card: H100, tokens_per_word: 1.4}")
-    assert house.stale("--config", *changes) == []
+    assert workspace.stale("--config", *changes) == []
 
 
-def test_a_new_run_leaves_the_others_alone(house):
-    (house.folder / "more.yaml").write_text("runs: {mine: {model: tiny, dataset: gr-qc, layers: all}}\n")
-    stale = house.stale("--configfile", "config/config.yaml", "more.yaml")
+def test_a_new_run_leaves_the_others_alone(workspace):
+    (workspace.folder / "more.yaml").write_text("runs: {mine: {model: tiny, dataset: gr-qc, layers: all}}\n")
+    stale = workspace.stale("--configfile", "config/config.yaml", "more.yaml")
     assert "results/adapters/mine/adapter_model.safetensors" in stale
     assert not [file for file in stale if "/tiny_" in file or file.startswith("results/datasets/hep")]
 
 
-def test_a_new_dataset_reads_no_snapshot_again(house):
-    (house.folder / "more.yaml").write_text("datasets: {bio: {snapshot: demo, categories: [q-bio.*]}}\n")
-    stale = house.stale("--configfile", "config/config.yaml", "more.yaml", "--", "results/datasets/bio/train.parquet")
+def test_a_new_dataset_reads_no_snapshot_again(workspace):
+    (workspace.folder / "more.yaml").write_text("datasets: {bio: {snapshot: demo, categories: [q-bio.*]}}\n")
+    stale = workspace.stale(
+        "--configfile", "config/config.yaml", "more.yaml", "--", "results/datasets/bio/train.parquet"
+    )
     assert stages(stale) == {"datasets"}
 
 
-def test_a_deleted_result_is_made_again_with_what_hangs_on_it(house):
-    (house.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
-    stale = house.stale()
+def test_a_deleted_result_is_made_again_with_what_hangs_on_it(workspace):
+    (workspace.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
+    stale = workspace.stale()
     assert "results/perplexity/hep-th/tiny_base.parquet" in stale
     assert "results/perplexity/all.parquet" in stale
     assert not {"adapters", "completions", "semscore"} & stages(stale)
 
 
-def test_changed_weights_make_what_hangs_on_them_stale(house):
-    (house.folder / ADAPTER).write_text("other weights")
-    stale = house.stale()
+def test_changed_weights_make_what_hangs_on_them_stale(workspace):
+    (workspace.folder / ADAPTER).write_text("other weights")
+    stale = workspace.stale()
     assert "results/completions/hep-th/tiny_hep-th_all.parquet" in stale
     assert not [file for file in stale if "tiny_base" in file or "qkv" in file]

@@ -65,7 +65,7 @@ wildcard_constraints:
     set=one_of(CONFIG.evaluation_sets),
     dataset=one_of(CONFIG.datasets),
     snapshot=one_of(CONFIG.snapshots),
-    scorer=one_of(CONFIG.scorers),
+    metric=one_of(CONFIG.metrics),
     model=one_of(CONFIG.models),
 
 
@@ -80,8 +80,8 @@ def settings(section):
 
 
 def most(resource):
-    """The most that a job may ask for, by the profile: ``most_mem_mb`` and ``most_runtime`` under default-resources."""
-    limit = (workflow.resource_settings.default_resources or {}).get(f"most_{resource}")
+    """The most that a job may ask for, by the profile: ``max_mem_mb`` and ``max_runtime`` under default-resources."""
+    limit = (workflow.resource_settings.default_resources or {}).get(f"max_{resource}")
     return math.inf if limit is None else int(limit.value)
 
 

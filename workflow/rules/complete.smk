@@ -50,7 +50,7 @@ rule complete:
         settings=lambda wildcards: completion_settings(wildcards.run, wildcards.set),
         code=code("complete.py"),
     shell:
-        "python scripts/on_cards.py {resources.gpu} scripts/complete.py"
+        "python scripts/on_gpus.py {resources.gpu} scripts/complete.py"
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
         " --output {output} --log {log}"

@@ -82,7 +82,7 @@ def source_option(wildcards):
     return f"--source results/datasets/{wildcards.dataset}/source"
 
 
-def watched_papers(dataset):
+def control_prompt_file(dataset):
     """The control papers of the snapshot that a dataset is made from; where there is none, its validation split."""
     snapshot = references.snapshot_under(CONFIG.datasets, dataset)
     return (

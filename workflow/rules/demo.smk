@@ -1,12 +1,12 @@
-# The material of the embedded default: a made-up snapshot, a small model pretrained on it, and small scorers.
+# The material of the embedded default: a made-up snapshot, a small model pretrained on it, and small metrics.
 # Other rules know of it only that these files are where the configuration says.
 
 from feyntune.demo.model import FILES as MODEL_FILES
-from feyntune.demo.scorer import FILES as SCORER_FILES
+from feyntune.demo.metric_model import FILES as METRIC_MODEL_FILES
 
 DEMO_FOLDERS = {"results/demo/model": MODEL_FILES}
 DEMO_FOLDERS |= {
-    f"results/demo/scorers/{name}": SCORER_FILES for name in CONFIG.demo.scorers
+    f"results/demo/metrics/{name}": METRIC_MODEL_FILES for name in CONFIG.demo.metrics
 }
 
 
@@ -43,20 +43,20 @@ rule demo_model:
         " --output results/demo/model --log {log}"
 
 
-rule demo_scorer:
+rule demo_metric_model:
     input:
         "results/demo/snapshot.jsonl",
     output:
-        expand("results/demo/scorers/{{name}}/{file}", file=SCORER_FILES),
+        expand("results/demo/metrics/{{name}}/{file}", file=METRIC_MODEL_FILES),
     log:
-        "results/logs/demo/scorers/{name}.log",
+        "results/logs/demo/metrics/{name}.log",
     wildcard_constraints:
-        name=one_of(CONFIG.demo.scorers),
+        name=one_of(CONFIG.demo.metrics),
     resources:
         mem_mb=2000,
     params:
-        settings=lambda wildcards: settings(CONFIG.demo.scorers[wildcards.name]),
-        code=code("demo_scorer.py"),
+        settings=lambda wildcards: settings(CONFIG.demo.metrics[wildcards.name]),
+        code=code("demo_metric_model.py"),
     shell:
-        "python scripts/demo_scorer.py --snapshot {input} --settings {params.settings:q}"
-        " --output results/demo/scorers/{wildcards.name} --log {log}"
+        "python scripts/demo_metric_model.py --snapshot {input} --settings {params.settings:q}"
+        " --output results/demo/metrics/{wildcards.name} --log {log}"

@@ -1,8 +1,8 @@
-# Models, scorers, published adapters and datasets: local folders, or pinned revisions of the hub, fetched where a network is.
+# Models, metrics, published adapters and datasets: local folders, or pinned revisions of the hub, fetched where a network is.
 
 
 def model_folder(registry, name):
-    """The folder of an entry of a registry (`models`, `scorers`)."""
+    """The folder of an entry of a registry (`models`, `metrics`)."""
     return getattr(CONFIG, registry)[name].path or f"results/{registry}/{name}"
 
 
@@ -36,7 +36,7 @@ def files_in(folder, place):
 FETCHED = (
     [
         f"results/{registry}/{name}/fetched.json"
-        for registry in ("models", "scorers")
+        for registry in ("models", "metrics")
         for name, entry in getattr(CONFIG, registry).items()
         if entry.hub
     ]
@@ -78,7 +78,7 @@ rule fetch_model:
     log:
         "results/logs/fetch/{registry}/{name}.log",
     wildcard_constraints:
-        registry="models|scorers",
+        registry="models|metrics",
     params:
         repository=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
@@ -129,7 +129,7 @@ rule fetch_import:
         "results/logs/fetch/imports/{run}/{kind}.log",
     wildcard_constraints:
         run=one_of(IMPORTED),
-        kind=one_of(["completions", "perplexity", *CONFIG.scorers]),
+        kind=one_of(["completions", "perplexity", *CONFIG.metrics]),
     params:
         repository=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].hub,
         revision=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].revision,

@@ -3,7 +3,7 @@
 from feyntune.hub import names as published
 from feyntune.hub.reference_tables import kinds_beside
 
-WIDE_TABLES = ("completions", "perplexity", *CONFIG.scorers)
+WIDE_TABLES = ("completions", "perplexity", *CONFIG.metrics)
 CARD = "results/hub/cards/{run}"
 WIDE_TABLE = "results/hub/tables/{set}/{table}"
 

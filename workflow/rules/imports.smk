@@ -24,7 +24,7 @@ def import_settings(run, evaluation_set, kind):
 
 
 IMPORTS = [(run, kind) for run in IMPORTED for kind in RUNS[run].imports]
-# Results that are imported and that the rules for models or scorers could make as well.
+# Results that are imported and that the rules for models or metrics could make as well.
 SCORES_FROM_ELSEWHERE = {
     f"{kind}/{evaluation_set}/{run}": (run, kind, evaluation_set)
     for run, kind in IMPORTS

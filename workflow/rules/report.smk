@@ -46,27 +46,27 @@ def reported_datasets():
 
 POOLED = {
     kind: f"results/{kind}/all.parquet"
-    for kind in ("completions", "perplexity", "similarity", *CONFIG.scorers)
+    for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
-SCORES = [f"{scorer}={POOLED[scorer]}" for scorer in CONFIG.scorers]
+SCORES = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
     *expand("results/costs/train/{run}.tsv", run=TRAINED),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
-        stage=["complete", "score", "similarity"],
+        stage=["complete", "perplexity", "similarity"],
         set=CONFIG.evaluation_sets,
         run=WITH_MODEL,
     ),
     *expand(
-        "results/costs/embed_truth/{scorer}/{set}.tsv",
-        scorer=CONFIG.scorers,
+        "results/costs/embed_truth/{metric}/{set}.tsv",
+        metric=CONFIG.metrics,
         set=CONFIG.evaluation_sets,
     ),
     *expand(
-        "results/costs/semscore/{scorer}/{set}/{run}.tsv",
-        scorer=CONFIG.scorers,
+        "results/costs/semscore/{metric}/{set}/{run}.tsv",
+        metric=CONFIG.metrics,
         set=CONFIG.evaluation_sets,
         run=RUNS,
     ),

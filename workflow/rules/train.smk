@@ -14,7 +14,7 @@ def base_files(wildcards):
     return model_files("models", RUNS[wildcards.run].model)
 
 
-def cards_of(wildcards):
+def gpus_of(wildcards):
     """How many cards train a run together."""
     return declared.gpus(CONFIG, RUNS[wildcards.run])
 
@@ -29,7 +29,9 @@ rule train:
         base=base_files,
         train=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/train.parquet",
         test=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/test.parquet",
-        watched=lambda wildcards: watched_papers(RUNS[wildcards.run].dataset),
+        control_prompts=lambda wildcards: control_prompt_file(
+            RUNS[wildcards.run].dataset
+        ),
     output:
         weights="results/adapters/{run}/adapter_model.safetensors",
         config="results/adapters/{run}/adapter_config.json",
@@ -41,11 +43,11 @@ rule train:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
         run=one_of_runs(TRAINED),
-    threads: lambda wildcards: threads_of("train") * max(1, cards_of(wildcards))
+    threads: lambda wildcards: threads_of("train") * max(1, gpus_of(wildcards))
     resources:
         **{
-            **request("train", lambda wildcards: max(1, cards_of(wildcards))),
-            "gpu": cards_of,
+            **request("train", lambda wildcards: max(1, gpus_of(wildcards))),
+            "gpu": gpus_of,
         },
     params:
         base=lambda wildcards: base_folder(wildcards.run),
@@ -55,8 +57,8 @@ rule train:
         settings=lambda wildcards: training_settings(wildcards.run),
         code=code("train.py"),
     shell:
-        "python scripts/on_cards.py {resources.gpu} scripts/train.py"
+        "python scripts/on_gpus.py {resources.gpu} scripts/train.py"
         " --base {params.base:q} --base-names {params.names:q}"
-        " --train {input.train} --test {input.test} --watched {input.watched} --settings {params.settings:q}"
+        " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
         " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"

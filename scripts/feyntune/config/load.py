@@ -11,9 +11,9 @@ from feyntune.config.schema.demo import Demo
 from feyntune.config.schema.evaluation import EvaluationPrecision, EvaluationSet
 from feyntune.config.schema.generation import Generation
 from feyntune.config.schema.hub import Hub
-from feyntune.config.schema.metrics import Scorer
+from feyntune.config.schema.metrics import Metric
 from feyntune.config.schema.models import Lora, Precision, Quantization
-from feyntune.config.schema.perplexity import Scoring
+from feyntune.config.schema.perplexity import Perplexity
 from feyntune.config.schema.planning import Planning
 from feyntune.config.schema.report import Report
 from feyntune.config.schema.resources import Resources
@@ -47,7 +47,7 @@ class Configuration(Section):
     """Runs of their own names, with their own settings."""
     evaluation_sets: dict[Name, EvaluationSet] = {}
     """The abstracts on which all runs are judged."""
-    scorers: dict[Name, Scorer] = {}
+    metrics: dict[Name, Metric] = {}
     """Sentence-embedding models that compare completions with abstracts; `semscore` and `jina` are the paper's."""
     lora: Lora = Lora()
     """The adapter."""
@@ -61,7 +61,7 @@ class Configuration(Section):
     """Storage and number formats for completions and scores."""
     generation: Generation = Generation()
     """How abstracts are completed."""
-    scoring: Scoring = Scoring()
+    perplexity: Perplexity = Perplexity()
     """Perplexity and embeddings."""
     similarity: Similarity = Similarity()
     """Matrices of cosines."""
@@ -76,7 +76,18 @@ class Configuration(Section):
     planning: Planning = Planning()
     """What `snakemake plan` goes by where nothing has been measured yet."""
     demo: Demo = Field(default_factory=Demo)
-    """The made-up snapshot, model and scorers of the embedded default."""
+    """The made-up snapshot, model and metrics of the embedded default."""
+
+
+RENAMED = {
+    "scorers": "metrics",
+    "scoring": "perplexity",
+    "scores": "metrics",
+    "watched": "control_prompts",
+    "score": "perplexity",
+    "semscore": "metrics",
+}
+"""Keys of earlier versions and what they are called now, for error messages."""
 
 
 def parse_configuration(raw):
@@ -115,7 +126,10 @@ def _first_fault(section, error, place):
     *parents, key = fault["loc"] or ("",)
     if fault["type"] == "extra_forbidden":
         where = ".".join([place, *map(str, parents)])
-        return f"config: {where}: unknown key {key!r}{did_you_mean(key, _keys_at(section, parents))}{more}"
+        known = _keys_at(section, parents)
+        if RENAMED.get(key) in known:
+            return f"config: {where}: {key!r} is now called {RENAMED[key]!r}; rename it{more}"
+        return f"config: {where}: unknown key {key!r}{did_you_mean(key, known)}{more}"
     where = ".".join([place, *(str(part) for part in fault["loc"] if part != "[key]")])
     return f"config: {where}: {_message(fault)}{more}"
 

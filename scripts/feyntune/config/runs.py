@@ -7,16 +7,16 @@ from feyntune.config.references import check_references
 from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
 from feyntune.config.schema.metrics import SemscoreStage, TruthStage
 from feyntune.config.schema.models import Lora, Precision, Quantization, Source
-from feyntune.config.schema.perplexity import Scoring, ScoringStage
+from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.core.errors import FeynTuneError
 
 RESULTS = frozenset(
     "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub imports logs models"
-    " perplexity scorers shards similarity snapshots tables truth wandb".split()
+    " perplexity metrics shards similarity snapshots tables truth wandb".split()
 )
-"""Folders under ``results/`` that hold something else than a scorer's scores."""
+"""Folders under ``results/`` that hold something else than a metric's scores."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Run:
     layers: str | None
     adapter: Source | None = None
     imports: dict = field(default_factory=dict)
-    """Results from elsewhere: ``settings.runs.Imported`` by ``completions``, ``perplexity``, or a scorer's name."""
+    """Results from elsewhere: ``settings.runs.Imported`` by ``completions``, ``perplexity``, or a metric's name."""
 
     @property
     def has_adapter(self):
@@ -77,7 +77,7 @@ def _named_runs(configuration):
 
 
 def _imports(entry):
-    named = {"completions": entry.completions, "perplexity": entry.perplexity, **entry.scores}
+    named = {"completions": entry.completions, "perplexity": entry.perplexity, **entry.metrics}
     return {kind: source for kind, source in named.items() if source}
 
 
@@ -89,8 +89,8 @@ def _kind(entry):
 
 def _check_registries(configuration):
     check_references(configuration.datasets, configuration.snapshots)
-    for name in RESULTS.intersection(configuration.scorers):
-        raise FeynTuneError(f"config: $.scorers.{name}: results/{name}/ holds other results; give it another name")
+    for name in RESULTS.intersection(configuration.metrics):
+        raise FeynTuneError(f"config: $.metrics.{name}: results/{name}/ holds other results; give it another name")
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -106,8 +106,8 @@ def _references(configuration):
         yield f"$.runs.{run}.model", "models", entry.model
         yield f"$.runs.{run}.dataset", "datasets", entry.dataset
         yield f"$.runs.{run}.layers", "layer_sets", entry.layers
-        for scorer in entry.scores:
-            yield f"$.runs.{run}.scores", "scorers", scorer
+        for metric in entry.metrics:
+            yield f"$.runs.{run}.metrics", "metrics", metric
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
 
@@ -142,12 +142,12 @@ def completion_stage(configuration, run, evaluation_set):
     )
 
 
-def scoring_stage(configuration, run, evaluation_set):
+def perplexity_stage(configuration, run, evaluation_set):
     """What decides a run's perplexities and embeddings of an evaluation set (a name), besides its adapter."""
-    return ScoringStage(
+    return PerplexityStage(
         run=run.name,
         limit=configuration.evaluation_sets[evaluation_set].limit,
-        scoring=_section(configuration, run, "scoring", Scoring),
+        perplexity=_section(configuration, run, "perplexity", Perplexity),
         **_evaluated_model(configuration, run),
     )
 
@@ -203,17 +203,17 @@ def _laid_over(values, changes):
     return {**values, **changes, **nested}
 
 
-def truth_stage(configuration, scorer, evaluation_set):
-    """What decides a scorer's embeddings of the true abstracts of an evaluation set (names)."""
+def truth_stage(configuration, metric, evaluation_set):
+    """What decides a metric's embeddings of the true abstracts of an evaluation set (names)."""
     return TruthStage(
-        scorer=configuration.scorers[scorer],
+        metric=configuration.metrics[metric],
         limit=configuration.evaluation_sets[evaluation_set].limit,
     )
 
 
-def semscore_stage(configuration, scorer):
-    """What decides a scorer's (a name) scores of completions."""
-    return SemscoreStage(scorer=configuration.scorers[scorer])
+def semscore_stage(configuration, metric):
+    """What decides a metric's (a name) scores of completions."""
+    return SemscoreStage(metric=configuration.metrics[metric])
 
 
 def tables_stage(configuration):
@@ -229,8 +229,8 @@ def cards(configuration, runs):
         runs: from ``resolve_runs``.
     """
     asked = configuration.resources
-    of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "score": asked.score.gpu}
-    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.semscore.gpu)
+    of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
+    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.metrics.gpu)
     of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others

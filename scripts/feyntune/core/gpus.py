@@ -11,7 +11,7 @@ from feyntune.core.locks import take
 LOCKS = Path(tempfile.gettempdir()) / f"feyntune-cards-{os.getuid()}"
 
 
-def visible_cards(devices="/dev"):
+def visible_gpus(devices="/dev"):
     """Names of the cards that this process may use: those of CUDA_VISIBLE_DEVICES, else all of the machine's."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
@@ -20,7 +20,7 @@ def visible_cards(devices="/dev"):
     return sorted((found[1] for found in numbers if found), key=int)
 
 
-def hold_cards(count, cards, locks=LOCKS):
+def hold_gpus(count, cards, locks=LOCKS):
     """Choose ``count`` of ``cards`` that no other job holds, and hold them until this process and its children end.
 
     Raises:

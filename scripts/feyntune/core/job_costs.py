@@ -40,7 +40,7 @@ def job_of(path, folder):
     return Path(path).relative_to(folder).with_suffix("").as_posix()
 
 
-def cards_of(job, cards):
+def gpus_of(job, cards):
     """Graphics cards that a job held.
 
     Args:

@@ -1,1 +1,1 @@
-"""The material of the embedded default: a made-up snapshot, a small language model, small scorers."""
+"""The material of the embedded default: a made-up snapshot, a small language model, small metrics."""

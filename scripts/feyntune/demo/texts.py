@@ -1,4 +1,4 @@
-"""The abstracts of a snapshot, as the demonstration's model and scorers learn from them."""
+"""The abstracts of a snapshot, as the demonstration's model and metrics learn from them."""
 
 import json
 

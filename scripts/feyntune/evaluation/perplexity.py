@@ -51,7 +51,7 @@ def encode_for_scores(model, ids, texts, too_long):
     if over and too_long == "refuse":
         raise FeynTuneError(
             f"{len(over)} abstracts are over the model's {limit} tokens: {examples(over)};"
-            " set scoring.too_long: truncate to score their beginnings"
+            " set perplexity.too_long: truncate to score their beginnings"
         )
     cut = [sequence[:limit] for sequence in sequences]
     inside = [
@@ -245,7 +245,7 @@ def write_scores(model, stage, ids, encoded, scores, perplexity, embeddings):
 
     Args:
         model: the ``EvaluatedModel``.
-        stage: ``settings.scoring.ScoringStage``.
+        stage: ``settings.scoring.PerplexityStage``.
         ids: names of the abstracts.
         encoded: from ``encode_for_scores``.
         scores: from ``score_all``.

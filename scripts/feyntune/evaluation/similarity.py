@@ -24,7 +24,7 @@ def cosine_matrix(path, pool_bos, dtype):
     """The cosines between all pairs of embeddings.
 
     Args:
-        path: ``.pt`` file of ``score.py``: ``ids``, ``embeddings`` (N×D), ``tokens`` (N) and ``bos`` (D or None).
+        path: ``.pt`` file of ``perplexity.py``: ``ids``, ``embeddings`` (N×D), ``tokens`` (N) and ``bos`` (D or None).
         pool_bos: count the BOS into the means that embeddings are.
         dtype: torch's type of the result.
 
@@ -94,7 +94,7 @@ def _mirror(matrix):
 
 
 def write_similarity(path, matrix, embeddings, settings):
-    """Write ``ids``, ``matrix``, the ``settings`` and, under ``scoring``, where the embeddings come from.
+    """Write ``ids``, ``matrix``, the ``settings`` and, under ``perplexity``, where the embeddings come from.
 
     Args:
         path: ``.pt`` file to write.

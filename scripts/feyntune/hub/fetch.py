@@ -7,7 +7,7 @@ from feyntune.core.files import write_json
 from feyntune.core.secrets import HUB, read_secret
 
 WEIGHTS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "README.md")
-"""Files of a model, tokenizer, scorer or adapter, and its card, which tells the licence; never pickles."""
+"""Files of a model, tokenizer, metric or adapter, and its card, which tells the licence; never pickles."""
 NOT_OURS = ("*/*.safetensors", "original/*")
 """Copies of the weights in other formats, which some repositories hold in folders of their own."""
 
@@ -30,7 +30,7 @@ def fetch(repository, revision, folder, receipt, kind="model"):
         folder: where links to the cached files are made.
         receipt: JSON file that is written last, with the commit and the hub's hash of every file: it changes when
             the files do.
-        kind: ``model`` (also of scorers and adapters) or ``dataset``.
+        kind: ``model`` (also of metrics and adapters) or ``dataset``.
     """
     cached = Path(download(repository, revision, kind, **FILES[kind]))
     files = sorted(file.relative_to(cached) for file in cached.rglob("*") if file.is_file())

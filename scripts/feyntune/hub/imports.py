@@ -124,7 +124,7 @@ def read_values(path, kind, split="test", model=None):
 
     Args:
         path, split, model: as for ``read_completions``.
-        kind: ``perplexity``, or the name of a scorer.
+        kind: ``perplexity``, or the name of a metric.
     """
     (ours, name), *_ = model_columns(kind, model).items()
     name = ours if model is None else name
@@ -207,7 +207,7 @@ def imported_values(kind, ids, values):
     """The tidy table of numbers from elsewhere; what is not known is null.
 
     Args:
-        kind: ``perplexity``, or the name of a scorer.
+        kind: ``perplexity``, or the name of a metric.
         ids: names of the abstracts.
         values: a number for each, or None.
     """

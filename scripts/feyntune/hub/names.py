@@ -17,7 +17,7 @@ def adapter_repository(configuration, run):
 
 
 def table_repository(configuration, kind, evaluation_set):
-    """Repository of the wide table of ``completions``, ``perplexity`` or a scorer's scores (else as above)."""
+    """Repository of the wide table of ``completions``, ``perplexity`` or a metric's scores (else as above)."""
     table = configuration.hub.table_names.get(kind, kind)
     return _named(configuration, configuration.hub.tables, table=table, set=evaluation_set)
 
@@ -67,7 +67,7 @@ def card_stage(configuration, run):
         dataset=run.dataset,
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
-        scorers=list(configuration.scorers),
+        metrics=list(configuration.metrics),
         confidence=configuration.report.uncertainty.confidence,
     )
 

@@ -16,7 +16,7 @@ def columns_of(kind):
     """Prefixes of a model's wide columns of a kind of result, and the columns of ours that they hold.
 
     Args:
-        kind: ``completions``, ``perplexity``, or the name of a scorer.
+        kind: ``completions``, ``perplexity``, or the name of a metric.
     """
     if kind == "completions":
         return COMPLETION

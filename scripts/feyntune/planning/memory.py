@@ -66,7 +66,7 @@ _UNGATED = {
 
 
 def shape_of(configuration, registry, name):
-    """The shape of an entry of ``models`` or ``scorers``; None if nothing tells it.
+    """The shape of an entry of ``models`` or ``metrics``; None if nothing tells it.
 
     What the configuration says comes first, then the model's own file, then what is known by name, last the settings
     from which the embedded default will make it.
@@ -179,15 +179,15 @@ def completion_bytes(shape, stage, length):
     return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
 
 
-def scoring_bytes(shape, stage, device):
+def perplexity_bytes(shape, stage, device):
     """Peak of a forward pass over a batch; the head sees a part of its tokens at a time.
 
     Args:
         shape: ``settings.planning.ModelShape``.
-        stage: ``settings.scoring.ScoringStage``.
+        stage: ``settings.scoring.PerplexityStage``.
         device: ``cuda`` or ``cpu``, which have batches of their own.
     """
-    tokens = stage.scoring.batch_tokens or usual_budget(SimpleNamespace(type=device))
+    tokens = stage.perplexity.batch_tokens or usual_budget(SimpleNamespace(type=device))
     plain = DTYPE_BYTES[stage.precision.dtype]
     block = (8 * shape.hidden_size + 3 * shape.intermediate_size) * plain
     weights = weight_bytes(shape, stage.quantization, stage.precision)

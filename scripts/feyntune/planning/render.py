@@ -142,9 +142,9 @@ REQUEST_OF = {
 LESS_MEMORY = {
     "train": "training.per_device_batch_size (smaller) or training.gradient_checkpointing (true)",
     "complete": "generation.batch_size (smaller)",
-    "score": "scoring.batch_tokens (smaller)",
-    "embed_truth": "the scorer's batch_size (smaller)",
-    "semscore": "the scorer's batch_size (smaller)",
+    "perplexity": "perplexity.batch_tokens (smaller)",
+    "embed_truth": "the metric's batch_size (smaller)",
+    "semscore": "the metric's batch_size (smaller)",
     "similarity": "the evaluation set's limit",
 }
 

@@ -57,7 +57,7 @@ class Estimator:
         self.configuration, self.runs, self.sizes = configuration, runs, sizes
         self.shapes = {
             (registry, name): shape_of(configuration, registry, name)
-            for registry in ("models", "scorers")
+            for registry in ("models", "metrics")
             for name in getattr(configuration, registry)
         }
 
@@ -94,12 +94,12 @@ class Estimator:
         devices = declared.gpus(self.configuration, self.runs[run]) or 1
         held = math.ceil(min(training.per_device_batch_size or training.batch_size, training.batch_size) / devices)
         trained = lora_parameters(shape, stage.target_modules, stage.lora.r)
-        watched = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
+        control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
         return Work(
             tokens=seen * each,
             operations=operations / devices,
             share="training",
-            steps=watched * bool(training.evaluation.watched),
+            steps=control_prompts * bool(training.evaluation.control_prompts),
             layers=shape.num_hidden_layers,
             moved=memory.weight_bytes(shape, stage.quantization, stage.precision),
             loaded=stored_bytes(shape),
@@ -135,9 +135,9 @@ class Estimator:
             disk=rows * 3e3,
         )
 
-    def _score(self, set, run):
+    def _perplexity(self, set, run):
         shape, count = self._model(run)
-        stage, rows = declared.scoring_stage(self.configuration, self.runs[run], set), self.sizes.rows(set)
+        stage, rows = declared.perplexity_stage(self.configuration, self.runs[run], set), self.sizes.rows(set)
         each = count(self.configuration.evaluation_sets[set].dataset) + 1
         if not shape:
             return Work(tokens=rows * each, known=False)
@@ -145,7 +145,9 @@ class Estimator:
             tokens=rows * each,
             operations=rows * each * forward_operations(shape, each),
             loaded=stored_bytes(shape),
-            peak=memory.scoring_bytes(shape, stage, "cuda" if self.configuration.resources.score.gpu else "cpu"),
+            peak=memory.perplexity_bytes(
+                shape, stage, "cuda" if self.configuration.resources.perplexity.gpu else "cpu"
+            ),
             disk=rows * (4 * shape.hidden_size + 60),
         )
 
@@ -159,17 +161,17 @@ class Estimator:
             disk=number * rows * rows,
         )
 
-    def _embed_truth(self, scorer, set):
-        return self._embedding(scorer, set, 4 * 1e3)
+    def _embed_truth(self, metric, set):
+        return self._embedding(metric, set, 4 * 1e3)
 
-    def _semscore(self, scorer, set, run):
-        return self._embedding(scorer, set, 50)
+    def _semscore(self, metric, set, run):
+        return self._embedding(metric, set, 50)
 
-    def _embedding(self, scorer, set, bytes_each):
+    def _embedding(self, metric, set, bytes_each):
         """Whole texts and their second halves: one and a half abstracts each."""
-        shape, rows = self.shapes["scorers", scorer], self.sizes.rows(set)
-        settings, dataset = self.configuration.scorers[scorer], self.configuration.evaluation_sets[set].dataset
-        each = self.sizes.tokens(dataset, settings.path or f"results/scorers/{scorer}") + 2
+        shape, rows = self.shapes["metrics", metric], self.sizes.rows(set)
+        settings, dataset = self.configuration.metrics[metric], self.configuration.evaluation_sets[set].dataset
+        each = self.sizes.tokens(dataset, settings.path or f"results/metrics/{metric}") + 2
         tokens = rows * 1.5 * each
         if not shape:
             return Work(tokens=tokens, seconds=12 + rows / 500, disk=rows * bytes_each)
@@ -218,7 +220,7 @@ class Estimator:
         return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
     def _tables(self):
-        measures = 4 + 2 * len(self.configuration.scorers)
+        measures = 4 + 2 * len(self.configuration.metrics)
         rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * measures
         return Work(seconds=5 + self.configuration.report.uncertainty.resamples * rows / 4e8)
 

@@ -8,7 +8,7 @@ def add_pooled(parser):
     """Declare the pooled tables of per-abstract results."""
     parser.add_argument("--completions", type=Path, required=True, help="pooled completions")
     parser.add_argument("--perplexity", type=Path, required=True, help="pooled perplexities")
-    parser.add_argument("--scores", nargs="*", type=named_file, default=[], metavar="SCORER=FILE", help="pooled scores")
+    parser.add_argument("--scores", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled scores")
 
 
 def read_pooled(options):

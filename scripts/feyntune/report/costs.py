@@ -1,7 +1,7 @@
 """What was predicted of each job by the last plan before it ran, against what it took."""
 
 from feyntune.core.files import read_json
-from feyntune.core.job_costs import cards_of, job_of, read_benchmark
+from feyntune.core.job_costs import gpus_of, job_of, read_benchmark
 from feyntune.planning import calibrate
 from feyntune.report.typeset import MISSING, number
 
@@ -18,7 +18,7 @@ def costs(benchmarks, folder, plan, records, cards):
         folder: the folder that they are in.
         plan: file of the plan; it may be missing.
         records: trained runs' ``run.json``.
-        cards: as ``benchmarks.cards_of`` takes them.
+        cards: as ``benchmarks.gpus_of`` takes them.
     """
     import pandas
 
@@ -28,7 +28,7 @@ def costs(benchmarks, folder, plan, records, cards):
         if benchmark := read_benchmark(path):
             job = job_of(path, folder)
             entry = calibrate.predicted_before(predicted, job, benchmark.began)
-            rows.append(_row(job, benchmark, entry, trained.get(job), cards_of(job, cards)))
+            rows.append(_row(job, benchmark, entry, trained.get(job), gpus_of(job, cards)))
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 

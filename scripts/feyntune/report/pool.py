@@ -13,14 +13,14 @@ COLUMNS = {
     ),
     "perplexity": ("id", "tokens", "nll", "perplexity", "bits_per_byte"),
 }  # fmt: skip
-"""Columns of the stages' tables; every other kind is a scorer's."""
+"""Columns of the stages' tables; every other kind is a metric's."""
 
 
 def pool_tables(kind, inputs, runs, output):
     """Write the tables of all runs as one, a row group a run: no more than one run is ever in memory.
 
     Args:
-        kind: ``completions``, ``perplexity``, or the name of a scorer.
+        kind: ``completions``, ``perplexity``, or the name of a metric.
         inputs: parquet files, one a run.
         runs: for each input a dict with the keys ``LABELS``; None where something is not known.
         output: the parquet file to write.

@@ -71,19 +71,19 @@ def automatic_scores(paths, evaluation_set):
     """Scores by paper and model.
 
     Args:
-        paths: pooled parquet files by scorer.
+        paths: pooled parquet files by metric.
         evaluation_set: the set whose completions were rated.
 
     Returns:
-        DataFrame indexed by ``paper`` and ``model``, a column for each scorer and ``{scorer}_continuation``.
+        DataFrame indexed by ``paper`` and ``model``, a column for each metric and ``{metric}_continuation``.
     """
     import pandas
 
     tables = []
-    for scorer, path in paths.items():
+    for metric, path in paths.items():
         table = read_table(path, ["run", "id", "score", "score_continuation"], filters=[("set", "==", evaluation_set)])
         named = table.to_pandas().rename(columns={"run": "model", "id": "paper"}).set_index(["paper", "model"])
-        tables.append(named.rename(columns={"score": scorer, "score_continuation": f"{scorer}_continuation"}))
+        tables.append(named.rename(columns={"score": metric, "score_continuation": f"{metric}_continuation"}))
     return pandas.concat(tables, axis=1)
 
 
@@ -125,7 +125,7 @@ def rating_tables(ratings, scores, evaluation_set, uncertainty, seed):
 
     Args:
         ratings: DataFrame with the columns ``ratings.COLUMNS``.
-        scores: pooled scores by scorer; none means no table of correlations.
+        scores: pooled scores by metric; none means no table of correlations.
         evaluation_set: the set whose completions were rated.
     """
     percent = f"{100 * uncertainty.confidence:g}%"

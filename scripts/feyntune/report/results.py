@@ -21,18 +21,18 @@ PERPLEXITY = (Measure("perplexity", "Perplexity", "lower"), Measure("bits_per_by
 COMPLETION = (Measure("new_tokens", "New tokens", None), Measure("stopped_by_length", "Stopped by length", None))
 
 
-def score_measures(scorer):
-    """The two measures of a scorer: of whole completions, which share the prompt, and of continuations alone."""
-    title = {"semscore": "SemScore", "jina": "Jina score"}.get(scorer, scorer)
+def score_measures(metric):
+    """The two measures of a metric: of whole completions, which share the prompt, and of continuations alone."""
+    title = {"semscore": "SemScore", "jina": "Jina score"}.get(metric, metric)
     return (
-        Measure(f"{scorer}", title, "higher"),
-        Measure(f"{scorer}_continuation", f"{title} of continuation", "higher"),
+        Measure(f"{metric}", title, "higher"),
+        Measure(f"{metric}_continuation", f"{title} of continuation", "higher"),
     )
 
 
-def all_measures(scorers):
-    """Every measure of runs that these scorers (names) judge, in the order in which they are shown."""
-    return [*PERPLEXITY, *(measure for scorer in scorers for measure in score_measures(scorer)), *COMPLETION]
+def all_measures(metrics):
+    """Every measure of runs that these metrics (names) judge, in the order in which they are shown."""
+    return [*PERPLEXITY, *(measure for metric in metrics for measure in score_measures(metric)), *COMPLETION]
 
 
 def is_headline(measure):
@@ -58,10 +58,10 @@ def read_results(completions, perplexity, scores):
 
     Args:
         completions, perplexity: pooled parquet files.
-        scores: pooled parquet files by scorer, in the order in which they are shown.
+        scores: pooled parquet files by metric, in the order in which they are shown.
     """
     tables = [_completions(completions), _perplexity(perplexity)]
-    tables += [_scores(path, scorer) for scorer, path in scores.items()]
+    tables += [_scores(path, metric) for metric, path in scores.items()]
     measures = all_measures(scores)
     runs = _runs(tables)
     names = [measure.name for measure in measures]
@@ -86,9 +86,9 @@ def _perplexity(path):
     return table.assign(bytes=table["nll"] / math.log(2) / table["bits_per_byte"])
 
 
-def _scores(path, scorer):
+def _scores(path, metric):
     table = _read(path, ["score", "score_continuation"])
-    return table.rename(columns={"score": scorer, "score_continuation": f"{scorer}_continuation"})
+    return table.rename(columns={"score": metric, "score_continuation": f"{metric}_continuation"})
 
 
 def _runs(tables):

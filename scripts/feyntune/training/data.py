@@ -12,7 +12,7 @@ from feyntune.models.tokenizer import encode
 
 
 @dataclass(frozen=True)
-class Watched:
+class ControlPrompt:
     """A control paper that is completed while the model learns."""
 
     id: str
@@ -33,7 +33,7 @@ class Material:
     """Sequences of the run's own test split, or of a sample of it."""
     train_sample: list
     """Sequences of a sample of the training split."""
-    watched: list
+    control_prompts: list
     """Control papers."""
     too_long: dict
     """How many abstracts of ``train`` and of ``test`` had more tokens than the model or the setting allows."""
@@ -66,7 +66,9 @@ def prepare(options, tokenizer, longest):
         train=train,
         test_sample=sample(test, test_rows, stage.seed),
         train_sample=sample(train, train_rows, stage.seed),
-        watched=_watched(tokenizer, options.watched, training.evaluation.watched, longest),
+        control_prompts=_control_prompts(
+            tokenizer, options.control_prompts, training.evaluation.control_prompts, longest
+        ),
         too_long={"train": train_over, "test": test_over},
     )
 
@@ -142,11 +144,11 @@ def sample(sequences, count, seed):
     return [sequences[number] for number in sorted(chosen)]
 
 
-def _watched(tokenizer, path, count, longest):
+def _control_prompts(tokenizer, path, count, longest):
     papers = read_table(path, ["id", "abstract"]).slice(0, count).to_pylist()
     prompts = [split_abstract(paper["abstract"])[0] for paper in papers]
     encoded = encode(tokenizer, prompts, eos=False)
     for paper, tokens in zip(papers, encoded, strict=True):
         if longest and len(tokens) >= longest:
             raise FeynTuneError(f"{path}: half of {paper['id']} has {len(tokens)} tokens, and the limit is {longest}")
-    return [Watched(paper["id"], *rest) for paper, *rest in zip(papers, prompts, encoded, strict=True)]
+    return [ControlPrompt(paper["id"], *rest) for paper, *rest in zip(papers, prompts, encoded, strict=True)]

@@ -24,14 +24,14 @@ class Evaluator:
             for name, sequences in (("test", material.test_sample), ("train", material.train_sample))
             if sequences
         }
-        self.watched = material.watched
+        self.control_prompts = material.control_prompts
 
     def __call__(self, model):
         """Measure ``model``, which is in evaluation mode.
 
         Returns:
-            A dict with ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity`` and ``watched``: list
-            of dicts ``id, prompt, completion``.
+            A dict with ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity`` and
+            ``control_prompts``: list of dicts ``id, prompt, completion``.
         """
         import torch
 
@@ -44,22 +44,22 @@ class Evaluator:
             sums = _shared(lambda batch: negative_log_likelihoods(model, batch, self.tokenizer.eos_token_id), batches)
             summary = summarise(np.concatenate(sums))
             measured.update({f"{name}_{key}": value for key, value in summary.items()})
-        if self.watched:
-            measured["watched"] = self._completions(model)
+        if self.control_prompts:
+            measured["control_prompts"] = self._completions(model)
         return measured
 
     def _completions(self, model):
-        prompts = [paper.tokens for paper in self.watched]
+        prompts = [paper.tokens for paper in self.control_prompts]
         (texts,) = _shared(
             lambda batch: complete(model, self.tokenizer, batch, self.settings, self._room(), self.seed), [prompts]
         )
         return [
             {"id": paper.id, "prompt": paper.prompt, "completion": text}
-            for paper, text in zip(self.watched, texts, strict=True)
+            for paper, text in zip(self.control_prompts, texts, strict=True)
         ]
 
     def _room(self):
-        longest = max(len(paper.tokens) for paper in self.watched)
+        longest = max(len(paper.tokens) for paper in self.control_prompts)
         return min(
             self.settings.max_new_tokens, self.context - longest if self.context else self.settings.max_new_tokens
         )

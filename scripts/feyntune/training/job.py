@@ -110,7 +110,7 @@ def _newest_checkpoint(options):
         "run": options.settings.run,
         "settings": options.settings.model_dump(mode="json"),
         "base": content_hash(options.base),
-        "data": [digest(path) for path in (options.train, options.test, options.watched)],
+        "data": [digest(path) for path in (options.train, options.test, options.control_prompts)],
         "code": code_fingerprint("train.py"),
     }
     if claim(options.checkpoints, note):

@@ -29,8 +29,8 @@ def history_table(log, rows, batch_size):
     Columns: ``step`` (0: before the first), ``epoch`` (passes over the training split so far); of the step's batch,
     null at step 0: ``loss`` (mean over its tokens), ``learning_rate``, ``grad_norm`` (before clipping); null where
     nothing was evaluated: ``test_loss``, ``test_perplexity`` on the run's test split, ``train_loss``,
-    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts), and ``watched``,
-    the completions of the control papers: ``id, prompt, completion``.
+    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts), and
+    ``control_prompts``, the completions of the control papers: ``id, prompt, completion``.
 
     Args:
         log: ``TrainerState.log_history``.
@@ -39,9 +39,14 @@ def history_table(log, rows, batch_size):
     """
     import pyarrow as pa
 
-    watched = pa.list_(pa.struct({"id": pa.string(), "prompt": pa.string(), "completion": pa.string()}))
+    control_prompts = pa.list_(pa.struct({"id": pa.string(), "prompt": pa.string(), "completion": pa.string()}))
     schema = pa.schema(
-        {"step": pa.int64(), "epoch": pa.float64(), **dict.fromkeys(STEP + MEASURED, pa.float64()), "watched": watched}
+        {
+            "step": pa.int64(),
+            "epoch": pa.float64(),
+            **dict.fromkeys(STEP + MEASURED, pa.float64()),
+            "control_prompts": control_prompts,
+        }
     )
     steps = {}
     for entry in log:

@@ -53,7 +53,7 @@ class Tracker(TrainerCallback):
             return
         with _forgiven("W&B"):
             sent = {name: logs[name] for name in (*STEP, *MEASURED) if name in logs}
-            if "watched" in logs:
+            if "control_prompts" in logs:
                 sent["completions"] = completions_table(state.log_history)
             self.run.log({"step": state.global_step, **sent})
 
@@ -101,10 +101,12 @@ def completions_table(log):
     """
     import wandb
 
-    evaluations = [entry for entry in log if "watched" in entry]
-    papers = evaluations[0]["watched"]
+    evaluations = [entry for entry in log if "control_prompts" in entry]
+    papers = evaluations[0]["control_prompts"]
     rows = [["prompt", *(paper["prompt"] for paper in papers)]]
-    rows += [[str(entry["step"]), *(paper["completion"] for paper in entry["watched"])] for entry in evaluations]
+    rows += [
+        [str(entry["step"]), *(paper["completion"] for paper in entry["control_prompts"])] for entry in evaluations
+    ]
     return wandb.Table(columns=["step", *(paper["id"] for paper in papers)], data=rows)
 
 

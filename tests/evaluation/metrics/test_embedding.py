@@ -8,20 +8,22 @@ import pyarrow.parquet
 import pytest
 from pydantic import ValidationError
 
-import embed_truth
-import semscore as program
-from feyntune.config.schema.metrics import Scorer
+from feyntune.config.schema.metrics import Metric
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.metrics.embedding import SentenceEmbedder, cosines, match_ids, read_truth, write_truth
+from support.programs import load_program
 
-SETTINGS = Scorer(path="here")
+embed_truth = load_program("embed_truth")
+program = load_program("semscore")
+
+SETTINGS = Metric(path="here")
 
 
 @pytest.fixture(scope="module")
-def static_scorer(tmp_path_factory, abstracts):
-    """A scorer of static word vectors, without any limit on the length."""
+def static_metric_model(tmp_path_factory, abstracts):
+    """A metric of static word vectors, without any limit on the length."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
@@ -33,21 +35,21 @@ def static_scorer(tmp_path_factory, abstracts):
         abstracts[1], trainers.WordLevelTrainer(special_tokens=["<unk>"], show_progress=False)
     )
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("scorers") / "static"
+    folder = tmp_path_factory.mktemp("metrics") / "static"
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu").save(str(folder))
     return folder
 
 
 @pytest.fixture(scope="module")
-def bert_scorer(tmp_path_factory, static_scorer):
-    """A scorer with attention, mean pooling, and a limit of 32 tokens."""
+def bert_metric_model(tmp_path_factory, static_metric_model):
+    """A metric with attention, mean pooling, and a limit of 32 tokens."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    source = tmp_path_factory.mktemp("scorers") / "bert"
-    bare = Tokenizer.from_file(str(static_scorer / "tokenizer.json"))
+    source = tmp_path_factory.mktemp("metrics") / "bert"
+    bare = Tokenizer.from_file(str(static_metric_model / "tokenizer.json"))
     bare.add_special_tokens(["[PAD]"])
     PreTrainedTokenizerFast(tokenizer_object=bare, pad_token="[PAD]", model_max_length=32).save_pretrained(source)
     config = BertConfig(
@@ -56,7 +58,7 @@ def bert_scorer(tmp_path_factory, static_scorer):
     )  # fmt: skip
     BertModel(config).save_pretrained(source)
     transformer = Transformer(str(source))
-    folder = source.with_name("bert_scorer")
+    folder = source.with_name("bert_metric_model")
     SentenceTransformer(modules=[transformer, Pooling(16)], device="cpu").save(str(folder))
     return folder
 
@@ -77,16 +79,16 @@ def completions(tmp_path, abstracts):
     return tmp_path / "completions.parquet"
 
 
-def run(parse, folder, scorer, dataset, completions, limit=None, **settings):
+def run(parse, folder, metric, dataset, completions, limit=None, **settings):
     """Run both programs; returns the table."""
     settings = {"path": "here", **settings}
-    truth = json.dumps({"scorer": settings, "limit": limit})
+    truth = json.dumps({"metric": settings, "limit": limit})
     embed_truth.main(
-        parse(embed_truth, dataset=dataset, scorer=scorer, settings=truth, output=folder / "truth.safetensors")
+        parse(embed_truth, dataset=dataset, metric=metric, settings=truth, output=folder / "truth.safetensors")
     )
     options = parse(
-        program, completions=completions, truth=folder / "truth.safetensors", scorer=scorer,
-        settings=json.dumps({"scorer": settings}), output=folder / "scores.parquet",
+        program, completions=completions, truth=folder / "truth.safetensors", metric=metric,
+        settings=json.dumps({"metric": settings}), output=folder / "scores.parquet",
     )  # fmt: skip
     program.main(options)
     return read_table(folder / "scores.parquet")
@@ -97,10 +99,10 @@ def test_cosines_by_hand():
     assert cosines(left, right).tolist() == pytest.approx([24 / 25, 0, 0, -1])
 
 
-def test_scores_are_those_of_the_texts(tmp_path, parse, static_scorer, dataset, completions, abstracts):
-    table = run(parse, tmp_path, static_scorer, dataset, completions)
+def test_scores_are_those_of_the_texts(tmp_path, parse, static_metric_model, dataset, completions, abstracts):
+    table = run(parse, tmp_path, static_metric_model, dataset, completions)
     assert table.column_names == ["id", "score", "score_continuation", "truncated"]
-    embedder = SentenceEmbedder(static_scorer, SETTINGS)
+    embedder = SentenceEmbedder(static_metric_model, SETTINGS)
     wrote = read_table(completions)["completion"].to_pylist()
     for row, abstract, completion in zip(table.to_pylist(), abstracts[1], wrote, strict=True):
         [[left, right], _] = embedder.embed([abstract, completion])
@@ -108,9 +110,9 @@ def test_scores_are_those_of_the_texts(tmp_path, parse, static_scorer, dataset, 
 
 
 def test_the_truth_scores_one_and_an_empty_completion_is_counted(
-    tmp_path, parse, static_scorer, dataset, completions, capsys
+    tmp_path, parse, static_metric_model, dataset, completions, capsys
 ):
-    rows = run(parse, tmp_path, static_scorer, dataset, completions).to_pylist()
+    rows = run(parse, tmp_path, static_metric_model, dataset, completions).to_pylist()
     assert (rows[0]["score"], rows[0]["score_continuation"]) == (pytest.approx(1), pytest.approx(1))
     assert 0 < rows[1]["score"] < 1
     assert rows[1]["score_continuation"] == 0
@@ -119,27 +121,27 @@ def test_the_truth_scores_one_and_an_empty_completion_is_counted(
     assert record["empty"] == 1
 
 
-def test_the_order_of_the_completions_does_not_matter(tmp_path, parse, static_scorer, dataset, completions):
-    straight = run(parse, tmp_path, static_scorer, dataset, completions).to_pylist()
+def test_the_order_of_the_completions_does_not_matter(tmp_path, parse, static_metric_model, dataset, completions):
+    straight = run(parse, tmp_path, static_metric_model, dataset, completions).to_pylist()
     table = read_table(completions)
     pyarrow.parquet.write_table(table.take(list(range(11, -1, -1))), completions)
-    turned = run(parse, tmp_path, static_scorer, dataset, completions).to_pylist()
+    turned = run(parse, tmp_path, static_metric_model, dataset, completions).to_pylist()
     assert turned[::-1] == [{**row, "score": pytest.approx(row["score"])} for row in straight]
 
 
-def test_texts_that_are_cut_are_flagged(tmp_path, parse, bert_scorer, dataset, completions, abstracts, capsys):
-    table = run(parse, tmp_path, bert_scorer, dataset, completions)
-    tokenizer = SentenceEmbedder(bert_scorer, SETTINGS).model.tokenizer
+def test_texts_that_are_cut_are_flagged(tmp_path, parse, bert_metric_model, dataset, completions, abstracts, capsys):
+    table = run(parse, tmp_path, bert_metric_model, dataset, completions)
+    tokenizer = SentenceEmbedder(bert_metric_model, SETTINGS).model.tokenizer
     long = [len(tokenizer(text)["input_ids"]) > 32 for text in abstracts[1]]
     assert 0 < sum(long) < 12
     cut = table["truncated"].to_pylist()
     assert all(flag for flag, over in zip(cut, long, strict=True) if over)
     assert not all(cut)
-    assert f"{sum(long)} of 12 abstracts are longer than the scorer takes in" in capsys.readouterr().out
+    assert f"{sum(long)} of 12 abstracts are longer than the metric takes in" in capsys.readouterr().out
 
 
-def test_a_maximum_length_is_kept(bert_scorer, abstracts):
-    short = SentenceEmbedder(bert_scorer, Scorer(path="here", max_length=8))
+def test_a_maximum_length_is_kept(bert_metric_model, abstracts):
+    short = SentenceEmbedder(bert_metric_model, Metric(path="here", max_length=8))
     eight = "We study strings on a curved background."
     vectors, cut = short.embed([f"{eight} Is the entropy finite?", eight, "We study strings"])
     assert cut.tolist() == [True, False, False]
@@ -147,20 +149,20 @@ def test_a_maximum_length_is_kept(bert_scorer, abstracts):
     assert not np.allclose(vectors[1], vectors[2], atol=1e-2)
 
 
-def test_a_maximum_length_that_the_scorer_cannot_have_is_refused(static_scorer):
-    with pytest.raises(FeynTuneError, match="has no maximum length; leave out the scorer's 'max_length'"):
-        SentenceEmbedder(static_scorer, Scorer(path="here", max_length=8))
+def test_a_maximum_length_that_the_metric_cannot_have_is_refused(static_metric_model):
+    with pytest.raises(FeynTuneError, match="has no maximum length; leave out the metric's 'max_length'"):
+        SentenceEmbedder(static_metric_model, Metric(path="here", max_length=8))
 
 
-def test_a_folder_that_is_no_scorer_is_told(tmp_path):
+def test_a_folder_that_is_no_metric_model_is_told(tmp_path):
     with pytest.raises(FeynTuneError, match=r"no modules\.json there"):
         SentenceEmbedder(tmp_path, SETTINGS)
 
 
 def test_code_of_strangers_runs_only_by_name_and_revision():
     with pytest.raises(ValidationError, match="named by 'hub' and 'revision'"):
-        Scorer(path="here", trust_remote_code=True)
-    assert Scorer(hub="a/b", revision="c", trust_remote_code=True).trust_remote_code
+        Metric(path="here", trust_remote_code=True)
+    assert Metric(hub="a/b", revision="c", trust_remote_code=True).trust_remote_code
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,6 @@ def test_a_file_without_truth_is_told(tmp_path):
 def test_the_same_truth_has_the_same_bytes(tmp_path):
     arrays = (np.ones((2, 3), np.float32), np.zeros(2, bool))
     for number in range(12):
-        write_truth(tmp_path / f"{number}.safetensors", ["a", "b"], arrays, arrays, {"scorer": "x"})
+        write_truth(tmp_path / f"{number}.safetensors", ["a", "b"], arrays, arrays, {"metric": "x"})
     assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
     assert read_truth(tmp_path / "0.safetensors")[0] == ["a", "b"]

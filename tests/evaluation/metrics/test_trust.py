@@ -47,9 +47,9 @@ def test_remote_code_is_trusted_by_configuration_only():
 
 @pytest.mark.parametrize("source", [{"path": "here"}, {"hub": "a/b"}, {"revision": "c"}])
 def test_it_needs_a_repository_and_a_revision(source):
-    with pytest.raises(FeynTuneError, match=r"config: \$\.scorers\.jina"):
-        parse_configuration({"scorers": {"jina": {"trust_remote_code": True, **source}}})
-    assert parse_configuration({"scorers": {"jina": {"path": "here"}}}).scorers["jina"].trust_remote_code is False
+    with pytest.raises(FeynTuneError, match=r"config: \$\.metrics\.jina"):
+        parse_configuration({"metrics": {"jina": {"trust_remote_code": True, **source}}})
+    assert parse_configuration({"metrics": {"jina": {"path": "here"}}}).metrics["jina"].trust_remote_code is False
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_model.bin", "optimizer.pt", "x.pkl"])

@@ -1,4 +1,4 @@
-"""Settings of the embedded default's material: a made-up snapshot, a small language model, small scorers."""
+"""Settings of the embedded default's material: a made-up snapshot, a small language model, small metrics."""
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class DemoModel(Section):
     """Peak learning rate."""
 
 
-class DemoScorer(Section):
+class DemoMetricModel(Section):
     """A small sentence-embedding model, fitted on the snapshot's abstracts."""
 
     seed: int = 42
@@ -53,5 +53,8 @@ class Demo(Section):
     """The papers that it makes up."""
     model: DemoModel = DemoModel()
     """The model that it pretrains on them."""
-    scorers: dict[Name, DemoScorer] = {"semscore": DemoScorer(), "jina": DemoScorer(dimensions=96, seed=43)}
-    """Scorers by name, made in `results/demo/scorers/{name}`."""
+    metrics: dict[Name, DemoMetricModel] = {
+        "semscore": DemoMetricModel(),
+        "jina": DemoMetricModel(dimensions=96, seed=43),
+    }
+    """Metrics by name, made in `results/demo/metrics/{name}`."""

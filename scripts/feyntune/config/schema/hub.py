@@ -17,7 +17,7 @@ class Hub(Section):
     tables: str = "{organisation}/{table}_{set}"
     """Name of a wide table's repository; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
-    """What `{table}` is for `completions`, `perplexity` or a scorer; the defaults are the reference's, others are
+    """What `{table}` is for `completions`, `perplexity` or a metric; the defaults are the reference's, others are
     called as they are."""
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
@@ -56,8 +56,8 @@ class CardStage(Section):
     """Definition of the training data, and of the datasets that it is mixed of, by name."""
     layers: str
     """Name of the layer set."""
-    scorers: list[str]
-    """Names of the scorers, in the order in which they are shown."""
+    metrics: list[str]
+    """Names of the metrics, in the order in which they are shown."""
     confidence: float
     """Coverage of the tables' intervals."""
 
@@ -66,7 +66,7 @@ class WideStage(Section):
     """What `wide_table.py` is given."""
 
     kind: str
-    """`completions`, `perplexity`, or the name of a scorer."""
+    """`completions`, `perplexity`, or the name of a metric."""
     set: str
     """Name of the evaluation set."""
     dataset: str

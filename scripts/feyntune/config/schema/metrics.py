@@ -6,11 +6,11 @@ from feyntune.config.schema.base import Section
 from feyntune.config.schema.models import Source
 
 
-class Scorer(Source):
+class Metric(Source):
     """A sentence-embedding model that sentence-transformers loads."""
 
     max_length: int | None = Field(None, ge=8)
-    """Longest text in the scorer's tokens; null means the model's own limit."""
+    """Longest text in the metric's tokens; null means the model's own limit."""
     trust_remote_code: bool = False
     """Let the repository's own Python run: only a repository and a revision that you have named, and read."""
     batch_size: int = Field(64, ge=1)
@@ -26,8 +26,8 @@ class Scorer(Source):
 class TruthStage(Section):
     """What `embed_truth.py` is given."""
 
-    scorer: Scorer
-    """The scorer."""
+    metric: Metric
+    """The metric."""
     limit: int | None
     """As in the evaluation set."""
 
@@ -35,5 +35,5 @@ class TruthStage(Section):
 class SemscoreStage(Section):
     """What `semscore.py` is given."""
 
-    scorer: Scorer
-    """The scorer."""
+    metric: Metric
+    """The metric."""

@@ -8,7 +8,7 @@ from feyntune.config.schema.base import Section
 from feyntune.config.schema.models import Precision, Quantization
 
 
-class Scoring(Section):
+class Perplexity(Section):
     """One forward pass over whole abstracts, for perplexity and embeddings."""
 
     column: str = "abstract"
@@ -20,8 +20,8 @@ class Scoring(Section):
     """What to do with abstracts over the model's limit; how many there are is said and recorded either way."""
 
 
-class ScoringStage(Section):
-    """What `score.py` is given."""
+class PerplexityStage(Section):
+    """What `perplexity.py` is given."""
 
     run: str
     """Name of the run."""
@@ -31,7 +31,7 @@ class ScoringStage(Section):
     """Storage of the base model's weights."""
     precision: Precision
     """Number formats."""
-    scoring: Scoring
-    """Scoring settings."""
+    perplexity: Perplexity
+    """Perplexity settings."""
     base_names: list[str]
     """Names by which an adapter may know this base model."""

@@ -37,5 +37,5 @@ class Planning(Section):
     papers: dict[str, int] = {}
     """Papers of a category (`math.AG`, `cs.*`) in a whole arXiv snapshot; those of the paper's datasets are known."""
     shapes: dict[Name, ModelShape] = {}
-    """Shapes of models and scorers of the hub before they are fetched, by their names in `models` and `scorers`;
-    Llama 3.1 8B and the paper's two scorers are known."""
+    """Shapes of models and metrics of the hub before they are fetched, by their names in `models` and `metrics`;
+    Llama 3.1 8B and the paper's two metrics are known."""

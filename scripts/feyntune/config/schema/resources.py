@@ -29,11 +29,11 @@ class Resources(Section):
     """Training one adapter; on several cards, cores and memory are for each of them."""
     complete: Request = Request(threads=4, mem_mb=15400, runtime=1440, gpu=1)
     """Completing an evaluation set."""
-    score: Request = Request(threads=4, mem_mb=15400, runtime=240, gpu=1)
+    perplexity: Request = Request(threads=4, mem_mb=15400, runtime=240, gpu=1)
     """Perplexity and embeddings of an evaluation set."""
     similarity: Request = Request(threads=8, mem_mb=16000)
     """The matrix of cosines."""
-    semscore: Request = Request(threads=4, mem_mb=15400, runtime=240, gpu=1)
+    metrics: Request = Request(threads=4, mem_mb=15400, runtime=240, gpu=1)
     """Sentence embeddings of completions."""
     summarise: Request = Request(threads=1, mem_mb=8000)
     """Tables, figures and the report."""

@@ -21,8 +21,8 @@ class Overrides(Section):
     """Keys of `training`."""
     generation: dict[str, Any] = {}
     """Keys of `generation`."""
-    scoring: dict[str, Any] = {}
-    """Keys of `scoring`."""
+    perplexity: dict[str, Any] = {}
+    """Keys of `perplexity`."""
     gpus: int | None = Field(None, ge=1)
     """GPUs that train together in one job; null means `resources.train.gpu`."""
 
@@ -77,15 +77,15 @@ class NamedRun(Overrides):
     """Completions that were made elsewhere: a file, or `path` or `hub` with `model`. Only their texts are scored."""
     perplexity: Imported | None = None
     """Perplexities that were computed elsewhere, for a run with `completions`."""
-    scores: dict[Name, Imported] = {}
-    """Scores that were computed elsewhere, by scorer; the other scorers score the run's `completions`."""
+    metrics: dict[Name, Imported] = {}
+    """Metrics that were computed elsewhere; the other metrics score the run's `completions`."""
 
     @model_validator(mode="after")
     def _one_kind(self):
         if self.adapter and self.completions:
             raise ValueError("give 'adapter' or 'completions', not both")
-        if (self.perplexity or self.scores) and not self.completions:
-            raise ValueError("'perplexity' and 'scores' from elsewhere go with 'completions' from elsewhere")
+        if (self.perplexity or self.metrics) and not self.completions:
+            raise ValueError("'perplexity' and 'metrics' from elsewhere go with 'completions' from elsewhere")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
         if not self.adapter and not self.completions and not (self.dataset and self.layers):

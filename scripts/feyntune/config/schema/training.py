@@ -52,7 +52,7 @@ class TrainingEvaluation(Section):
     twentieth of the training's time; null: all of them, as in the paper."""
     train_rows: Annotated[int, Field(ge=0)] | Literal["auto"] | None = "auto"
     """The same for the training split."""
-    watched: int = Field(5, ge=0)
+    control_prompts: int = Field(5, ge=0)
     """How many of the control papers are completed at each evaluation."""
     max_new_tokens: int = Field(1024, ge=1)
     """Longest such completion."""

@@ -22,7 +22,7 @@ class SentenceEmbedder:
 
     Args:
         folder: where the model is.
-        settings: ``settings.scorers.Scorer``.
+        settings: ``settings.metrics.Metric``.
 
     Raises:
         FeynTuneError: the folder holds no such model, or one without a limit that ``max_length`` could set.
@@ -46,7 +46,7 @@ class SentenceEmbedder:
         try:
             self.model.max_seq_length = max_length
         except AttributeError:
-            raise FeynTuneError(f"{folder}: has no maximum length; leave out the scorer's 'max_length'") from None
+            raise FeynTuneError(f"{folder}: has no maximum length; leave out the metric's 'max_length'") from None
 
     def embed(self, texts):
         """Embeddings of texts (N×D float32), and which of them are longer than the model can take in (N bool)."""

@@ -1,6 +1,6 @@
 """What each stage took, from the benchmarks that Snakemake keeps of its jobs."""
 
-from feyntune.core.job_costs import cards_of, job_of, read_benchmark
+from feyntune.core.job_costs import gpus_of, job_of, read_benchmark
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 
@@ -23,13 +23,13 @@ def time_figure(stages, gpus):
 
     Args:
         stages: seconds by stage and job.
-        gpus: GPUs that jobs held, as ``benchmarks.cards_of`` takes them.
+        gpus: GPUs that jobs held, as ``benchmarks.gpus_of`` takes them.
     """
     if not stages:
         return empty_figure("No job has left a benchmark.")
     seconds = {stage: sum(jobs.values()) for stage, jobs in stages.items()}
     gpu_seconds = {
-        stage: sum(took * cards_of(job, gpus) for job, took in jobs.items()) for stage, jobs in stages.items()
+        stage: sum(took * gpus_of(job, gpus) for job, took in jobs.items()) for stage, jobs in stages.items()
     }
     panels = {"Time of all jobs": seconds, **({"GPU time": gpu_seconds} if any(gpu_seconds.values()) else {})}
     labels = [f"{stage} ({len(jobs)} {'job' if len(jobs) == 1 else 'jobs'})" for stage, jobs in stages.items()]

@@ -103,7 +103,7 @@ def page_content(results, options, stage):
         "tables": [_table(options.tables, name, title) for name, title in TABLE_TITLES.items()],
         "figures": [_figure(options.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
         "abstracts": sampled_abstracts(options.completions, results, stage.abstracts, stage.seed),
-        "watched": [_watched(path) for path in options.history],
+        "control_prompts": [_control_prompts(path) for path in options.history],
         "costs": _costs(options, stage),
         "provenance": _texts(flattened(provenance())),
     }
@@ -137,9 +137,9 @@ def _figure(folder, name, title, caption):
     return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
 
 
-def _watched(path):
+def _control_prompts(path):
     """The control papers as a run completed them before its first step and after its last."""
-    history = read_table(path, columns=["step", "watched"]).to_pylist()
-    steps = [row for row in history if row["watched"]]
+    history = read_table(path, columns=["step", "control_prompts"]).to_pylist()
+    steps = [row for row in history if row["control_prompts"]]
     shown = steps[:1] + steps[1:][-1:]
     return {"run": path.parent.name, "steps": shown}

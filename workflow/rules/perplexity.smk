@@ -2,11 +2,11 @@
 
 
 @functools.cache
-def scoring_settings(run, evaluation_set):
-    return settings(declared.scoring_stage(CONFIG, RUNS[run], evaluation_set))
+def perplexity_settings(run, evaluation_set):
+    return settings(declared.perplexity_stage(CONFIG, RUNS[run], evaluation_set))
 
 
-rule score:
+rule perplexity:
     input:
         base=base_files,
         adapter=adapter_files,
@@ -15,23 +15,23 @@ rule score:
         perplexity="results/perplexity/{set}/{run}.parquet",
         embeddings="results/embeddings/{set}/{run}.pt",
     log:
-        "results/logs/score/{set}/{run}.log",
+        "results/logs/perplexity/{set}/{run}.log",
     benchmark:
-        "results/costs/score/{set}/{run}.tsv"
+        "results/costs/perplexity/{set}/{run}.tsv"
     wildcard_constraints:
         run=one_of_runs(WITH_MODEL),
-    threads: threads_of("score")
+    threads: threads_of("perplexity")
     resources:
-        **request("score"),
+        **request("perplexity"),
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         adapter=adapter_option,
-        settings=lambda wildcards: scoring_settings(wildcards.run, wildcards.set),
-        code=code("score.py"),
+        settings=lambda wildcards: perplexity_settings(wildcards.run, wildcards.set),
+        code=code("perplexity.py"),
     shell:
-        "python scripts/on_cards.py {resources.gpu} scripts/score.py"
+        "python scripts/on_gpus.py {resources.gpu} scripts/perplexity.py"
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
-        " --settings {params.settings:q} --shards results/shards/scores/{wildcards.set}/{wildcards.run}"
+        " --settings {params.settings:q} --shards results/shards/perplexity/{wildcards.set}/{wildcards.run}"
         " --perplexity {output.perplexity} --embeddings {output.embeddings} --log {log}"
 
 

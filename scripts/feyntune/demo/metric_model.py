@@ -6,7 +6,7 @@ FILES = ("config_sentence_transformers.json", "model.safetensors", "modules.json
 """What the folder consists of that sentence-transformers loads."""
 
 
-def fit_scorer(texts, settings):
+def fit_metric_model(texts, settings):
     """Fit a SentenceTransformer whose sentence vector is the mean of its words' vectors.
 
     The vectors are the leading singular vectors of the positive pointwise mutual information between words and
@@ -15,7 +15,7 @@ def fit_scorer(texts, settings):
 
     Args:
         texts: a list of abstracts.
-        settings: ``settings.demo.DemoScorer``.
+        settings: ``settings.demo.DemoMetricModel``.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding

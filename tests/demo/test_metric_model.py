@@ -6,12 +6,14 @@ import random
 import numpy as np
 import pytest
 
-import demo_scorer
 from feyntune.data.prompts import split_abstract
 from feyntune.demo.fields import FIELDS
-from feyntune.demo.scorer import FILES
+from feyntune.demo.metric_model import FILES
 from feyntune.demo.snapshot import snapshot_lines
 from feyntune.demo.writing import write_paper
+from support.programs import load_program
+
+demo_metric_model = load_program("demo_metric_model")
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +25,11 @@ def snapshot(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(snapshot):
-    return fit(snapshot, "scorer", '{"dimensions": 32}')
+    return fit(snapshot, "metric", '{"dimensions": 32}')
 
 
 @pytest.fixture(scope="module")
-def scorer(folder):
+def metric(folder):
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
@@ -35,7 +37,7 @@ def scorer(folder):
 
 def fit(snapshot, name, settings):
     folder = snapshot.with_name(name)
-    demo_scorer.main(argparse.Namespace(snapshot=snapshot, settings=settings, output=folder))
+    demo_metric_model.main(argparse.Namespace(snapshot=snapshot, settings=settings, output=folder))
     return folder
 
 
@@ -48,34 +50,34 @@ def test_the_folder_has_the_declared_files_and_no_other(folder):
     assert sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()) == sorted(FILES)
 
 
-def test_the_same_settings_give_the_same_scorer(snapshot, folder):
+def test_the_same_settings_give_the_same_model(snapshot, folder):
     again, larger = fit(snapshot, "again", '{"dimensions": 32}'), fit(snapshot, "larger", '{"dimensions": 48}')
     assert all((folder / file).read_bytes() == (again / file).read_bytes() for file in FILES)
     assert (folder / "model.safetensors").read_bytes() != (larger / "model.safetensors").read_bytes()
 
 
-def test_vectors_have_the_dimensions_that_were_asked_for(scorer):
-    assert scorer.encode(["black holes", "a text of unknown zzyzx words"]).shape == (2, 32)
+def test_vectors_have_the_dimensions_that_were_asked_for(metric):
+    assert metric.encode(["black holes", "a text of unknown zzyzx words"]).shape == (2, 32)
 
 
-def test_unseen_abstracts_of_one_field_are_closer_than_those_of_two(scorer):
-    vectors = [scorer.encode(abstracts(field, 60, seed=99), normalize_embeddings=True) for field in FIELDS]
+def test_unseen_abstracts_of_one_field_are_closer_than_those_of_two(metric):
+    vectors = [metric.encode(abstracts(field, 60, seed=99), normalize_embeddings=True) for field in FIELDS]
     likeness = np.array([[np.mean(one @ other.T) for other in vectors] for one in vectors])
     within, across = np.diag(likeness), likeness[~np.eye(len(vectors), dtype=bool)]
     assert within.min() > across.max()
     assert within.mean() > across.mean() + 0.3
 
 
-def test_the_halves_of_an_abstract_are_much_closer_than_those_of_two(scorer):
+def test_the_halves_of_an_abstract_are_much_closer_than_those_of_two(metric):
     halves = [split_abstract(text) for text in abstracts("hep-th", 100, seed=99)]
-    firsts, seconds = (scorer.encode(list(texts), normalize_embeddings=True) for texts in zip(*halves, strict=True))
+    firsts, seconds = (metric.encode(list(texts), normalize_embeddings=True) for texts in zip(*halves, strict=True))
     likeness = firsts @ seconds.T
     assert np.diag(likeness).mean() > likeness.mean() + 0.3
 
 
-def test_a_subjects_second_half_is_closest_to_its_own_first_half(scorer):
+def test_a_subjects_second_half_is_closest_to_its_own_first_half(metric):
     subjects = FIELDS["hep-th"].subjects
-    firsts = scorer.encode([f"{one['name']} and {one['aspect']}" for one in subjects], normalize_embeddings=True)
-    seconds = scorer.encode([f"{one['dual']} and {one['image']}" for one in subjects], normalize_embeddings=True)
+    firsts = metric.encode([f"{one['name']} and {one['aspect']}" for one in subjects], normalize_embeddings=True)
+    seconds = metric.encode([f"{one['dual']} and {one['image']}" for one in subjects], normalize_embeddings=True)
     likeness = firsts @ seconds.T
     assert np.mean(likeness.argmax(axis=1) == np.arange(len(subjects))) > 0.9

@@ -28,7 +28,7 @@ def main(options):
     for kind in kinds_beside(stage.kind):
         folder = options.results / kind / stage.set
         results = {model: read_table(folder / f"{run}.parquet") for run, model in stage.models.items()}
-        table = widened(table, kind, results)
+        table = widened(table, kind, results, stage.metric)
     write_text(options.card, table_card(stage, table.num_rows, table.column_names))
     write_table(options.output, table)
 

@@ -22,7 +22,7 @@ BOS, EOS = 0, 1
 @functools.cache
 def device():
     """Where the benchmarks run: the GPU, if there is one."""
-    from feyntune.models.load import pick_device
+    from feyntune.core.gpus import pick_device
 
     return pick_device()
 

@@ -33,7 +33,8 @@ SCORES_FROM_ELSEWHERE = {
 }
 
 
-ruleorder: import_scores > semscore
+ruleorder: import_scores > metric
+ruleorder: import_scores > cpu_metric
 
 
 rule import_completions:

@@ -2,8 +2,10 @@
 
 import difflib
 import typing
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from feyntune.config.schema.base import Name, Section
 from feyntune.config.schema.data import Dataset, Leaks
@@ -11,7 +13,7 @@ from feyntune.config.schema.demo import Demo
 from feyntune.config.schema.evaluation import EvaluationPrecision, EvaluationSet
 from feyntune.config.schema.generation import Generation
 from feyntune.config.schema.hub import Hub
-from feyntune.config.schema.metrics import Metric
+from feyntune.config.schema.metrics import AnyMetric
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity
 from feyntune.config.schema.planning import Planning
@@ -21,6 +23,8 @@ from feyntune.config.schema.runs import Grid, Model, NamedRun
 from feyntune.config.schema.similarity import Similarity
 from feyntune.config.schema.training import Tracking, Training
 from feyntune.core.errors import FeynTuneError
+from feyntune.evaluation.metrics import kind_of, kinds, metric_class
+from feyntune.evaluation.metrics.base import MetricSettings
 
 
 class Configuration(Section):
@@ -47,8 +51,8 @@ class Configuration(Section):
     """Runs of their own names, with their own settings."""
     evaluation_sets: dict[Name, EvaluationSet] = {}
     """The abstracts on which all runs are judged."""
-    metrics: dict[Name, Metric] = {}
-    """Sentence-embedding models that compare completions with abstracts; `semscore` and `jina` are the paper's."""
+    metrics: dict[Name, AnyMetric] = {}
+    """Metrics that judge completions, each of a kind with its own keys; `semscore` and `jina` are the paper's."""
     lora: Lora = Lora()
     """The adapter."""
     quantization: Quantization = Quantization()
@@ -77,6 +81,33 @@ class Configuration(Section):
     """What `snakemake plan` goes by where nothing has been measured yet."""
     demo: Demo = Field(default_factory=Demo)
     """The made-up snapshot, model and metrics of the embedded default."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _metrics_of_their_kinds(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: parse_metric(str(name), entry) for name, entry in given.items()}
+
+
+def parse_metric(name: str, entry: Any) -> Any:
+    """Check an entry of ``metrics`` with the schema of its kind; ``rouge: {}`` and ``rouge:`` are of the kind `rouge`.
+
+    Raises:
+        FeynTuneError: an unknown kind, or settings that the kind does not have.
+    """
+    place = f"$.metrics.{name}"
+    entry = {} if entry is None else entry
+    if isinstance(entry, MetricSettings) or not isinstance(entry, Mapping):
+        return entry
+    kind = kind_of(name, entry)
+    if kind is None:
+        raise FeynTuneError(
+            f"config: {place}: give a 'kind' ({', '.join(kinds())}), or 'path' or 'hub' of a sentence-embedding model"
+        )
+    if kind not in kinds():
+        raise FeynTuneError(f"config: {place}.kind: there is no kind {kind!r}{did_you_mean(kind, kinds())}")
+    return parse_section(metric_class(kind).settings_schema, {**entry, "kind": kind}, place)
 
 
 RENAMED = {

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 from feyntune.config.load import did_you_mean, parse_section
 from feyntune.config.references import check_references
 from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
-from feyntune.config.schema.metrics import SemscoreStage, TruthStage
-from feyntune.config.schema.models import Lora, Precision, Quantization, Source
+from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.schema import Source
+from feyntune.evaluation.metrics import check_keys, reported
 
 RESULTS = frozenset(
     "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub imports logs models"
-    " perplexity metrics shards similarity snapshots tables truth wandb".split()
+    " perplexity metrics references shards similarity snapshots tables wandb".split()
 )
 """Folders under ``results/`` that hold something else than a metric's scores."""
 
@@ -91,6 +93,7 @@ def _check_registries(configuration):
     check_references(configuration.datasets, configuration.snapshots)
     for name in RESULTS.intersection(configuration.metrics):
         raise FeynTuneError(f"config: $.metrics.{name}: results/{name}/ holds other results; give it another name")
+    check_keys(configuration.metrics)
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -115,7 +118,13 @@ def _references(configuration):
 def import_stage(configuration, run, evaluation_set, kind):
     """What is taken of a table from elsewhere for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
     entry = configuration.evaluation_sets[evaluation_set]
-    return ImportStage(limit=entry.limit, split=entry.split, model=run.imports[kind].model)
+    metric = configuration.metrics.get(kind)
+    return ImportStage(
+        limit=entry.limit,
+        split=entry.split,
+        model=run.imports[kind].model,
+        metric=reported(kind, metric) if metric else None,
+    )
 
 
 def training_stage(configuration, run):
@@ -203,23 +212,36 @@ def _laid_over(values, changes):
     return {**values, **changes, **nested}
 
 
-def truth_stage(configuration, metric, evaluation_set):
-    """What decides a metric's embeddings of the true abstracts of an evaluation set (names)."""
-    return TruthStage(
-        metric=configuration.metrics[metric],
-        limit=configuration.evaluation_sets[evaluation_set].limit,
-    )
+def preparation_stage(configuration, metric, evaluation_set):
+    """What decides a metric's preparation for an evaluation set (names)."""
+    limit = configuration.evaluation_sets[evaluation_set].limit
+    return PreparationStage(metric=_untitled(configuration, metric), limit=limit)
 
 
-def semscore_stage(configuration, metric):
-    """What decides a metric's (a name) scores of completions."""
-    return SemscoreStage(metric=configuration.metrics[metric])
+def metric_stage(configuration, metric):
+    """What decides the values of a metric (a name)."""
+    return MetricStage(metric=_untitled(configuration, metric))
+
+
+def _untitled(configuration, metric):
+    """A metric's settings without its title, which changes no result."""
+    return configuration.metrics[metric].model_copy(update={"title": None})
+
+
+def reported_metrics(configuration):
+    """The metrics as tables, figures, the report and cards show them, in the configuration's order."""
+    return [reported(name, settings) for name, settings in configuration.metrics.items()]
 
 
 def tables_stage(configuration):
     """What decides the tables."""
     report = configuration.report
-    return TablesStage(seed=configuration.seed, uncertainty=report.uncertainty, compared_layers=report.compared_layers)
+    return TablesStage(
+        seed=configuration.seed,
+        uncertainty=report.uncertainty,
+        compared_layers=report.compared_layers,
+        metrics=reported_metrics(configuration),
+    )
 
 
 def cards(configuration, runs):
@@ -230,7 +252,7 @@ def cards(configuration, runs):
     """
     asked = configuration.resources
     of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
-    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.metrics.gpu)
+    of_stages |= dict.fromkeys(("prepare_metric", "metric"), asked.metrics.gpu)
     of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others
@@ -238,11 +260,19 @@ def cards(configuration, runs):
 
 def figures_stage(configuration, runs):
     """What decides the figures."""
-    rows = configuration.report.heatmap_rows
-    return FiguresStage(seed=configuration.seed, heatmap_rows=rows, gpus=cards(configuration, runs))
+    return FiguresStage(
+        seed=configuration.seed,
+        heatmap_rows=configuration.report.heatmap_rows,
+        gpus=cards(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )
 
 
 def page_stage(configuration, runs):
     """What decides the report."""
-    abstracts = configuration.report.abstracts
-    return PageStage(seed=configuration.seed, abstracts=abstracts, gpus=cards(configuration, runs))
+    return PageStage(
+        seed=configuration.seed,
+        abstracts=configuration.report.abstracts,
+        gpus=cards(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )

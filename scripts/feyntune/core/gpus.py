@@ -11,6 +11,15 @@ from feyntune.core.locks import take
 LOCKS = Path(tempfile.gettempdir()) / f"feyntune-cards-{os.getuid()}"
 
 
+def pick_device():
+    """The GPU of this process (of several that train together: each its own), else the CPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
 def visible_gpus(devices="/dev"):
     """Names of the cards that this process may use: those of CUDA_VISIBLE_DEVICES, else all of the machine's."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -7,7 +7,7 @@ from pathlib import Path
 from feyntune.core.nested import flattened
 from feyntune.report.figures.learning import learning_figure
 from feyntune.report.figures.style import SETTINGS, save
-from feyntune.report.results import all_measures
+from feyntune.report.results import all_quantities
 from feyntune.report.tables import comparisons_layout, summary_layout
 
 
@@ -92,8 +92,8 @@ def _results(stage, summary):
     """For each evaluation set the rows of the run and of its base model, a quantity a row."""
     bases = (summary["layers"] == "base") & (summary["model"] == stage.model)
     rows = summary[(summary["run"] == stage.run) | bases]
-    measures = [measure for measure in all_measures(stage.metrics) if measure.name in summary]
-    return {name: _transposed(summary_layout(part, measures)) for name, part in rows.groupby("set", sort=False)}
+    quantities = [quantity for quantity in all_quantities(stage.metrics) if quantity.name in summary]
+    return {name: _transposed(summary_layout(part, quantities)) for name, part in rows.groupby("set", sort=False)}
 
 
 def _transposed(shown):
@@ -108,7 +108,7 @@ def _comparisons(stage, comparisons):
     rows = comparisons[comparisons["run"] == stage.run]
     if rows.empty:
         return None
-    shown = comparisons_layout(rows, all_measures(stage.metrics)).drop(columns="Run")
+    shown = comparisons_layout(rows, all_quantities(stage.metrics)).drop(columns="Run")
     if "Set" not in shown:
         shown.insert(0, "Set", rows["set"].to_numpy())
     return {"columns": list(shown), "rows": shown.to_numpy().tolist()}

@@ -3,6 +3,7 @@
 from pathlib import PurePath
 
 from feyntune.config.references import mentioned
+from feyntune.config.runs import reported_metrics
 from feyntune.config.schema.hub import CardStage, PushStage, WideStage
 from feyntune.core.errors import FeynTuneError
 
@@ -67,7 +68,7 @@ def card_stage(configuration, run):
         dataset=run.dataset,
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
-        metrics=list(configuration.metrics),
+        metrics=reported_metrics(configuration),
         confidence=configuration.report.uncertainty.confidence,
     )
 
@@ -92,6 +93,7 @@ def wide_stage(configuration, runs, kind, evaluation_set):
         limit=entry.limit,
         models=wide_names(configuration, runs),
         repository=table_repository(configuration, kind, evaluation_set),
+        metric=next((metric for metric in reported_metrics(configuration) if metric.name == kind), None),
     )
 
 

@@ -12,15 +12,18 @@ COMPLETION = {"comp": "completion", "preds": "prediction"}
 """Prefixes of a model's columns of completions, and the columns of ours that they hold."""
 
 
-def columns_of(kind):
+def columns_of(kind, metric=None):
     """Prefixes of a model's wide columns of a kind of result, and the columns of ours that they hold.
 
     Args:
         kind: ``completions``, ``perplexity``, or the name of a metric.
+        metric: ``metrics.ReportedMetric`` of that name.
     """
     if kind == "completions":
         return COMPLETION
-    return {"perplexity": "perplexity"} if kind == "perplexity" else {"score": "score"}
+    if kind == "perplexity":
+        return {"perplexity": "perplexity"}
+    return {column.name: column.name for column in metric.columns if column.in_reference_schema}
 
 
 def kinds_beside(kind):
@@ -28,17 +31,18 @@ def kinds_beside(kind):
     return [kind] if kind in ("completions", "perplexity") else ["completions", kind]
 
 
-def model_columns(kind, model):
+def model_columns(kind, model, metric=None):
     """Names of a model's wide columns of a kind of result, by the columns of ours that they hold."""
-    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind).items()}
+    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind, metric).items()}
 
 
-def widened(abstracts, kind, results):
+def widened(abstracts, kind, results, metric=None):
     """A wide table.
 
     Args:
         abstracts: pyarrow table with ``id``: the evaluated rows of a split, with all columns that shall stand in front.
         kind: as for ``columns_of``; of completions also ``prompt`` and ``y_true`` are taken.
+        metric: as for ``columns_of``.
         results: our tables by the model's name in the wide table, in the order of the columns.
 
     Raises:
@@ -48,7 +52,7 @@ def widened(abstracts, kind, results):
     for place, (model, table) in enumerate(results.items()):
         table = _in_order(table, abstracts["id"].to_pylist(), f"{kind} of {model}")
         shared = SHARED if kind == "completions" and place == 0 else ()
-        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model).items()]:
+        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model, metric).items()]:
             wide = wide.append_column(name, table[ours])
     return wide
 

@@ -1,19 +1,10 @@
 """Base models and adapters: loaded one way for training, completion and scoring, always offline."""
 
-import os
 from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
-
-
-def pick_device():
-    """The GPU of this process (of several that train together: each its own), else the CPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+from feyntune.core.gpus import pick_device
 
 
 def load_base(folder, quantization, precision):

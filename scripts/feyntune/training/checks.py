@@ -1,7 +1,8 @@
 """What a training cannot be: refused in one line, before a model is loaded and before the first GPU second."""
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import linear_layers, pick_device
+from feyntune.core.gpus import pick_device
+from feyntune.models.load import linear_layers
 
 
 def check_early(options):

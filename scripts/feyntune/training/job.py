@@ -10,10 +10,11 @@ from typing import Any
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
 from feyntune.core.fingerprint import code_fingerprint
+from feyntune.core.gpus import pick_device
 from feyntune.core.hashing import content_hash, digest
 from feyntune.core.locks import locked
 from feyntune.core.provenance import device_name, provenance
-from feyntune.models.load import attention, pick_device
+from feyntune.models.load import attention
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.training import checks, distributed
 from feyntune.training.checkpoints import claim, newest_complete, step_of

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from feyntune.config.schema.base import Section
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Generation(Section):
@@ -60,3 +61,5 @@ class ImportStage(Section):
     """As in the evaluation set."""
     model: str | None = None
     """The model of a wide table whose columns are taken; null: a table of one run."""
+    metric: ReportedMetric | None = None
+    """The metric whose values are imported; null for completions and perplexities."""

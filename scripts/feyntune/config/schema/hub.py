@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from feyntune.config.schema.base import Name, Section
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Hub(Section):
@@ -56,8 +57,8 @@ class CardStage(Section):
     """Definition of the training data, and of the datasets that it is mixed of, by name."""
     layers: str
     """Name of the layer set."""
-    metrics: list[str]
-    """Names of the metrics, in the order in which they are shown."""
+    metrics: list[ReportedMetric]
+    """The metrics, in the order in which they are shown."""
     confidence: float
     """Coverage of the tables' intervals."""
 
@@ -79,6 +80,8 @@ class WideStage(Section):
     """Names of the models in the table, by run."""
     repository: str
     """Where the table is pushed to."""
+    metric: ReportedMetric | None = None
+    """The metric whose table it is."""
 
 
 class PushStage(Section):

@@ -2,28 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from feyntune.config.schema.base import Section
-
-
-class Source(Section):
-    """A folder on this machine, or a pinned revision on the Hugging Face hub: one of the two."""
-
-    path: str | None = None
-    """Folder with the files, relative to the project."""
-    hub: str | None = None
-    """Repository on the hub, as `organisation/name`."""
-    revision: str | None = None
-    """Commit (or tag) of that repository; required with `hub`, so that a run means the same tomorrow."""
-
-    @model_validator(mode="after")
-    def _one_place(self):
-        if (self.path is None) == (self.hub is None):
-            raise ValueError("give either 'path' or 'hub', not both and not neither")
-        if self.hub and not self.revision:
-            raise ValueError(f"'hub: {self.hub}' needs a 'revision' (a commit of that repository)")
-        return self
 
 
 class Quantization(Section):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from feyntune.config.schema.base import Section
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Uncertainty(Section):
@@ -36,6 +37,8 @@ class TablesStage(Section):
     """Intervals and tests."""
     compared_layers: list[tuple[str, str]]
     """Layer sets that are compared."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class FiguresStage(Section):
@@ -48,6 +51,8 @@ class FiguresStage(Section):
     gpus: dict[str, int] = {}
     """GPUs that a job of each stage (a rule's name) holds, and a run's training (`train/RUN`) if it holds another
     number; no entry means none."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class PageStage(Section):
@@ -59,3 +64,5 @@ class PageStage(Section):
     """Abstracts whose completions stand side by side."""
     gpus: dict[str, int] = {}
     """As for the figures."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from feyntune.config.schema.base import Name, Section
-from feyntune.config.schema.models import Source
+from feyntune.core.schema import Source
 
 
 class Overrides(Section):

@@ -47,7 +47,8 @@ class KeptResults:
         Returns:
             Whether the outputs are in place.
         """
-        if not outputs or self._digests() != self._recorded() or set(outputs) - set(self._recorded()):
+        recorded = self._recorded()
+        if not all(self._is_intact(name, recorded.get(name)) for name in outputs):
             return False
         for name, path in outputs.items():
             _link(self.place / name, path)
@@ -72,10 +73,10 @@ class KeptResults:
         except FeynTuneError:
             return {}
 
-    def _digests(self) -> dict[str, str]:
-        """The digests of the kept files now, of those that are there."""
-        files = {name: self.place / name for name in self._recorded()}
-        return {name: digest(path) for name, path in files.items() if path.is_file()}
+    def _is_intact(self, name: str, recorded: str | None) -> bool:
+        """Whether a file is kept as it was written."""
+        path = self.place / name
+        return path.is_file() and digest(path) == recorded
 
     def _touch(self, outputs: Mapping[str, Path]) -> None:
         """Date the files and their folder now: Snakemake compares times, and the newest results are kept."""

@@ -20,7 +20,7 @@ def written_whole(path):
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield aside
-        _flush(aside)
+        flush_to_disk(aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def folder_written_whole(folder):
         folder.mkdir(exist_ok=True)
         for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
             if file.is_file():
-                _flush(file)
+                flush_to_disk(file)
                 target = folder / file.relative_to(aside)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, target)
@@ -49,7 +49,8 @@ def folder_written_whole(folder):
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _flush(path):
+def flush_to_disk(path: str | Path) -> None:
+    """Wait until the content of a file is on the disk, so that a power cut cannot lose it."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 

@@ -1,11 +1,10 @@
 """Checkpoints of a training in progress: one process at a time, whole or passed over, of this very run or discarded."""
 
-import os
 import shutil
 from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, write_json
+from feyntune.core.files import flush_to_disk, read_json, write_json
 from feyntune.core.hashing import digest
 
 NOTE = "belongs_to.json"
@@ -61,8 +60,7 @@ def seal(checkpoint):
     """Flush a checkpoint to disk and write the manifest that makes it complete: size and digest of each file."""
     files = sorted(path for path in Path(checkpoint).iterdir() if path.name != MANIFEST)
     for path in files:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
+        flush_to_disk(path)
     write_json(Path(checkpoint) / MANIFEST, {path.name: digest(path) for path in files})
 
 

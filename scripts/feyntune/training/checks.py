@@ -1,7 +1,7 @@
 """What a training cannot be: refused in one line, before a model is loaded and before the first GPU second."""
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import linear_layers, pick_device
+from feyntune.models.load import check_quantization, context_length, linear_layers, pick_device
 
 
 def check_early(options):
@@ -75,6 +75,7 @@ def check_machine(quantization, precision, gpus, device):
     import torch
     from transformers.utils import is_flash_attn_2_available
 
+    check_quantization(quantization, device)
     if precision.attention == "flash_attention_2" and not is_flash_attn_2_available():
         raise FeynTuneError("precision.attention: flash_attention_2 is not there on this machine; take auto or sdpa")
     if device.type == "cuda":
@@ -82,8 +83,6 @@ def check_machine(quantization, precision, gpus, device):
         if gpus > present:
             raise FeynTuneError(f"gpus: {gpus} are asked for, and this job sees {present}; ask for as many")
         return
-    if quantization.method == "int8":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
     if precision.dtype == "float16":
         raise FeynTuneError("precision.dtype: training in float16 needs a GPU; take bfloat16 or float32 here")
 
@@ -98,14 +97,9 @@ def check_target_modules(target_modules, config):
         )
 
 
-def context(config):
-    """The most tokens that a model can attend to; None if its configuration knows no limit."""
-    return getattr(config, "max_position_embeddings", None)
-
-
 def longest_sequence(training, config):
     """The most tokens in a sequence: as set, or as the model can take. Raises if set to more than that."""
-    limit = context(config)
+    limit = context_length(config)
     if training.max_length and limit and training.max_length > limit:
         raise FeynTuneError(f"training.max_length: {training.max_length} is more than the model's {limit}")
     return training.max_length or limit

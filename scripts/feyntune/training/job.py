@@ -160,7 +160,7 @@ def _evaluator(job, pieces):
     """Evaluates in batches of as many tokens as the longest step has for a device, so that memory suffices."""
     budget = max(job.tokens.max() // pieces.per_step, job.material.lengths.max())
     settings = job.stage.training.evaluation
-    return Evaluator(job.material, job.tokenizer, settings, budget, checks.context(job.config), job.stage.seed)
+    return Evaluator(job.material, job.tokenizer, settings, budget, checks.context_length(job.config), job.stage.seed)
 
 
 def _plan(job, trainer):

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from feyntune.core.files import read_json, write_json, write_table
+from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
 
 WEIGHTS = "adapter_model.safetensors"
 STEP = ("loss", "learning_rate", "grad_norm")
@@ -73,10 +73,5 @@ def publish(model, history, record, output):
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as aside:
         save_adapter(model, aside)
         for name in ("adapter_config.json", WEIGHTS):
-            _flush(Path(aside) / name)
+            flush_to_disk(Path(aside) / name)
             os.replace(Path(aside) / name, output / name)
-
-
-def _flush(path):
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

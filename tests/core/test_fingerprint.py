@@ -1,4 +1,4 @@
-"""Fingerprints follow the meaning of code, not its wording, and reach every imported module."""
+"""Fingerprints depend on the meaning of code, not on its wording, and include every imported module."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_meaning_in_a_module_imported_late_changes_it(scripts):
     assert anew() != before
 
 
-def test_a_package_on_the_way_counts(scripts):
+def test_the_packages_that_contain_a_module_count(scripts):
     before = anew()
     (scripts / "ours/__init__.py").write_text("b = 1\n")
     assert anew() != before
@@ -69,6 +69,20 @@ def test_descriptions_of_settings_are_wording(scripts):
     assert anew() == before
     edit(scripts / "ours/used.py", "= 8", "= 9")
     assert anew() != before
+
+
+def test_imports_for_type_checkers_do_not_count(scripts):
+    before = anew()
+    (scripts / "ours/used.py").write_text(
+        "from typing import TYPE_CHECKING\n\n"
+        "if TYPE_CHECKING:\n    from ours.unused import a\n\n\n"
+        "def f(x):\n    return x + 1\n"
+    )
+    with_type = anew()
+    edit(scripts / "ours/unused.py", "a = 1", "a = 2")
+    assert anew() == with_type != before
+    edit(scripts / "ours/used.py", "ours.unused import a", "ours.unused import a as b")
+    assert anew() == with_type
 
 
 def test_an_unknown_program_is_an_error(scripts):

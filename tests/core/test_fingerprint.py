@@ -62,6 +62,16 @@ def test_what_is_not_imported_does_not_count(scripts):
     assert anew() == before
 
 
+def test_an_import_for_type_checkers_does_not_count(scripts):
+    before = anew()
+    edit(scripts / "program.py", "import json\n", "import json\nif TYPE_CHECKING:\n    from ours.unused import a\n")
+    assert anew() == before
+    edit(scripts / "ours/unused.py", "a = 1", "a = 2")
+    assert anew() == before
+    edit(scripts / "program.py", "unused import a\n", "unused import a\nelse:\n    from ours.unused import a\n")
+    assert anew() != before
+
+
 def test_descriptions_of_settings_are_wording(scripts):
     (scripts / "ours/used.py").write_text('class S:\n    r: int = 8\n    """Rank."""\n')
     before = anew()

@@ -41,15 +41,19 @@ def _imports(name):
 
 @functools.cache
 def _read(name):
-    """The modules that a file imports anywhere in it, also late, inside functions; and its code without docstrings."""
-    tree, modules = ast.parse((SCRIPTS / name).read_text(encoding="utf-8")), set()
+    """The modules that a file imports anywhere in it, also late, inside functions; and its code without docstrings.
+
+    Imports under ``if TYPE_CHECKING:`` never run, so they do not count.
+    """
+    modules = set()
+    tree = _WithoutDocstrings().visit(ast.parse((SCRIPTS / name).read_text(encoding="utf-8")))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return modules, ast.unparse(_WithoutDocstrings().visit(tree))
+    return modules, ast.unparse(tree)
 
 
 def _files(module):
@@ -76,7 +80,12 @@ def _data_files(name):
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops strings that stand alone as statements: docstrings, and the descriptions under settings."""
+    """Drops docstrings, the descriptions under settings, and what only a type checker reads."""
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        checking = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if checking else node
 
     def visit_Expr(self, node):
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, read_table, table_provenance, write_table, written_whole
+from feyntune.core.ids import check_unique
 
 if TYPE_CHECKING:
     import pyarrow
@@ -77,20 +78,11 @@ def _labelled(path: Path, columns: Sequence[str], run: Labels) -> pyarrow.Table:
     import pyarrow
 
     table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
-    _check_ids(table["id"], path)
+    check_unique(table["id"].to_pylist(), path)
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)
     return table
-
-
-def _check_ids(ids: pyarrow.ChunkedArray, path: Path) -> None:
-    import pyarrow.compute
-
-    counts = pyarrow.compute.value_counts(ids.combine_chunks()).flatten()
-    twice = counts[0].filter(pyarrow.compute.greater(counts[1], 1))
-    if len(twice):
-        raise FeynTuneError(f"{path}: abstract {twice[0].as_py()!r} is there more than once; each may be there once")
 
 
 def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.Table:

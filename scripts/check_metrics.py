@@ -15,7 +15,9 @@ from feyntune.report.pool import MISSING
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--metrics", nargs="*", type=Path, default=[], help="pooled tables, {results}/{metric}/all.parquet")
+    parser.add_argument(
+        "--metrics", nargs="*", type=Path, default=[], help="pooled tables, {results}/{metric}/all.parquet"
+    )
     parser.add_argument("--results", type=Path, required=True, help="folder of results")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write if nothing is missing")
 

@@ -17,7 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--ratings", nargs="+", type=Path, required=True, help="filled sheets, or the paper's columns")
     parser.add_argument("--key", type=Path, help="key.csv of the sheets")
-    parser.add_argument("--metrics", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled metrics")
+    parser.add_argument(
+        "--metrics", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled metrics"
+    )
     parser.add_argument("--set", help="evaluation set whose completions were rated; needed with --metrics")
     parser.add_argument("--seed", type=int, default=42, help="seed of the resampling")
     parser.add_argument("--settings", default="{}", help="Uncertainty, as JSON or a file of it")

@@ -8,7 +8,9 @@ def add_pooled(parser: argparse.ArgumentParser) -> None:
     """Declare the pooled tables of per-abstract results."""
     parser.add_argument("--completions", type=Path, required=True, help="pooled completions")
     parser.add_argument("--perplexity", type=Path, required=True, help="pooled perplexities")
-    parser.add_argument("--metrics", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled metrics")
+    parser.add_argument(
+        "--metrics", nargs="*", type=named_file, default=[], metavar="METRIC=FILE", help="pooled metrics"
+    )
 
 
 def named_file(text: str) -> tuple[str, Path]:

@@ -93,9 +93,10 @@ def metric_values(paths: Mapping[str, Path], evaluation_set: str | None) -> pand
     tables = []
     for metric, path in paths.items():
         table = read_table(path, filters=[("set", "==", evaluation_set)]).to_pandas()
-        named = table.rename(columns={"run": "model_", "id": "paper"}).drop(columns=[*set(LABELS) - {"run"}])
-        named = named.rename(columns={"model_": "model"}).set_index(["paper", "model"])
-        tables.append(named.drop(columns="truncated", errors="ignore").rename(columns=lambda name: _key(metric, name)))
+        columns = [name for name in table if name not in (*LABELS, "id", "truncated")]
+        labels = {"id": "paper", "run": "model"}
+        values = table[[*labels, *columns]].rename(columns={**labels, **{name: _key(metric, name) for name in columns}})
+        tables.append(values.set_index(["paper", "model"]))
     return pandas.concat(tables, axis=1)
 
 

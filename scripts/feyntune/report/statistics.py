@@ -136,9 +136,7 @@ def paired_p_values(differences: pandas.DataFrame, uncertainty: Uncertainty, see
     import pandas
 
     values = differences.fillna(0).to_numpy()
-    observed = numpy.abs(values.sum(axis=0)) * (
-        1 - 1e-12
-    )  # rounding must not exclude the observed signs themselves
+    observed = numpy.abs(values.sum(axis=0)) * (1 - 1e-12)  # rounding must not exclude the observed signs themselves
     rng, hits = numpy.random.default_rng(seed), numpy.zeros(values.shape[1], dtype=int)
     for size in _batches(uncertainty.resamples, max(BATCH_CELLS // max(len(values), 1), 1)):
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(size, len(values)), dtype=numpy.int8)
@@ -151,7 +149,7 @@ def _batches(total: int, size: int) -> list[int]:
 
 
 def holm(p_values: Sequence[float]) -> numpy.ndarray:
-    """Holm's corrected p-values, which are valid for all tests together (Scand. J. Stat. 6, 1979, 65), in their order."""
+    """Holm's corrected p-values, valid for all tests together (Scand. J. Stat. 6, 1979, 65), in the order given."""
     import numpy
 
     p_values = numpy.asarray(p_values, dtype=float)

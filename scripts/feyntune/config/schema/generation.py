@@ -53,13 +53,13 @@ class CompletionStage(Section):
 
 
 class ImportStage(Section):
-    """What `import_completions.py` and `import_scores.py` are given."""
+    """What `import_completions.py` and `import_values.py` are given."""
 
     limit: int | None
     """As in the evaluation set."""
     split: str = "test"
     """As in the evaluation set."""
     model: str | None = None
-    """The model of a wide table whose columns are taken; null: a table of one run."""
+    """The model of a reference table whose columns are read; null means a table of one run."""
     metric: ReportedMetric | None = None
     """The metric whose values are imported; null for completions and perplexities."""

@@ -53,8 +53,9 @@ class Imported(Source):
     """A table that was made elsewhere: a CSV or parquet file, or a dataset of the hub."""
 
     model: str | None = None
-    """The model of a *wide* table whose columns are taken (`comp_{model}` and `preds_{model}`, `perplexity_{model}`,
-    `score_{model}`, beside `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
+    """The model of a table in the reference's schema whose columns are read (`comp_{model}` and `preds_{model}`,
+    `perplexity_{model}`, `score_{model}`, and `id`); null means columns `id` and `completion`, `perplexity` or
+    `score`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from feyntune.report.figures.style import WIDTH, Look, appearances, empty_figure, layer_set, legend_of_layers, new_figure
+from feyntune.report.figures.style import (
+    WIDTH,
+    Look,
+    appearances,
+    empty_figure,
+    layer_set,
+    legend_of_layers,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     import pandas

@@ -83,9 +83,7 @@ def rice_bins(count: int) -> int:
     return min(2 * math.ceil(count ** (1 / 3)), 100)
 
 
-def draw_ridges(
-    axis: Axes, values: Sequence[numpy.ndarray], looks: Sequence[Look], edges: numpy.ndarray
-) -> None:
+def draw_ridges(axis: Axes, values: Sequence[numpy.ndarray], looks: Sequence[Look], edges: numpy.ndarray) -> None:
     """A histogram for each row, drawn on the row's line, with a mark at the median.
 
     Args:

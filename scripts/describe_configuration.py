@@ -26,7 +26,7 @@ def main(options):
     write_text(options.page, prose + MARKER + "\n" + "\n".join(describe(Configuration)))
 
 
-def describe(section, title="Top level"):
+def describe(section, title="Top level", without=frozenset()):
     """Markdown lines for a Section class, and for those of its keys that are sections themselves, in order."""
     lines = [
         f"## {title}",
@@ -38,12 +38,30 @@ def describe(section, title="Top level"):
     ]
     below = []
     for name, field in section.model_fields.items():
+        if name in without:
+            continue
         inner, inner_title = _section_of(field.annotation), _title(title, name, field.annotation)
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{name}` | {_default(field, inner and inner_title)} | {meaning} |")
         if inner is not None:
-            below += ["", *describe(inner, inner_title)]
+            below += ["", *describe(inner, inner_title), *_kinds_of(inner, inner_title)]
     return [*lines, *below] if title != "Top level" else [*lines, *below, ""]
+
+
+def _kinds_of(section, title):
+    """What the kinds of metrics have besides the keys of every metric."""
+    from feyntune.evaluation.metrics import kinds, metric_class
+    from feyntune.evaluation.metrics.base import MetricSettings
+
+    if section is not MetricSettings:
+        return []
+    schemas = {kind: metric_class(kind).settings_schema for kind in kinds()}
+    return [
+        line
+        for kind, schema in schemas.items()
+        if schema is not section
+        for line in ("", *describe(schema, f"{title}, kind {kind}", set(section.model_fields)))
+    ]
 
 
 def _section_of(annotation):

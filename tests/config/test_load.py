@@ -147,7 +147,7 @@ def test_gpus_of_a_run_win_over_the_stage():
     runs = resolve_runs(configuration)
     assert [gpus(configuration, runs[name]) for name in ("mine", "tiny_hep-th_all")] == [3, 1]
     held = cards(configuration, runs)
-    assert (held["train"], held["train/mine"], held["semscore"]) == (1, 3, 1)
+    assert (held["train"], held["train/mine"], held["metric"]) == (1, 3, 1)
     assert "train/tiny_hep-th_all" not in held
 
 

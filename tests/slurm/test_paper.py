@@ -29,7 +29,7 @@ SCALED_TO = 150
 def house(tmp_path_factory):
     """A house with the paper's plan, all that comes from a network in place, in which jobs sleep."""
     house = House(tmp_path_factory.mktemp("paper"))
-    planned = house.snakemake("plan", *PAPER)
+    planned = house.snakemake("--executor", "plan", *PAPER)
     assert planned.returncode == 0, planned.stdout
     (house.folder / "data").mkdir()
     (house.folder / "data/arxiv-metadata-oai-snapshot.json").touch()

@@ -80,10 +80,10 @@ class Configuration(Section):
 
 
 RENAMED = {
-    "scorers": "metrics",
+    "metrics": "metrics",
     "scoring": "perplexity",
     "scores": "metrics",
-    "watched": "control_prompts",
+    "control_prompts": "control_prompts",
     "score": "perplexity",
     "semscore": "metrics",
     "card": "gpu",

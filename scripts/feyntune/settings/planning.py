@@ -25,7 +25,7 @@ class ModelShape(Section):
 
 
 class Planning(Section):
-    """What `snakemake plan` goes by where nothing is there to be measured; nothing here changes a result."""
+    """What `snakemake --executor plan` goes by where nothing is there to be measured; nothing here changes a result."""
 
     card: str | None = None
     """Graphics card of the jobs, such as `A100`, `H100`, `RTX 4090`; null means what the profile asks for, or what is

@@ -20,9 +20,9 @@ def bare(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(finished, tmp_path_factory):
+def up_to_date(finished, tmp_path_factory):
     """A copy of the workspace in which everything is done, for plans that change nothing else in it."""
-    return Workspace(tmp_path_factory.mktemp("done") / "workspace", original=finished)
+    return Workspace(tmp_path_factory.mktemp("up-to-date") / "workspace", original=finished)
 
 
 def rows(told):
@@ -137,7 +137,7 @@ def number_of_jobs(workspace, *options):
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("state", ["bare", "done"])
+@pytest.mark.parametrize("state", ["bare", "up_to_date"])
 def test_every_option_counts_as_in_a_dry_run(request, state, options):
     place = request.getfixturevalue(state)
     plan = place.snakemake(*options, *PLAN)

@@ -128,6 +128,29 @@ def test_every_shipped_configuration_plans_offline(bare, name):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "declared"),
+    [
+        ("online", {"WANDB_API_KEY": "key"}, "['WANDB_API_KEY']"),
+        ("online", {}, "[]"),
+        ("offline", {"WANDB_API_KEY": "key"}, "[]"),
+    ],
+)
+def test_only_trainings_that_are_tracked_online_get_the_key_of_wandb(bare, tmp_path, mode, given, declared):
+    snakefile = bare.folder / "workflow/declared.smk"
+    snakefile.write_text('include: "Snakefile"\nprint("declared:", sorted(workflow.envvars))\n')
+    command = bare.command("--snakefile", str(snakefile), "--dry-run", "--config", f"tracking={{wandb: {mode}}}")
+    kept = {name: value for name, value in bare.environment.items() if name != "WANDB_API_KEY"}
+    done = subprocess.run(command, cwd=bare.folder, env={**kept, **given}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"declared: {declared}" in done.stdout
+
+
+def test_no_rule_is_run_in_a_way_that_shows_declared_variables_on_a_command_line():
+    rules = [line.strip() for path in (PROJECT / "workflow/rules").glob("*.smk") for line in path.open()]
+    assert "shell:" in rules and not {"run:", "shadow:", "template_engine:"} & set(rules)
+
+
 NEWER = """
 import sys
 import snakemake

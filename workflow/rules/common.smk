@@ -32,7 +32,8 @@ try:
 except FeynTuneError as error:
     sys.exit(str(error))
 
-# The executor `slurm-guarded` withholds every secret from jobs, except the variables that are declared here.
+# The executor `slurm-guarded` withholds every secret from jobs, except the variables that are declared here. Snakemake
+# writes their values into the command lines of `run:` rules: so there is none.
 if CONFIG.tracking.wandb == "online":
 
     envvars:

@@ -29,6 +29,10 @@ class Executor(AbstractExecutor):
         except FeynTuneError as error:
             sys.exit(f"plan: {error}")
 
+    def run_job_pre(self, job: JobExecutorInterface) -> None:
+        """Do not list the job, but evaluate its resources: the scheduler reads them where Snakemake cannot."""
+        _ = job.resources
+
     def run_job(self, job: JobExecutorInterface) -> None:
         """Report the job as done."""
         submitted = SubmittedJobInfo(job)

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, write_json
@@ -97,7 +98,7 @@ def _where(place: Path) -> str:
     return f" (process {note['process']} on {note['host']})" if note else ""
 
 
-def _note(place: Path) -> dict:
+def _note(place: Path) -> dict[str, Any]:
     """What the last driver wrote about itself; empty if it did not come so far."""
     try:
         return read_json(place / "driver.json")

@@ -5,7 +5,7 @@ import pytest
 from feyntune.config.load import parse_configuration
 from feyntune.config.runs import (
     base_names,
-    cards,
+    gpus_of_jobs,
     completion_stage,
     gpus,
     perplexity_stage,
@@ -146,7 +146,7 @@ def test_gpus_of_a_run_win_over_the_stage():
     configuration = parse_configuration({**SMALL, "runs": named})
     runs = resolve_runs(configuration)
     assert [gpus(configuration, runs[name]) for name in ("mine", "tiny_hep-th_all")] == [3, 1]
-    held = cards(configuration, runs)
+    held = gpus_of_jobs(configuration, runs)
     assert (held["train"], held["train/mine"], held["semscore"]) == (1, 3, 1)
     assert "train/tiny_hep-th_all" not in held
 

@@ -1,14 +1,18 @@
 """Settings of publishing on the Hugging Face hub."""
 
+import string
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from feyntune.config.schema.base import Name, Section
 
+TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
+"""The fields that each template of a repository's name may have."""
+
 
 class Hub(Section):
-    """Where `snakemake push` publishes; nothing else ever does, and nothing here makes a result stale."""
+    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
@@ -17,26 +21,29 @@ class Hub(Section):
     tables: str = "{organisation}/{table}_{set}"
     """Name of a wide table's repository; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
-    """What `{table}` is for `completions`, `perplexity` or a metric; the defaults are the reference's, others are
-    called as they are."""
+    """Text for `{table}`, by `completions`, `perplexity` or a metric; the defaults are those of the reference. A kind
+    that is not listed has its own name."""
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
 
     @field_validator("adapters", "tables")
     @classmethod
-    def _template(cls, given, info):
-        known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
+    def _template(cls, given: str, info: ValidationInfo) -> str:
+        known = TEMPLATES[str(info.field_name)]
         try:
-            name = given.format_map(dict.fromkeys(known, "x"))
-        except (KeyError, ValueError, IndexError, AttributeError):
-            raise ValueError(f"{given!r} may name {', '.join(f'{{{name}}}' for name in known)} only") from None
+            fields = {"".join(filter(None, parts)) for _, *parts in string.Formatter().parse(given)} - {""}
+        except ValueError:
+            fields = {given}
+        if not fields.issubset(known):
+            raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
+        name = given.format_map(dict.fromkeys(known, "x"))
         if name.count("/") != 1:
             raise ValueError(f"{given!r} is not of the form 'organisation/name'")
         return given
 
 
 class CardStage(Section):
-    """What `model_card.py` is given."""
+    """Settings of `model_card.py`."""
 
     run: str
     """Name of the run."""
@@ -63,7 +70,7 @@ class CardStage(Section):
 
 
 class WideStage(Section):
-    """What `wide_table.py` is given."""
+    """Settings of `wide_table.py`."""
 
     kind: str
     """`completions`, `perplexity`, or the name of a metric."""
@@ -82,7 +89,7 @@ class WideStage(Section):
 
 
 class PushStage(Section):
-    """What `push.py` is given."""
+    """Settings of `push.py`."""
 
     repository: str
     """Where to."""

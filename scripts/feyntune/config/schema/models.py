@@ -1,26 +1,26 @@
 """Settings of base models, their precision, and adapters."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from feyntune.config.schema.base import Section
+from feyntune.config.schema.base import PathText, Repository, Revision, Section
 
 
 class Source(Section):
     """A folder on this machine, or a pinned revision on the Hugging Face hub: one of the two."""
 
-    path: str | None = None
-    """Folder with the files, relative to the project."""
-    hub: str | None = None
+    path: PathText | None = None
+    """Folder of the files, relative to the working directory."""
+    hub: Repository | None = None
     """Repository on the hub, as `organisation/name`."""
-    revision: str | None = None
-    """Commit (or tag) of that repository; required with `hub`, so that a run means the same tomorrow."""
+    revision: Revision | None = None
+    """Commit (or tag) of that repository; required with `hub`, so that results can be reproduced."""
 
     @model_validator(mode="after")
-    def _one_place(self):
+    def _one_place(self) -> Self:
         if (self.path is None) == (self.hub is None):
-            raise ValueError("give either 'path' or 'hub', not both and not neither")
+            raise ValueError("give either 'path' or 'hub' (one of them)")
         if self.hub and not self.revision:
             raise ValueError(f"'hub: {self.hub}' needs a 'revision' (a commit of that repository)")
         return self
@@ -30,9 +30,9 @@ class Quantization(Section):
     """How the base model's weights are stored while adapters are trained and evaluated (bitsandbytes)."""
 
     method: Literal["nf4", "fp4", "int8", "none"] = "nf4"
-    """`nf4` and `fp4`: 4 bits a weight; `int8`: 8 bits (needs a GPU); `none`: as `dtype` says."""
+    """`nf4` and `fp4`: 4 bits per weight; `int8`: 8 bits (needs a GPU); `none`: the data type `precision.dtype`."""
     double: bool = True
-    """Quantise the 4-bit scales as well (QLoRA, arXiv:2305.14314, section 3)."""
+    """Double quantisation: also quantise the scales of 4-bit weights (QLoRA, arXiv:2305.14314, section 3)."""
 
 
 class Precision(Section):
@@ -41,15 +41,15 @@ class Precision(Section):
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     """Data type of computation, and of weights that are not quantised."""
     attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = "auto"
-    """Attention implementation; `auto` takes flash attention where it is installed and a GPU is there, else sdpa."""
+    """Attention implementation; `auto`: flash attention on a GPU if it is installed, else sdpa."""
 
 
 class Lora(Section):
-    """LoRA as peft has it (arXiv:2106.09685); the defaults are the paper's."""
+    """LoRA, with the options of peft (arXiv:2106.09685); the defaults are the paper's."""
 
-    r: int = Field(8, ge=1)
+    r: int = Field(8, ge=1, le=65_536)
     """Rank of the update."""
-    alpha: float = Field(32, gt=0)
+    alpha: float = Field(32, gt=0, le=1e6)
     """Scale: the update is multiplied by alpha / r."""
     dropout: float = Field(0.05, ge=0, lt=1)
     """Dropout on the input of the update, while training."""

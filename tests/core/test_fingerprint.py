@@ -62,6 +62,16 @@ def test_what_is_not_imported_does_not_count(scripts):
     assert anew() == before
 
 
+def test_an_import_for_type_checkers_does_not_count(scripts):
+    before = anew()
+    edit(scripts / "program.py", "import json\n", "import json\nif TYPE_CHECKING:\n    from ours.unused import a\n")
+    assert anew() == before
+    edit(scripts / "ours/unused.py", "a = 1", "a = 2")
+    assert anew() == before
+    edit(scripts / "program.py", "unused import a\n", "unused import a\nelse:\n    from ours.unused import a\n")
+    assert anew() != before
+
+
 def test_descriptions_of_settings_are_wording(scripts):
     (scripts / "ours/used.py").write_text('class S:\n    r: int = 8\n    """Rank."""\n')
     before = anew()
@@ -71,20 +81,15 @@ def test_descriptions_of_settings_are_wording(scripts):
     assert anew() != before
 
 
-def test_imports_for_type_checkers_do_not_count(scripts):
-    before = anew()
-    (scripts / "ours/used.py").write_text(
-        "from typing import TYPE_CHECKING\n\n"
-        "if TYPE_CHECKING:\n    from ours.unused import a\n\n\n"
-        "def f(x):\n    return x + 1\n"
-    )
-    with_type = anew()
-    edit(scripts / "ours/unused.py", "a = 1", "a = 2")
-    assert anew() == with_type != before
-    edit(scripts / "ours/used.py", "ours.unused import a", "ours.unused import a as b")
-    assert anew() == with_type
-
-
 def test_an_unknown_program_is_an_error(scripts):
     with pytest.raises(FileNotFoundError):
         fingerprint.code_fingerprint("none.py")
+
+
+def test_an_annotation_of_a_function_does_not_count(scripts):
+    (scripts / "ours/used.py").write_text("def f(x, *rest, y=1):\n    return x\n")
+    before = anew()
+    (scripts / "ours/used.py").write_text("def f(x: int, *rest: str, y: int = 1) -> int:\n    return x\n")
+    assert anew() == before
+    (scripts / "ours/used.py").write_text("def f(x: int, *rest: str, y: int = 2) -> int:\n    return x\n")
+    assert anew() != before

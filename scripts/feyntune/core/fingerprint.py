@@ -79,7 +79,7 @@ def _data_files(name: str) -> list[Path]:
 
 
 class _OnlyMeaning(ast.NodeTransformer):
-    """Removes strings that are statements (docstrings, descriptions of settings) and imports for type checkers."""
+    """Removes what never changes a result: docstrings, annotations of functions, imports for type checkers."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
@@ -87,4 +87,11 @@ class _OnlyMeaning(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> ast.AST | None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return None
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
         return self.generic_visit(node)

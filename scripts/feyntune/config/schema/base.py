@@ -109,7 +109,7 @@ def _given_keys(value: Any) -> Any:
 def lay_over(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Nested dicts with ``changes`` over ``values``: only the keys that ``changes`` names differ.
 
-    The ``arguments`` of an optimiser or schedule belong to its ``name``: another name starts without them.
+    The ``arguments`` of an optimizer or schedule belong to its ``name``: another name starts without them.
     """
     if "arguments" in values and changes.get("name", values.get("name")) != values.get("name"):
         values = {key: value for key, value in values.items() if key != "arguments"}

@@ -30,7 +30,7 @@ class DemoModel(Section):
     layers: int = Field(3, ge=1, le=1000)
     """Transformer blocks."""
     steps: Count = 300
-    """Optimiser steps (AdamW)."""
+    """Optimizer steps (AdamW)."""
     batch_size: Count = 16
     """Abstracts per step."""
     learning_rate: float = Field(3e-3, gt=0, le=10)

@@ -30,7 +30,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Section):
-    """The optimiser; the defaults are the paper's AdamW."""
+    """The optimizer; the defaults are the paper's AdamW."""
 
     name: OptimizerName = "adamw_torch"
     """One of `transformers.training_args.OptimizerNames`."""
@@ -43,7 +43,7 @@ class Optimizer(Section):
     weight_decay: float = Field(0.1, ge=0, le=100)
     """Decoupled weight decay."""
     arguments: dict[str, Any] = {}
-    """Further arguments of the optimiser."""
+    """Further arguments of the optimizer."""
 
 
 class Schedule(Section):
@@ -104,7 +104,7 @@ class Training(Section):
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass: less memory, about a third more time."""
     optimizer: Optimizer = Optimizer()
-    """The optimiser."""
+    """The optimizer."""
     schedule: Schedule = Schedule()
     """The learning rate schedule."""
     evaluation: TrainingEvaluation = TrainingEvaluation()

@@ -15,7 +15,9 @@ sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
 import guard
 import pace
 from feyntune.config import runs as declared
+from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
+from feyntune.config.names import check_names, result_folders
 from feyntune.core.secrets import WANDB
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
@@ -31,8 +33,11 @@ os.environ.update(
 )
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
     RUNS = declared.resolve_runs(CONFIG)
+    check_names(CONFIG, result_folders(PROJECT))
 except FeynTuneError as error:
     sys.exit(str(error))
 

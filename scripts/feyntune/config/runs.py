@@ -50,11 +50,17 @@ def resolve_runs(configuration: Configuration) -> dict[str, Run]:
         FeynTuneError: a name is not in its registry, two runs have the same name, or there is nothing to run.
     """
     _check_registries(configuration)
+    if not configuration.evaluation_sets:
+        raise FeynTuneError("config: $.evaluation_sets: there is none; name one, such as {unseen: {dataset: hep-th}}")
     runs: dict[str, Run] = {}
     for run in [*_base_runs(configuration), *_grid_runs(configuration), *_named_runs(configuration)]:
         if run.name in runs:
             raise FeynTuneError(f"config: two runs are called {run.name!r}; give one of them its own name under 'runs'")
+        if len(run.name) > LONGEST:
+            raise FeynTuneError(f"config: the run {run.name[:40]}… has a name of over {LONGEST} characters; shorten it")
         runs[run.name] = run
+    if not runs:
+        raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
     return runs
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from config_examples import SMALL
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
 from feyntune.core.errors import FeynTuneError
+from support.config_examples import SMALL
 from support.workspace import PROJECT
 
 FOLDERS = result_folders(PROJECT)
@@ -17,7 +17,7 @@ def metric(name):
 
 def test_folders_are_those_of_rules_registries_and_programs_but_not_of_metrics():
     assert {"adapters", "datasets", "perplexity", "logs", "costs", "tables", "models", "metrics", "wandb"} <= FOLDERS
-    assert {"checkpoints", "shards", "similarity", "embeddings", "completions", "truth", "figures"} <= FOLDERS
+    assert {"checkpoints", "shards", "similarity", "embeddings", "completions", "figures"} <= FOLDERS
     assert not {"semscore", "jina", "rouge", "repetition"} & FOLDERS
 
 

@@ -23,8 +23,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             aliases contain themselves or expand to too many values.
     """
     text = _read_text(Path(path))
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise FeynTuneError(f"config: {path}: no keys at the top level; see config/README.md")
@@ -37,8 +37,6 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise FeynTuneError(f"config: {path}: {line}not valid YAML ({reason}); indent with spaces only") from None
     except (ValueError, RecursionError) as error:  # such as the date 2024-99-99; brackets in brackets in brackets
         raise FeynTuneError(f"config: {path}: not valid YAML ({shorten(str(error))}); correct it") from None
-    finally:
-        loader.dispose()
 
 
 def _read_text(path: Path) -> str:

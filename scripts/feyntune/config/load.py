@@ -2,19 +2,18 @@
 
 import difflib
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from feyntune.config.schema.base import MEANINGS, Name, PathText, Section, Seed
 from feyntune.config.schema.data import Dataset, Leaks
 from feyntune.config.schema.demo import Demo
 from feyntune.config.schema.evaluation import EvaluationPrecision, EvaluationSet
 from feyntune.config.schema.generation import Generation
 from feyntune.config.schema.hub import Hub
-from feyntune.config.schema.metrics import Metric
+from feyntune.config.schema.metrics import AnyMetric
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity
 from feyntune.config.schema.planning import Planning
@@ -24,6 +23,9 @@ from feyntune.config.schema.runs import Grid, Model, NamedRun
 from feyntune.config.schema.similarity import Similarity
 from feyntune.config.schema.training import Tracking, Training
 from feyntune.core.errors import FeynTuneError, shorten
+from feyntune.core.schema import MEANINGS, Name, PathText, Section, Seed
+from feyntune.evaluation.metrics import kind_of, kinds, metric_class
+from feyntune.evaluation.metrics.base import MetricSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -52,8 +54,8 @@ class Configuration(Section):
     """Runs with their own names and settings."""
     evaluation_sets: dict[Name, EvaluationSet] = {}
     """Abstracts on which all runs are evaluated."""
-    metrics: dict[Name, Metric] = {}
-    """Metrics that compare completions with the true abstracts; `semscore` and `jina` are the paper's."""
+    metrics: dict[Name, AnyMetric] = {}
+    """Metrics that judge completions, each of a kind with its own keys; `semscore` and `jina` are the paper's."""
     lora: Lora = Lora()
     """The adapter."""
     quantization: Quantization = Quantization()
@@ -82,6 +84,33 @@ class Configuration(Section):
     """What plans assume where nothing has been measured yet."""
     demo: Demo = Field(default_factory=Demo)
     """The synthetic snapshot and models of the embedded default configuration."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _metrics_of_their_kinds(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: parse_metric(str(name), entry) for name, entry in given.items()}
+
+
+def parse_metric(name: str, entry: Any) -> Any:
+    """Check an entry of ``metrics`` with the schema of its kind; ``rouge: {}`` and ``rouge:`` are of the kind `rouge`.
+
+    Raises:
+        FeynTuneError: an unknown kind, or settings that the kind does not have.
+    """
+    place = f"$.metrics.{name}"
+    entry = {} if entry is None else entry
+    if isinstance(entry, MetricSettings) or not isinstance(entry, Mapping):
+        return entry
+    kind = kind_of(name, entry)
+    if kind is None:
+        raise FeynTuneError(
+            f"config: {place}: give a 'kind' ({', '.join(kinds())}), or 'path' or 'hub' of a sentence-embedding model"
+        )
+    if kind not in kinds():
+        raise FeynTuneError(f"config: {place}.kind: there is no kind {kind!r}{did_you_mean(kind, kinds())}")
+    return parse_section(metric_class(kind).settings_schema, {**entry, "kind": kind}, place)
 
 
 RENAMED = {

@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from feyntune.config.load import Configuration
-from feyntune.config.schema.base import is_registry
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.schema import is_registry
+
 
 def check_names(configuration: Configuration, folders: AbstractSet[str] = frozenset()) -> None:
     """Refuse names that would make two results one.

@@ -8,15 +8,17 @@ from typing import TypeVar
 
 from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
-from feyntune.config.schema.base import Section, lay_over
 from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
-from feyntune.config.schema.metrics import SemscoreStage, TruthStage
-from feyntune.config.schema.models import Lora, Precision, Quantization, Source
+from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.schema import Section, Source, lay_over
+from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
+from feyntune.evaluation.metrics.base import MetricSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
 LONGEST = 200
@@ -99,6 +101,7 @@ def _kind(entry: NamedRun) -> str:
 
 def _check_registries(configuration: Configuration) -> None:
     check_references(configuration.datasets, configuration.snapshots)
+    check_keys(configuration.metrics)
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -126,7 +129,13 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
 def import_stage(configuration: Configuration, run: Run, evaluation_set: str, kind: str) -> ImportStage:
     """What is imported for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
     entry = configuration.evaluation_sets[evaluation_set]
-    return ImportStage(limit=entry.limit, split=entry.split, model=run.imports[kind].model)
+    metric = configuration.metrics.get(kind)
+    return ImportStage(
+        limit=entry.limit,
+        split=entry.split,
+        model=run.imports[kind].model,
+        metric=reported(kind, metric) if metric else None,
+    )
 
 
 def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
@@ -227,23 +236,36 @@ def _overrides(configuration: Configuration, run: Run) -> list[tuple[str, Overri
     return [(place, overrides) for place, overrides in places if overrides is not None]
 
 
-def truth_stage(configuration: Configuration, metric: str, evaluation_set: str) -> TruthStage:
-    """Settings that determine a metric's embeddings of the true abstracts of an evaluation set (names)."""
-    return TruthStage(
-        metric=configuration.metrics[metric],
-        limit=configuration.evaluation_sets[evaluation_set].limit,
-    )
+def preparation_stage(configuration: Configuration, metric: str, evaluation_set: str) -> PreparationStage:
+    """Settings that determine a metric's preparation for an evaluation set (names)."""
+    limit = configuration.evaluation_sets[evaluation_set].limit
+    return PreparationStage(metric=_untitled(configuration, metric), limit=limit)
 
 
-def semscore_stage(configuration: Configuration, metric: str) -> SemscoreStage:
-    """Settings that determine a metric (a name) of completions."""
-    return SemscoreStage(metric=configuration.metrics[metric])
+def metric_stage(configuration: Configuration, metric: str) -> MetricStage:
+    """Settings that determine the values of a metric (a name)."""
+    return MetricStage(metric=_untitled(configuration, metric))
+
+
+def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
+    """A metric's settings without its title, which changes no result."""
+    return configuration.metrics[metric].model_copy(update={"title": None})
+
+
+def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
+    """The metrics as tables, figures, the report and model cards show them, in the configuration's order."""
+    return [reported(name, settings) for name, settings in configuration.metrics.items()]
 
 
 def tables_stage(configuration: Configuration) -> TablesStage:
     """Settings that determine the tables."""
     report = configuration.report
-    return TablesStage(seed=configuration.seed, uncertainty=report.uncertainty, compared_layers=report.compared_layers)
+    return TablesStage(
+        seed=configuration.seed,
+        uncertainty=report.uncertainty,
+        compared_layers=report.compared_layers,
+        metrics=reported_metrics(configuration),
+    )
 
 
 def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[str, int]:
@@ -254,7 +276,7 @@ def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[
     """
     asked = configuration.resources
     of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
-    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.metrics.gpu)
+    of_stages |= dict.fromkeys(("prepare_metric", "metric"), asked.metrics.gpu)
     of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others
@@ -262,11 +284,19 @@ def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[
 
 def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> FiguresStage:
     """Settings that determine the figures."""
-    rows = configuration.report.heatmap_rows
-    return FiguresStage(seed=configuration.seed, heatmap_rows=rows, gpus=gpus_of_jobs(configuration, runs))
+    return FiguresStage(
+        seed=configuration.seed,
+        heatmap_rows=configuration.report.heatmap_rows,
+        gpus=gpus_of_jobs(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )
 
 
 def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageStage:
     """Settings that determine the report."""
-    abstracts = configuration.report.abstracts
-    return PageStage(seed=configuration.seed, abstracts=abstracts, gpus=gpus_of_jobs(configuration, runs))
+    return PageStage(
+        seed=configuration.seed,
+        abstracts=configuration.report.abstracts,
+        gpus=gpus_of_jobs(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from feyntune.config.schema.base import Category, Count, Name, PathText, Positive, Repository, Revision, Section, Seed
+from feyntune.core.schema import Category, Count, Name, PathText, Positive, Repository, Revision, Section, Seed
 
 
 class Leaks(Section):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from feyntune.config.schema.base import Category, Count, Name, Section, Seed
+from feyntune.core.schema import Category, Count, Name, Section, Seed
 
 
 class DemoSnapshot(Section):

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from feyntune.config.schema.base import Count, CountOrZero, Section, Seed
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.schema import Count, CountOrZero, Section, Seed
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Generation(Section):
@@ -52,11 +53,13 @@ class CompletionStage(Section):
 
 
 class ImportStage(Section):
-    """Settings of `import_completions.py` and `import_scores.py`."""
+    """Settings of `import_completions.py` and `import_values.py`."""
 
     limit: Count | None
     """As in the evaluation set."""
     split: str = "test"
     """As in the evaluation set."""
     model: str | None = None
-    """The model of a wide table whose columns are taken; null: the table is of one run."""
+    """The model of a reference table whose columns are read; null: the table is of one run."""
+    metric: ReportedMetric | None = None
+    """The metric whose values are imported; null for completions and perplexities."""

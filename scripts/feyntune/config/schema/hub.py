@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from feyntune.config.schema.base import Name, Section
+from feyntune.core.schema import Name, Section
+from feyntune.evaluation.metrics import ReportedMetric
 
 TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
 """The fields that each template of a repository's name may have."""
@@ -19,7 +20,7 @@ class Hub(Section):
     adapters: str = "{organisation}/{run}"
     """Name of an adapter's repository."""
     tables: str = "{organisation}/{table}_{set}"
-    """Name of a wide table's repository; `{set}` is the evaluation set."""
+    """Name of the repository of a table in the reference's schema; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
     """Text for `{table}`, by `completions`, `perplexity` or a metric; the defaults are those of the reference. A kind
     that is not listed has its own name."""
@@ -48,7 +49,7 @@ class CardStage(Section):
     run: str
     """Name of the run."""
     repository: str
-    """Where the adapter is pushed to."""
+    """Repository of the adapter."""
     model: str
     """Name of the base model in the configuration."""
     base: str
@@ -56,21 +57,21 @@ class CardStage(Section):
     revision: str | None
     """Commit or tag of that repository; null for a folder."""
     licence: str | None
-    """Licence of the base model; null: as its own card says."""
+    """Licence of the base model; null: the one that its own card names."""
     dataset: str
     """Name of the training data."""
     datasets: dict[str, Any]
-    """Definition of the training data, and of the datasets that it is mixed of, by name."""
+    """Definition of the training data, and of the datasets that it is mixed from, by name."""
     layers: str
     """Name of the layer set."""
-    metrics: list[str]
-    """Names of the metrics, in the order in which they are shown."""
+    metrics: list[ReportedMetric]
+    """The metrics, in the order in which they are shown."""
     confidence: float
     """Coverage of the tables' intervals."""
 
 
-class WideStage(Section):
-    """Settings of `wide_table.py`."""
+class ReferenceStage(Section):
+    """Settings of `reference_table.py`."""
 
     kind: str
     """`completions`, `perplexity`, or the name of a metric."""
@@ -85,14 +86,16 @@ class WideStage(Section):
     models: dict[str, str]
     """Names of the models in the table, by run."""
     repository: str
-    """Where the table is pushed to."""
+    """Repository of the table."""
+    metric: ReportedMetric | None = None
+    """The metric whose table it is."""
 
 
 class PushStage(Section):
     """Settings of `push.py`."""
 
     repository: str
-    """Where to."""
+    """Repository."""
     kind: Literal["model", "dataset"]
     """Kind of the repository."""
     private: bool

@@ -1,29 +1,10 @@
 """Settings of base models, their precision, and adapters."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from feyntune.config.schema.base import PathText, Repository, Revision, Section
-
-
-class Source(Section):
-    """A folder on this machine, or a pinned revision on the Hugging Face hub: one of the two."""
-
-    path: PathText | None = None
-    """Folder of the files, relative to the working directory."""
-    hub: Repository | None = None
-    """Repository on the hub, as `organisation/name`."""
-    revision: Revision | None = None
-    """Commit (or tag) of that repository; required with `hub`, so that results can be reproduced."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.path is None) == (self.hub is None):
-            raise ValueError("give either 'path' or 'hub' (one of them)")
-        if self.hub and not self.revision:
-            raise ValueError(f"'hub: {self.hub}' needs a 'revision' (a commit of that repository)")
-        return self
+from feyntune.core.schema import Section
 
 
 class Quantization(Section):

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from feyntune.config.schema.base import Count, Section
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.schema import Count, Section
 
 
 class Perplexity(Section):

@@ -1,6 +1,6 @@
 """Settings of plans: assumptions about what does not exist yet and cannot be measured."""
 
-from feyntune.config.schema.base import Count, CountOrZero, Name, Positive, Section
+from feyntune.core.schema import Count, CountOrZero, Name, Positive, Section
 
 
 class ModelShape(Section):

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from feyntune.config.schema.base import CountOrZero, Name, Section, Seed
+from feyntune.core.schema import CountOrZero, Name, Section, Seed
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Uncertainty(Section):
@@ -44,6 +45,8 @@ class TablesStage(Section):
     """Intervals and tests."""
     compared_layers: list[tuple[str, str]]
     """Pairs of layer sets that are compared."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class FiguresStage(Section):
@@ -55,6 +58,8 @@ class FiguresStage(Section):
     """Abstracts in the figures of cosines."""
     gpus: dict[str, int] = {}
     """GPUs per job, by stage (a rule's name), and by run (`train/RUN`) if its number differs; no entry: none."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class PageStage(Section):
@@ -66,3 +71,5 @@ class PageStage(Section):
     """Abstracts whose completions are shown side by side."""
     gpus: dict[str, int] = {}
     """As for the figures."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""

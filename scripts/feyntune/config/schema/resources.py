@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from feyntune.config.schema.base import Section
+from feyntune.core.schema import Section
 
 
 class Request(Section):

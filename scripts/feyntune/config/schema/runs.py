@@ -4,11 +4,11 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from feyntune.config.schema.base import Name, Section
 from feyntune.config.schema.generation import Generation
-from feyntune.config.schema.models import Lora, Precision, Quantization, Source
+from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity
 from feyntune.config.schema.training import Training
+from feyntune.core.schema import Name, Section, Source
 
 
 class Overrides(Section):
@@ -63,8 +63,8 @@ class Imported(Source):
     shorthand: ClassVar[str | None] = "path"
 
     model: str | None = None
-    """The model whose columns of a *wide* table are used (`comp_{model}` and `preds_{model}`, `perplexity_{model}`,
-    `score_{model}`, beside `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
+    """The model of a table in the reference's schema whose columns are read (`comp_{model}` and `preds_{model}`,
+    `perplexity_{model}`, `score_{model}`, and `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
 
 
 class NamedRun(Overrides):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from feyntune.config.schema.base import Section
+from feyntune.core.schema import Section
 
 
 class Similarity(Section):

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from feyntune.config.schema.base import Count, CountOrZero, Name, Positive, Section, Seed
 from feyntune.config.schema.models import Lora, Precision, Quantization
+from feyntune.core.schema import Count, CountOrZero, Name, Positive, Section, Seed
 
 OptimizerName = Literal[
     "adafactor", "adagrad", "adalomo", "adamw_8bit", "adamw_anyprecision", "adamw_bnb_8bit", "adamw_torch",

@@ -1,7 +1,7 @@
-"""What all sections of the configuration share: strictness, partial overrides, short forms, and types with bounds."""
+"""Building blocks of every settings schema: strict sections, partial overrides, short forms, types with bounds."""
 
 import typing
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic.fields import FieldInfo
@@ -119,3 +119,22 @@ def lay_over(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         if isinstance(change, dict) and isinstance(values.get(key), dict)
     }
     return {**values, **changes, **nested}
+
+
+class Source(Section):
+    """A folder on this machine, or a pinned revision on the Hugging Face hub: one of the two."""
+
+    path: PathText | None = None
+    """Folder of the files, relative to the working directory."""
+    hub: Repository | None = None
+    """Repository on the hub, as `organisation/name`."""
+    revision: Revision | None = None
+    """Commit (or tag) of that repository; required with `hub`, so that results can be reproduced."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either 'path' or 'hub' (one of them)")
+        if self.hub and not self.revision:
+            raise ValueError(f"'hub: {self.hub}' needs a 'revision' (a commit of that repository)")
+        return self

@@ -1,4 +1,4 @@
-"""Faults of the hub are one line with a remedy."""
+"""Faults of a fetch are one line with a remedy."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def nowhere(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_offline_is_told_with_what_to_run(tmp_path, monkeypatch):
+def test_the_error_without_a_network_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(FeynTuneError, match=r"some/model at abc: cannot fetch it .* run `snakemake fetch`") as caught:

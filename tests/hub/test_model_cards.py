@@ -1,4 +1,4 @@
-"""Cards tell what was measured and what was set, all of it, in Markdown that the hub takes."""
+"""Cards have all results and settings, in Markdown with the metadata that the hub reads."""
 
 import re
 
@@ -13,9 +13,8 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.nested import flattened
 from feyntune.hub import names
 from feyntune.hub.model_cards import adapter_card, base_licence, table_card
-from feyntune.report.results import read_results
 from feyntune.report.tables import write_tables
-from support.made_results import make_results, pooled
+from support.made_results import make_results, pooled, read_made
 
 RUN = "tiny_hep-th_all"
 CONFIGURATION = {
@@ -56,9 +55,7 @@ def tables(tmp_path_factory):
     """The tables of made-up results, as DataFrames by name."""
     folder = tmp_path_factory.mktemp("results")
     make_results(folder)
-    results = read_results(
-        pooled(folder, "completions"), pooled(folder, "perplexity"), {"semscore": pooled(folder, "semscore")}
-    )
+    results = read_made(folder)
     stage = TablesStage(seed=1, uncertainty={"resamples": 99}, compared_layers=[("all", "qkv")])
     write_tables(results, pooled(folder, "similarity"), stage, folder / "tables")
     return {name: pandas.read_csv(folder / f"tables/{name}.csv") for name in ("summary", "comparisons")}
@@ -80,7 +77,7 @@ def test_the_hub_reads_base_licence_and_kind_from_the_card(tables):
     assert head["library_name"] == "peft" and head["base_model_relation"] == "adapter"
 
 
-def test_every_setting_stands_in_the_card(tables):
+def test_the_card_has_every_setting(tables):
     card = make_card(tables)
     for name in flattened(RECORD["settings"]):
         assert re.search(rf"^\| {re.escape(name)} \| .+ \|$", card, re.MULTILINE), name
@@ -88,7 +85,7 @@ def test_every_setting_stands_in_the_card(tables):
         assert text in card
 
 
-def test_the_tables_numbers_stand_in_it_with_intervals_beside_the_base(tables):
+def test_the_card_has_the_results_with_intervals_beside_the_base(tables):
     card = make_card(tables)
     row = tables["summary"].set_index("run").loc[RUN]
     line = next(line for line in card.splitlines() if line.startswith("| Perplexity |"))
@@ -99,19 +96,19 @@ def test_the_tables_numbers_stand_in_it_with_intervals_beside_the_base(tables):
     assert "tiny_hep-th_qkv |" not in card.split("Paired")[0]
 
 
-def test_the_data_are_counted(tables):
+def test_the_card_has_the_size_of_the_data(tables):
     card = make_card(tables)
     for text in (
         "| train | 1,234 |",
         "| of them cat-0 | 100 |",
         "| of them others | 183 |",
-        "| left out: withdrawn | 3 |",
+        "| removed: withdrawn | 3 |",
     ):
         assert text in card
     assert "of 1996 to 2023" in card and "![Loss while training](learning_curve.png)" in card
 
 
-def test_it_loads_the_base_that_it_was_trained_on(tables):
+def test_the_code_in_the_card_loads_the_base_of_the_training(tables):
     card = make_card(tables)
     code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     compile(code, "card", "exec")
@@ -122,7 +119,7 @@ def test_it_loads_the_base_that_it_was_trained_on(tables):
 def test_an_unknown_licence_is_not_guessed(tables):
     card = make_card(tables, licence=None)
     assert "license" not in yaml.safe_load(card.split("---")[1])
-    assert "whose card tells none" in card
+    assert "whose card names none" in card
 
 
 def test_no_path_of_this_machine_is_published(tables):
@@ -135,18 +132,18 @@ def test_no_path_of_this_machine_is_published(tables):
     ("text", "licence"),
     [("---\nlicense: llama3.1\n---\nText", "llama3.1"), ("license: mit", None), ("---\ntags: []\n---\n", None)],
 )
-def test_the_bases_own_card_tells_its_licence(tmp_path, text, licence):
+def test_the_licence_is_read_from_the_bases_card(tmp_path, text, licence):
     (tmp_path / "README.md").write_text(text)
     assert base_licence(tmp_path) == licence
 
 
-def test_a_base_without_a_card_tells_no_licence(tmp_path):
+def test_a_base_without_a_card_has_no_licence(tmp_path):
     assert base_licence(tmp_path) is None
 
 
 def test_the_card_of_a_table_names_its_file_and_its_models():
     configuration = configured()
-    stage = names.wide_stage(configuration, resolve_runs(configuration).values(), "semscore", "unseen")
+    stage = names.reference_stage(configuration, resolve_runs(configuration).values(), "semscore", "unseen")
     card = table_card(stage, 30, ["id"])
     assert yaml.safe_load(card.split("---")[1])["configs"][0]["data_files"] == [
         {"split": "test", "path": "data/test-*"}
@@ -162,16 +159,16 @@ def test_names_come_from_the_templates():
     run = resolve_runs(given)[RUN]
     assert names.adapter_repository(given, run) == f"us/feyntune-{RUN}"
     assert names.table_repository(given, "completions", "unseen") == "them/infer"
-    assert names.wide_names(given, [run]) == {RUN: f"feyntune-{RUN}"}
+    assert names.reference_names(given, [run]) == {RUN: f"feyntune-{RUN}"}
 
 
 def test_published_adapters_keep_the_names_of_their_repositories():
     adapter = {"hub": "LLMsForHepth/s1-L-3.1-8B-base", "revision": "main"}
     given = configured(runs={"first": {"model": "tiny", "adapter": adapter}})
-    assert names.wide_names(given, [resolve_runs(given)["first"]]) == {"first": "s1-L-3.1-8B-base"}
+    assert names.reference_names(given, [resolve_runs(given)["first"]]) == {"first": "s1-L-3.1-8B-base"}
     twice = configured(runs={name: {"model": "tiny", "adapter": adapter} for name in ("first", "second")})
-    with pytest.raises(FeynTuneError, match=r"first and second would both be 's1-L-3\.1-8B-base'"):
-        names.wide_names(twice, list(resolve_runs(twice).values())[-2:])
+    with pytest.raises(FeynTuneError, match=r"first and second have the same name 's1-L-3\.1-8B-base'"):
+        names.reference_names(twice, list(resolve_runs(twice).values())[-2:])
 
 
 def test_without_an_organisation_nothing_can_be_pushed():

@@ -11,15 +11,15 @@ COMMIT = "c0ffee" + "0" * 34
 
 
 class Hub:
-    """One repository with these files (bytes by path); ``cut`` breaks off the first download after so many bytes."""
+    """One repository with these files (bytes by path); ``cut`` ends the first download after this many bytes."""
 
     def __init__(self, repository, files, kind="datasets", cut=None):
         self.repository, self.files, self.kind, self.cut = repository, files, kind, cut
         self.downloads = []
-        """Pairs of path and first byte of each download that was asked for."""
+        """Pairs of path and first byte of each requested download."""
 
     def serving(self):
-        """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
+        """Serve in a thread; yields the address for ``HF_ENDPOINT``."""
         return served(_Handler, hub=self)
 
 
@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Print nothing."""
 
     def _answer(self, body):
         path, repository = self.path.split("?")[0], f"{self.hub.kind}/{self.hub.repository}"

@@ -102,8 +102,8 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
         return next(program for program in programs if program != "on_gpus.py")
 
     made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
-        ("completions", "import_completions.py"), ("perplexity", "import_scores.py"),
-        ("semscore", "import_scores.py"), ("jina", "semscore.py"),
+        ("completions", "import_completions.py"), ("perplexity", "import_values.py"),
+        ("semscore", "import_values.py"), ("jina", "semscore.py"),
     )}  # fmt: skip
     assert {file: program_that_makes(file) for file in made} == made
     assert "results/imports/wide/completions/fetched.json" in done.stdout

@@ -13,7 +13,9 @@ PROJECT = Path(workflow.basedir).parent
 sys.path.insert(0, str(PROJECT / "scripts"))
 
 from feyntune.config import runs as declared
+from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
+from feyntune.config.names import check_names, result_folders
 from feyntune.core.secrets import WANDB
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
@@ -27,8 +29,11 @@ os.environ.update(
 )
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
     RUNS = declared.resolve_runs(CONFIG)
+    check_names(CONFIG, result_folders(PROJECT))
 except FeynTuneError as error:
     sys.exit(str(error))
 

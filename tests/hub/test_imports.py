@@ -69,7 +69,7 @@ def test_ids_that_look_like_numbers_stay_texts(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ({"a": ""}, "no row for b; the evaluation set has 2"),
+        ({"a": ""}, "no row for b; it needs one for each of the evaluation set's 2 abstracts"),
         ({"a": "", "b": "", "z": ""}, "rows for z, which the dataset does not have"),
     ],
 )
@@ -91,7 +91,7 @@ def test_completions_of_other_prompts_are_refused():
         ("t.csv", "name,text\na,b\n", "no column 'id' among columns 'id' and 'completion'"),
         ("t.csv", "", "not a CSV file with columns 'id' and 'completion'"),
         ("t.csv", "id,text\na,b\n", "no column 'completion' among columns 'id' and 'completion'; it has id, text"),
-        ("t.csv", "id,completion\na,b\na,c\n", "a there more than once"),
+        ("t.csv", "id,completion\na,b\na,c\n", "duplicate ids: a"),
         ("t.txt", "id,completion\n", r"imported tables are \.csv or \.parquet files"),
         ("t.parquet", "junk", "not a readable parquet file"),
     ],

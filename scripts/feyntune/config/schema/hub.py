@@ -1,5 +1,7 @@
 """Settings of publishing on the Hugging Face hub."""
 
+import re
+import string
 from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
@@ -26,13 +28,19 @@ class Hub(Section):
     @classmethod
     def _template(cls, given: str, info: ValidationInfo) -> str:
         known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
-        try:
-            name = given.format_map(dict.fromkeys(known, "x"))
-        except (KeyError, ValueError, IndexError, AttributeError):
-            raise ValueError(f"{given!r} may name {', '.join(f'{{{name}}}' for name in known)} only") from None
-        if name.count("/") != 1:
-            raise ValueError(f"{given!r} is not of the form 'organisation/name'")
+        if not set(_fields(given)) <= {(name, "", None) for name in known}:
+            raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given.format_map(dict.fromkeys(known, "x")), re.ASCII):
+            raise ValueError(f"{given!r} is not of the form 'organisation/name', in letters, digits, '.', '_' and '-'")
         return given
+
+
+def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, format and conversion of each field of a template; a broken template has the field '?'."""
+    try:
+        return [tuple(part) for _, *part in string.Formatter().parse(template) if part[0] is not None]
+    except ValueError:
+        return [("?", "", None)]
 
 
 class CardStage(Section):

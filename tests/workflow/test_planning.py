@@ -64,7 +64,8 @@ def test_publishing_is_no_part_of_any_other_plan(bare):
 
 def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
     plan = bare.plan("--config", "hub={organisation: me}", "--", "push")
-    receipts = [file for file in plan if file.startswith("results/hub/") and file.endswith(".json")]
+    files = [file for file in plan if file.startswith("results/hub/") and not file.startswith("results/hub/cards/")]
+    receipts = [file for file in files if file.endswith(".json")]
     tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in ("completions", "jina", "perplexity", "semscore")]
     adapters = [file for file in receipts if file not in tables]
     assert sorted(set(receipts) - set(adapters)) == tables
@@ -76,6 +77,16 @@ def test_push_without_an_organisation_is_one_line(bare):
     assert done.returncode != 0
     line = "config: $.hub.organisation: name the user or organisation on the hub to push to"
     assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("target", ["push", "results/hub/tables/hep-th/jina.json", "results/hub/tiny_hep-th_all.json"])
+def test_two_tables_in_one_repository_are_one_line_for_every_push(bare, target):
+    hub = 'hub={organisation: me, tables: "me/{set}"}'
+    done = bare.snakemake("--dry-run", "--config", hub, "--", target)
+    assert done.returncode != 0
+    line = "config: $.hub.tables: completions of hep-th and perplexity of hep-th have the same repository me/hep-th;"
+    assert any(each.startswith(line) for each in done.stdout.splitlines()) and "Traceback" not in done.stdout
+    assert bare.snakemake("--dry-run", "--config", hub).returncode == 0
 
 
 ELSEWHERE = """

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from feyntune.config.schema.planning import ModelShape
-from feyntune.evaluation.perplexity import LOGITS_AT_ONCE, usual_budget
+from feyntune.evaluation.perplexity import usual_budget
+from feyntune.models.likelihood import LOGITS_AT_ONCE
 
 _LLAMA_8B = ModelShape(
     hidden_size=4096,

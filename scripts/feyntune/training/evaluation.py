@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from feyntune.training.microbatches import IGNORED, rounded
+from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
+from feyntune.training.microbatches import MULTIPLE
 
 
 class Evaluator:
@@ -20,7 +21,10 @@ class Evaluator:
     def __init__(self, material, tokenizer, settings, budget, context, seed):
         self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
         self.samples = {
-            name: batches_by_length(sequences, budget)
+            name: [
+                [sequences[item] for item in batch]
+                for batch in batches_by_length([len(sequence) for sequence in sequences], budget, MULTIPLE)
+            ]
             for name, sequences in (("test", material.test_sample), ("train", material.train_sample))
             if sequences
         }
@@ -78,26 +82,8 @@ def _shared(function, items):
     return [result for _, result in sorted(gathered, key=lambda pair: pair[0])]
 
 
-def batches_by_length(sequences, budget):
-    """Cut sequences, longest first, into batches of at most ``budget`` tokens, padding included.
-
-    Returns:
-        A list of batches, each a list of arrays; one sequence over the budget is a batch of its own.
-    """
-    batches, width = [], 0
-    for sequence in sorted(sequences, key=len, reverse=True):
-        if not batches or (len(batches[-1]) + 1) * width > budget:
-            batches.append([])
-            width = rounded(len(sequence))
-        batches[-1].append(sequence)
-    return batches
-
-
 def negative_log_likelihoods(model, batch, eos_id):
     """Sums of negative log-likelihoods over each sequence of one batch.
-
-    Sequences are padded on the right; what a causal model says of a token does not depend on what comes after it, so
-    that no mask is needed.
 
     Args:
         model: a causal language model.
@@ -108,22 +94,12 @@ def negative_log_likelihoods(model, batch, eos_id):
         An array of shape (sequences, 4): nats and tokens without EOS (the text's), nats and tokens with it. The first
         token of a sequence is given, and never counted.
     """
-    import torch
-
-    width = rounded(max(map(len, batch)))
-    labels = np.full((len(batch), width), IGNORED)
-    for row, sequence in zip(labels, batch, strict=True):
-        row[: len(sequence)] = sequence
-    labels = torch.from_numpy(labels).to(model.device)
-    logits = model(input_ids=labels.clamp(min=0), use_cache=False).logits
-    targets = labels[:, 1:]
-    nats = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=IGNORED
-    ).view(targets.shape)
-    every = targets != IGNORED
-    text = every & (targets != eos_id)
-    sums = [(nats * text).sum(1), text.sum(1), nats.sum(1), every.sum(1)]
-    return torch.stack([column.double() for column in sums], dim=1).cpu().numpy()
+    losses = token_losses(model.get_output_embeddings(), forward_pass(model, batch, MULTIPLE))
+    rows = []
+    for nats, sequence in zip(losses, batch, strict=True):
+        nats, text = nats.double().cpu().numpy(), sequence[1:] != eos_id
+        rows.append([nats[text].sum(), text.sum(), nats.sum(), len(nats)])
+    return np.array(rows)
 
 
 def summarise(sums):

@@ -9,6 +9,7 @@ class Similarity(Section):
     """The matrix of cosines between all pairs of an evaluation set's embeddings."""
 
     pool_bos: bool = False
-    """Whether the matrix counts BOS, whose state dwarfs the others, as the paper's does; statistics come both ways."""
+    """Whether the mean over tokens in the matrix includes BOS, whose hidden state is far larger than the others, as in
+    the paper. Statistics are computed both ways."""
     dtype: Literal["float32", "float16"] = "float32"
-    """Number format in which the matrix is kept."""
+    """Number format of the matrix on disk."""

@@ -74,16 +74,16 @@ class Configuration(Section):
     resources: Resources = Resources()
     """What jobs ask for."""
     planning: Planning = Planning()
-    """What `snakemake plan` goes by where nothing has been measured yet."""
+    """What `snakemake --executor plan` goes by where nothing has been measured yet."""
     demo: Demo = Field(default_factory=Demo)
     """The made-up snapshot, model and metrics of the embedded default."""
 
 
 RENAMED = {
-    "scorers": "metrics",
+    "metrics": "metrics",
     "scoring": "perplexity",
     "scores": "metrics",
-    "watched": "control_prompts",
+    "control_prompts": "control_prompts",
     "score": "perplexity",
     "semscore": "metrics",
     "card": "gpu",

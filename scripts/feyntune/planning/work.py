@@ -285,5 +285,5 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "report": Estimator._report,
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
-SHORT = frozenset({"control_papers", "demo_metric_model", "import_completions", "import_scores"})
+SHORT = frozenset({"check_compute", "control_papers", "demo_metric_model", "import_completions", "import_scores"})
 """Rules that ask for resources but take seconds: the default ``Work`` describes them."""

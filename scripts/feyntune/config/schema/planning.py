@@ -25,7 +25,7 @@ class ModelShape(Section):
 
 
 class Planning(Section):
-    """Assumptions of `snakemake plan` where nothing exists yet to be measured; they change no result."""
+    """Assumptions of `snakemake --executor plan` where nothing exists yet to be measured; they change no result."""
 
     gpu: str | None = None
     """GPU of the jobs, such as `A100`, `H100`, `RTX 4090`; null means the GPU that the profile asks for, or the one in

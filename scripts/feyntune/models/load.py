@@ -1,7 +1,8 @@
-"""Base models and adapters: loaded one way for training, completion and scoring, always offline."""
+"""Base models and adapters: loaded in one way for training, completions and perplexity, always offline."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,19 @@ from feyntune.core.gpus import pick_device
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig
+    from peft import PeftModel
+    from transformers import BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
-    from feyntune.config.schema.models import Quantization
+    from feyntune.config.schema.models import Precision, Quantization
 
 
-def load_base(folder, quantization, precision):
+def load_base(folder: str | Path, quantization: Quantization, precision: Precision) -> PreTrainedModel:
     """Load a causal language model from a folder, quantised and placed on the device of this process.
 
     Args:
         folder: an ordinary Hugging Face model folder.
-        quantization: ``settings.models.Quantization``.
-        precision: ``settings.models.Precision``.
+        quantization: storage of the weights.
+        precision: number formats.
 
     Raises:
         FeynTuneError: no model in the folder, or this machine cannot quantise that way.
@@ -46,18 +48,18 @@ def load_base(folder, quantization, precision):
     return model
 
 
-def _keep_weights_unpacked(model):
+def _keep_weights_unpacked(model: PreTrainedModel) -> None:
     """Keep bitsandbytes from rewriting 4-bit weights at the first inference on processors with AVX512-BF16.
 
-    Its other layout rounds the scales, has no gradient (a training that evaluates goes on without one, silently),
-    refuses widths that 64 does not divide, and is several times as slow on more than a few tokens.
+    The other layout rounds the scales, has no gradient (a training would continue without one after its first
+    evaluation, silently), requires widths divisible by 64, and is several times slower on more than a few tokens.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
-def _bitsandbytes(quantization, precision, device):
+def _bitsandbytes(quantization: Quantization, precision: Precision, device: torch.device) -> BitsAndBytesConfig | None:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -77,16 +79,11 @@ def _bitsandbytes(quantization, precision, device):
 def check_quantization(quantization: Quantization, device: torch.device) -> None:
     """Raise FeynTuneError if bitsandbytes cannot quantise this way on ``device``: int8 needs a GPU."""
     if quantization.method == "int8" and device.type != "cuda":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
+        raise FeynTuneError("quantization.method: int8 needs a GPU; set it to nf4, fp4 or none on this machine")
 
 
-def context_length(config: PretrainedConfig) -> int | None:
-    """The most tokens that a model can attend to; None if its configuration has no limit."""
-    return getattr(config, "max_position_embeddings", None)
-
-
-def attention(precision, device):
-    """The attention implementation that ``precision.attention`` means on this machine."""
+def attention(precision: Precision, device: torch.device) -> str:
+    """The attention implementation that ``precision.attention`` selects on this machine."""
     from transformers.utils import is_flash_attn_2_available
 
     if precision.attention != "auto":
@@ -95,35 +92,40 @@ def attention(precision, device):
     return "flash_attention_2" if flash else "sdpa"
 
 
-def load_adapter(base_model, folder, base_names):
-    """Put the adapter in ``folder`` onto ``base_model``, ready for evaluation.
+def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Sequence[str]) -> PeftModel:
+    """Add the adapter in ``folder`` to ``base_model``, ready for evaluation.
 
     Args:
         base_model: from ``load_base``.
         folder: a PEFT adapter folder.
-        base_names: names by which the adapter may know this base model (folder, hub id, earlier hub ids).
+        base_names: names by which the adapter may identify this base model (folder, hub id, earlier hub ids).
 
     Raises:
         FeynTuneError: the adapter was made for another base model.
     """
     from peft import PeftModel
 
+    check_adapter(folder, base_names)
+    return PeftModel.from_pretrained(base_model, folder, local_files_only=True).eval()
+
+
+def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
+    """Raise FeynTuneError if the adapter in ``folder`` was made for another base model; see ``load_adapter``."""
     made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
     if made_for not in base_names:
         raise FeynTuneError(
             f"{folder}: adapter made for base model {made_for!r}, not {base_names[0]!r};"
             " name its own base model, or add the name to that model's 'also_known_as'"
         )
-    return PeftModel.from_pretrained(base_model, folder, local_files_only=True).eval()
 
 
-def linear_layers(model_config):
+def linear_layers(model_config: PretrainedConfig) -> list[str]:
     """Short names of the linear layers inside the transformer blocks of a model, sorted.
 
-    Builds the model's skeleton without weights, so that it takes a second also for a large model.
+    The model is built without weights, which takes a second also for a large model.
 
     Args:
-        model_config: a ``transformers`` configuration.
+        model_config: a configuration of ``transformers``.
     """
     import torch
     from transformers import AutoModelForCausalLM

@@ -1,18 +1,26 @@
-"""The project's one way from text to tokens, for training, completion and scoring.
+"""Encoding of texts as tokens, the same for training, completions and perplexity.
 
-The conventions: the beginning-of-sequence token (BOS) stands in front of every text, where the tokenizer has one; the
-end-of-sequence token (EOS) closes a text only when it is trained on. Neither is left to the tokenizer's own habits, for
-these differ: ``add_eos_token=True`` alone drops BOS on a fast tokenizer. Special tokens spelt out inside an abstract
-(``</s>``) are plain characters.
+Every text starts with the beginning-of-sequence token (BOS), if the tokenizer has one. It ends with the end-of-sequence
+token (EOS) only for training. Both are added here, because tokenizers differ: ``add_eos_token=True`` alone drops BOS on
+a fast tokenizer. Special tokens spelt out inside an abstract (``</s>``) are plain characters.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def load_tokenizer(folder):
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model folder, offline; padding is on the left and uses EOS where there is no pad token.
 
-    Padding never takes part in a computation: masks and labels go by length, not by the pad token's id.
+    Padding never affects a computation: masks and labels depend on lengths, not on the id of the pad token.
     """
     from transformers import AutoTokenizer
 
@@ -24,16 +32,16 @@ def load_tokenizer(folder):
     return tokenizer
 
 
-def encode(tokenizer, texts, *, eos):
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, eos: bool) -> list[list[int]]:
     """Encode texts as lists of token ids: BOS (if the tokenizer has one), the text, and EOS if ``eos``.
 
     Args:
         tokenizer: from ``load_tokenizer``.
-        texts: a list of strings.
-        eos: whether the closing EOS belongs to the sequence: True for training, False for prompts and scores.
+        texts: the texts.
+        eos: whether to append EOS: True for training, False for prompts and perplexities.
 
     Raises:
-        FeynTuneError: the tokenizer put special tokens of its own into a text.
+        FeynTuneError: the tokenizer adds special tokens of its own to a text.
     """
     before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     after = [tokenizer.eos_token_id] if eos else []
@@ -48,8 +56,8 @@ def encode(tokenizer, texts, *, eos):
     return [before + ids + after for ids in encoded]
 
 
-def token_conventions(tokenizer):
-    """What ``encode`` does with this tokenizer, for the provenance of a result."""
+def token_conventions(tokenizer: PreTrainedTokenizerBase) -> dict[str, str | int | None]:
+    """What ``encode`` does with this tokenizer, for the record of a result."""
     return {
         "bos": tokenizer.bos_token,
         "bos_id": tokenizer.bos_token_id,

@@ -114,10 +114,10 @@ def parse_metric(name: str, entry: Any) -> Any:
 
 
 RENAMED = {
-    "scorers": "metrics",
+    "metrics": "metrics",
     "scoring": "perplexity",
     "scores": "metrics",
-    "watched": "control_prompts",
+    "control_prompts": "control_prompts",
     "score": "perplexity",
     "semscore": "metrics",
     "card": "gpu",

@@ -1,5 +1,6 @@
 """Settings of publishing on the Hugging Face hub."""
 
+import re
 import string
 from typing import Any, Literal
 
@@ -31,16 +32,19 @@ class Hub(Section):
     @classmethod
     def _template(cls, given: str, info: ValidationInfo) -> str:
         known = TEMPLATES[str(info.field_name)]
-        try:
-            fields = {"".join(filter(None, parts)) for _, *parts in string.Formatter().parse(given)} - {""}
-        except ValueError:
-            fields = {given}
-        if not fields.issubset(known):
+        if not set(_fields(given)) <= {(name, "", None) for name in known}:
             raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
-        name = given.format_map(dict.fromkeys(known, "x"))
-        if name.count("/") != 1:
-            raise ValueError(f"{given!r} is not of the form 'organisation/name'")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given.format_map(dict.fromkeys(known, "x")), re.ASCII):
+            raise ValueError(f"{given!r} is not of the form 'organisation/name', in letters, digits, '.', '_' and '-'")
         return given
+
+
+def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, format and conversion of each field of a template; a broken template has the field '?'."""
+    try:
+        return [tuple(part) for _, *part in string.Formatter().parse(template) if part[0] is not None]
+    except ValueError:
+        return [("?", "", None)]
 
 
 class CardStage(Section):

@@ -65,7 +65,6 @@ def sort_arguments(
         FeynTuneError: a value of ``--config`` has no ``=`` and is not RUN.
     """
     files, pairs = list(files or []), list(pairs)
-    endings = (".yaml", ".yml", ".json")
     if run is None and pairs and "=" not in pairs[-1]:
         run = pairs.pop()
     elif (

@@ -1,15 +1,18 @@
-"""What measuring costs a training: on samples, as is usual here, against all of the test and the training split.
+"""The cost of evaluation during training: on samples, as by default here, and on whole splits, as in the reference.
 
-Both ways are ``train.py`` with the paper's settings (four epochs, ten evaluations), once with ``auto`` samples and once
-with the reference's full passes; completions of control papers, the same in both, are short. Measuring must not touch
-what is learnt: the adapters are the same to the byte.
+Both are ``train.py`` with the paper's settings (four epochs, ten evaluations); the completions of control prompts,
+equal in both, are short. Evaluation must not change the training: the adapters are equal to the byte.
 """
+
+from __future__ import annotations
 
 import functools
 import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +22,11 @@ from support.workspace import PROJECT
 
 ROWS = {OURS: "auto", REFERENCE: None}
 TEST = 15 / 70
-"""Abstracts in the test split for each in the training split."""
+"""Abstracts in the test split per abstract in the training split."""
 
 
-def prepare(count, folder):
-    """A training on so many abstracts."""
+def prepare(count: int, folder: Path) -> Case:
+    """A case of a training on so many abstracts."""
     model = _model_with_tokenizer(folder.parent / "model")
     for seed, (name, rows) in enumerate((("train", count), ("test", int(TEST * count)), ("control_prompts", 1))):
         _write_abstracts(folder / f"{name}.parquet", rows, seed)
@@ -31,7 +34,7 @@ def prepare(count, folder):
     return Case(4 * sum(realistic_lengths(count)), ways)
 
 
-def _model_with_tokenizer(folder):
+def _model_with_tokenizer(folder: Path) -> Path:
     """The random Llama, with a tokenizer whose tokens are words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -45,7 +48,7 @@ def _model_with_tokenizer(folder):
     return folder
 
 
-def _write_abstracts(path, count, seed):
+def _write_abstracts(path: Path, count: int, seed: int) -> None:
     import pyarrow
     from pyarrow.parquet import write_table
 
@@ -55,8 +58,8 @@ def _write_abstracts(path, count, seed):
     write_table(pyarrow.table({"id": [f"{path.stem}{number}" for number in range(count)], "abstract": abstracts}), path)
 
 
-def _train(model, folder, way):
-    """Train, and return the adapter's weights and the share of the time in which it was measured."""
+def _train(model: Path, folder: Path, way: str) -> tuple[bytes, float]:
+    """Train; returns the adapter's weights and the fraction of the time spent on evaluation."""
     samples = {"test_rows": ROWS[way], "train_rows": ROWS[way], "control_prompts": 1, "max_new_tokens": 16}
     settings = {
         "run": "bench",
@@ -72,18 +75,18 @@ def _train(model, folder, way):
     inputs = {"--train": "train", "--test": "test", "--control-prompts": "control_prompts"}
     splits = [f"{option}={folder / name}.parquet" for option, name in inputs.items()]
     places = ["--checkpoints", folder / f"checkpoints-{way}", "--output", output, "--log", folder / f"{way}.log"]
-    cards = ["--gpus", str(int(device().type == "cuda")), "--settings", json.dumps(settings)]
-    command = [sys.executable, PROJECT / "scripts/train.py", "--base", model, *splits, *places, *cards]
+    device_options = ["--gpus", str(int(device().type == "cuda")), "--settings", json.dumps(settings)]
+    command = [sys.executable, PROJECT / "scripts/train.py", "--base", model, *splits, *places, *device_options]
     subprocess.run(command, check=True, capture_output=True)
-    share = json.loads((output / "run.json").read_text())["measured"]["evaluation_share"]
-    return (output / "adapter_model.safetensors").read_bytes(), share
+    fraction = json.loads((output / "run.json").read_text())["measured"]["evaluation_fraction"]
+    return (output / "adapter_model.safetensors").read_bytes(), fraction
 
 
-def check(results):
-    """The same adapter to the byte; tell the shares, of which ours is to be under a tenth."""
-    (slow, slow_share), (fast, share) = results[REFERENCE], results[OURS]
-    assert device().type == "cuda" or slow == fast, "measuring changes what is learnt"
-    return f"the same adapter; measuring takes {share:.1%} of the training's time, the reference's way {slow_share:.1%}"
+def check(results: dict[str, Any]) -> str:
+    """The adapters are equal to the byte; report the fractions of time spent on evaluation."""
+    (slow, slow_fraction), (fast, fraction) = results[REFERENCE], results[OURS]
+    assert device().type == "cuda" or slow == fast, "evaluation changes the adapter"
+    return f"equal adapters; evaluation takes {fraction:.1%} of the time, the reference's way {slow_fraction:.1%}"
 
 
 BENCHMARKS = [

@@ -41,7 +41,7 @@ def check(results):
     costs = [next(csv.DictReader(lines, delimiter="\t")) for lines in tables]
     seconds, processor = (sum(float(cost[name]) for cost in costs) for name in ("s", "cpu_time"))
     shares = [
-        json.loads(path.read_text())["measured"]["evaluation_share"]
+        json.loads(path.read_text())["measured"]["evaluation_fraction"]
         for path in folder.glob("results/adapters/*/run.json")
     ]
     return (

@@ -1,9 +1,14 @@
-"""Training steps on packed abstracts against the reference's: batches of 16 in random order, padded to a multiple of 8.
+"""Training steps on packed abstracts compared with the reference's: random batches of 16, padded to a multiple of 8.
 
-Both ways train the same LoRA adapter on the same quantised model in the same steps; only the layout of a step differs.
+Both train the same LoRA adapter on the same quantised model in the same steps; only the layout of a step differs.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,38 +16,44 @@ import torch
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 from benchmarks.material import abstracts, device, dtype, parameters, random_model, shape
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+Batch = dict[str, torch.Tensor]
+
 BATCH = 16
 LAYER_SETS = {
     "all": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "qkv": ["q_proj", "k_proj", "v_proj"],
 }
 OPERATIONS = 4
-"""For each weight and token, in units of two: forward, and backward to the activations; frozen weights need no more."""
+"""Floating-point operations for each weight and token: two forward, and two backward to the activations."""
 
 
-def prepare(layers, steps, folder):
-    """So many steps of 16 abstracts."""
-    from feyntune.training.microbatches import Pieces, order_steps
+def prepare(layers: str, steps: int, folder: Path) -> Case:
+    """A case of so many steps of 16 abstracts."""
+    from feyntune.training.microbatches import MicroBatches, order_steps
 
     sequences = abstracts(40 * BATCH)
     lengths = np.array([len(sequence) for sequence in sequences])
-    order = order_steps(lengths, BATCH, steps + 1, seed=0)[1:]  # the first is the longest of all, not a usual one
-    pieces = Pieces(sequences, order, 1, None, 0, shape().hidden_size)
+    order = order_steps(lengths, BATCH, steps + 1, seed=0)[1:]  # the first step is the longest
+    model = adapted_model(layers, folder.parent / "model")
+    flash = model.config._attn_implementation == "flash_attention_2"  # which separates abstracts in one row only
+    micro_batches = MicroBatches(sequences, order, 1, None, 0, None if flash else shape().hidden_size)
     batches = {
         REFERENCE: [padded([sequences[number] for number in step]) for step in order],
-        OURS: [pieces[number] for number in range(len(pieces))],
+        OURS: [micro_batches[number] for number in range(len(micro_batches))],
     }
     tokens = int(lengths[order].sum())
-    model = adapted_model(layers, folder.parent / "model")
     ways = {way: functools.partial(_train, model, batches[way]) for way in batches}
     return Case(tokens, ways, flops=OPERATIONS * parameters() * tokens)
 
 
 @functools.cache
-def adapted_model(layers, folder):
-    """A random Llama, in NF4, with the paper's adapter on it; without dropout, so that the ways can be compared."""
+def adapted_model(layers: str, folder: Path) -> PeftModel:
+    """A random Llama in NF4 with the paper's adapter, without dropout so that results can be compared."""
     from feyntune.config.schema.training import TrainingStage
-    from feyntune.training.model import load_adapted
+    from feyntune.training.adapter import load_adapted
 
     stage = TrainingStage(
         run="bench",
@@ -61,7 +72,7 @@ def adapted_model(layers, folder):
     return model
 
 
-def padded(sequences):
+def padded(sequences: Sequence[np.ndarray]) -> Batch:
     """The reference's batch: right padding to a multiple of 8, attention mask, labels."""
     width = -(-max(map(len, sequences)) // 8) * 8
     tokens = np.zeros((len(sequences), width), dtype=np.int64)
@@ -72,13 +83,14 @@ def padded(sequences):
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def _train(model, batches):
-    """A step of AdamW on each batch, from a fresh adapter; returns the losses and the last gradient's norm."""
-    _refresh(model)
+def _train(model: PeftModel, batches: Sequence[Batch]) -> tuple[list[float], float]:
+    """A step of AdamW on each batch, from a fresh adapter; returns the losses and the norm of the last gradient."""
+    _reset_adapter(model)
     optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=3e-4)
     losses = []
     for batch in batches:
-        loss = model(**{name: tensor.to(device()) for name, tensor in batch.items()}).loss
+        with torch.autocast(device().type, dtype(), enabled=dtype() is torch.bfloat16):  # as in training
+            loss = model(**{name: tensor.to(device()) for name, tensor in batch.items()}).loss
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -88,16 +100,16 @@ def _train(model, batches):
 
 
 @torch.no_grad()
-def _refresh(model):
-    """Set the adapter to the same random numbers each time, B included: so that all of it has a gradient."""
+def _reset_adapter(model: PeftModel) -> None:
+    """Set the adapter to the same random numbers each time, B included, so that all of it has a gradient."""
     generator = torch.Generator().manual_seed(0)
     for name, weights in model.named_parameters():
         if "lora_" in name:
             weights.copy_(torch.randn(weights.shape, generator=generator) * 0.01)
 
 
-def check(results):
-    """Losses and gradient norms agree, to the rounding of the number format."""
+def check(results: dict[str, Any]) -> str:
+    """Losses and gradient norms agree to the rounding of the number format."""
     (slow, slow_norm), (fast, fast_norm) = results[REFERENCE], results[OURS]
     tolerance = 1e-4 if dtype() == torch.float32 else 2e-2
     np.testing.assert_allclose([*fast, fast_norm], [*slow, slow_norm], rtol=tolerance)

@@ -86,5 +86,5 @@ def test_ctrl_c_keeps_the_checkpoints_and_the_same_command_goes_on(train, undist
     expected = undisturbed()
     code, said = drive(None, limit=240).wait()
     assert code == 0, said
-    assert "going on from checkpoint-" in (tmp_path / "train.log").read_text()
+    assert "resuming from checkpoint-" in (tmp_path / "train.log").read_text()
     assert_same_adapter(tmp_path / "adapter", expected)

@@ -1,4 +1,6 @@
-"""A training of seconds: its data, its settings, its command; for the tests of training."""
+"""A training that takes seconds, for tests: its data, settings, job and command."""
+
+from __future__ import annotations
 
 import copy
 import json
@@ -7,13 +9,16 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from support.sentences import SENTENCES
 
+if TYPE_CHECKING:
+    from feyntune.training.job import TrainingJob
+
 PROGRAM = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "run": "small",
     "seed": 7,
     "lora": {"r": 4, "dropout": 0.1},
@@ -30,7 +35,7 @@ SETTINGS = {
 }
 
 
-def settings(**changes):
+def settings(**changes: Any) -> dict[str, Any]:
     """The small training's settings; ``changes`` replace keys at the top, or inside a section given as a dict."""
     merged = copy.deepcopy(SETTINGS)
     for key, value in changes.items():
@@ -38,7 +43,7 @@ def settings(**changes):
     return merged
 
 
-def write_data(folder, rows=30):
+def write_data(folder: Path, rows: int = 30) -> Path:
     """Write train.parquet, test.parquet and control_prompts.parquet: abstracts of one to six sentences."""
     import pyarrow
     import pyarrow.parquet
@@ -51,31 +56,34 @@ def write_data(folder, rows=30):
     return folder
 
 
-def options(base, data, folder, given=None, **changes):
-    """What ``train.py`` hands to the library, with its outputs in ``folder``."""
+def training_job(
+    base: Path, data: Path, folder: Path, given: dict[str, Any] | None = None, **changes: Any
+) -> TrainingJob:
+    """The training as a job in this process, with its outputs in ``folder``."""
     from feyntune.config.schema.training import Tracking, TrainingStage
+    from feyntune.training.job import TrainingJob
 
     defaults = {
         "base": base, "base_names": ["tiny"], "train": data / "train.parquet", "test": data / "test.parquet",
         "control_prompts": data / "control_prompts.parquet",
         "settings": TrainingStage.model_validate(given or settings()),
         "tracking": Tracking(), "checkpoints": folder / "checkpoints", "output": folder / "adapter",
-        "time_limit": None, "started": 0.0, "gpus": 0,
+        "time_limit": None, "started": 0.0, "gpus": 0, "code": "tests",
     }  # fmt: skip
-    return SimpleNamespace(**{**defaults, **changes})
+    return TrainingJob(**{**defaults, **changes})
 
 
-def command(base, data, folder, given=None, *more):
-    """The command that does the same as a process of its own."""
+def command(base: Path, data: Path, folder: Path, given: dict[str, Any] | None = None, *more: str) -> list[str]:
+    """The same training as a command, in a process of its own."""
     inputs = {"--train": "train", "--test": "test", "--control-prompts": "control_prompts"}
     files = [text for option, name in inputs.items() for text in (option, str(data / f"{name}.parquet"))]
     outputs = ["--checkpoints", str(folder / "checkpoints"), "--output", str(folder / "adapter")]
-    told = ["--base", str(base), "--base-names", '["tiny"]', "--settings", json.dumps(given or settings())]
-    return [sys.executable, str(PROGRAM), *told, *files, *outputs, *more]
+    model = ["--base", str(base), "--base-names", '["tiny"]', "--settings", json.dumps(given or settings())]
+    return [sys.executable, str(PROGRAM), *model, *files, *outputs, *more]
 
 
-def start(arguments, folder, **environment):
-    """Start a command on one thread, in ``folder``; both streams go to a pipe."""
+def start(arguments: list[str], folder: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start a command with one thread, in ``folder``; both streams go to a pipe."""
     folder.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
         arguments,
@@ -87,6 +95,6 @@ def start(arguments, folder, **environment):
     )
 
 
-def weights(folder):
+def weights(folder: Path) -> bytes:
     """The bytes of a finished adapter's weights."""
     return (folder / "adapter" / "adapter_model.safetensors").read_bytes()

@@ -1,4 +1,4 @@
-"""Abstracts as tokens: conventions on several kinds of tokenizer, and what is too long."""
+"""Abstracts as tokens: conventions of several kinds of tokenizers, and abstracts that are too long."""
 
 import numpy as np
 import pyarrow
@@ -7,13 +7,13 @@ import pytest
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.tokenizer import encode, load_tokenizer, token_conventions
-from feyntune.training.data import encode_abstracts, prepare, sample, steps_of
-from feyntune.training.microbatches import IGNORED, lay_out
-from support.small_training import SENTENCES, options, settings, write_data
+from feyntune.training.data import encode_abstracts, load_training_data, sample, step_count
+from feyntune.training.microbatches import IGNORED, collate
+from support.small_training import SENTENCES, settings, training_job, write_data
 
 
 def like_llama_3(tokenizer_of):
-    """Byte-level BPE whose post-processor puts BOS in front by itself, and that has no pad token."""
+    """Byte-level BPE whose post-processor adds BOS by itself, and that has no pad token."""
     from tokenizers.processors import TemplateProcessing
 
     tokenizer = byte_level(["<|begin_of_text|>", "<|end_of_text|>"])
@@ -24,7 +24,7 @@ def like_llama_3(tokenizer_of):
 
 
 def like_llama_2(tokenizer_of):
-    """BPE with sentencepiece's metaspace and byte fallback, unknown token, and pad = EOS by its own configuration."""
+    """BPE with sentencepiece's metaspace and byte fallback, an unknown token, and pad = EOS in its configuration."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
@@ -36,7 +36,7 @@ def like_llama_2(tokenizer_of):
 
 
 def like_gpt_2(tokenizer_of):
-    """Byte-level BPE with one special token, that ends texts; no BOS."""
+    """Byte-level BPE with one special token, which ends texts; no BOS."""
     return tokenizer_of(byte_level(["<|endoftext|>"]), eos_token="<|endoftext|>")
 
 
@@ -64,7 +64,7 @@ def tokenizer(request, tmp_path):
     return request.param(tokenizer_of)
 
 
-def test_one_bos_in_front_and_one_supervised_eos_behind(tokenizer):
+def test_one_bos_at_the_start_and_one_supervised_eos_at_the_end(tokenizer):
     (sequence,), over = encode_abstracts(tokenizer, [SENTENCES[0]], 512, "refuse", "here")
     assert over == 0
     assert sequence[-1] == tokenizer.eos_token_id
@@ -72,7 +72,7 @@ def test_one_bos_in_front_and_one_supervised_eos_behind(tokenizer):
     if tokenizer.bos_token_id is not None:
         assert sequence[0] == tokenizer.bos_token_id
         assert (sequence == tokenizer.bos_token_id).sum() == 1
-    labels = lay_out([sequence], [[0]], tokenizer.pad_token_id)["labels"][0]
+    labels = collate([sequence], [[0]], tokenizer.pad_token_id)["labels"][0]
     assert labels[len(sequence) - 1] == tokenizer.eos_token_id
     assert (labels[len(sequence) :] == IGNORED).all()
 
@@ -80,24 +80,24 @@ def test_one_bos_in_front_and_one_supervised_eos_behind(tokenizer):
 def test_every_token_but_the_first_is_supervised_once_where_pad_is_eos(tokenizer):
     sequences, _ = encode_abstracts(tokenizer, SENTENCES, 512, "refuse", "here")
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
-    labels = lay_out(sequences, [[0, 1], [2, 3, 4]], tokenizer.pad_token_id)["labels"]
+    labels = collate(sequences, [[0, 1], [2, 3, 4]], tokenizer.pad_token_id)["labels"]
     assert (labels != IGNORED).sum() == sum(len(sequence) - 1 for sequence in sequences)
     assert (labels == tokenizer.eos_token_id).sum() == len(SENTENCES)
 
 
-def test_training_and_scoring_agree_up_to_the_eos(tokenizer):
-    training, scoring = encode(tokenizer, SENTENCES, eos=True), encode(tokenizer, SENTENCES, eos=False)
-    assert training == [[*tokens, tokenizer.eos_token_id] for tokens in scoring]
-    told = token_conventions(tokenizer)["training"]
-    assert told == ("BOS text EOS" if tokenizer.bos_token else "text EOS")
+def test_training_and_evaluation_agree_up_to_the_eos(tokenizer):
+    training, evaluation = encode(tokenizer, SENTENCES, eos=True), encode(tokenizer, SENTENCES, eos=False)
+    assert training == [[*tokens, tokenizer.eos_token_id] for tokens in evaluation]
+    convention = token_conventions(tokenizer)["training"]
+    assert convention == ("BOS text EOS" if tokenizer.bos_token else "text EOS")
 
 
-def test_special_tokens_spelt_out_in_an_abstract_are_plain_characters(tokenizer):
+def test_special_tokens_in_the_text_of_an_abstract_are_plain_characters(tokenizer):
     (sequence,), _ = encode_abstracts(tokenizer, [f"a {tokenizer.eos_token} b"], 512, "refuse", "here")
     assert (sequence == tokenizer.eos_token_id).sum() == 1
 
 
-def test_too_long_is_refused_left_out_or_cut(tokenizer):
+def test_abstracts_that_are_too_long_are_refused_dropped_or_truncated(tokenizer):
     texts = [SENTENCES[0], " ".join(SENTENCES)]
     whole, _ = encode_abstracts(tokenizer, texts, None, "refuse", "here")
     limit = len(whole[0])
@@ -110,12 +110,12 @@ def test_too_long_is_refused_left_out_or_cut(tokenizer):
     assert cut[1][-1] != tokenizer.eos_token_id
 
 
-def test_nothing_left_is_an_error(tokenizer):
+def test_dropping_every_abstract_is_an_error(tokenizer):
     with pytest.raises(FeynTuneError, match="every abstract has more than 3 tokens"):
         encode_abstracts(tokenizer, SENTENCES, 3, "drop", "here")
 
 
-def test_a_sample_is_drawn_once_for_all_and_keeps_the_order():
+def test_a_sample_depends_on_the_seed_only_and_keeps_the_order():
     sequences = [np.array([number]) for number in range(100)]
     chosen = sample(sequences, 10, seed=1)
     assert len(chosen) == 10 and chosen == sorted(chosen)
@@ -124,30 +124,30 @@ def test_a_sample_is_drawn_once_for_all_and_keeps_the_order():
 
 
 @pytest.mark.parametrize("training, steps", [({"max_steps": 5}, 5), ({"max_steps": None, "num_train_epochs": 2.5}, 19)])
-def test_steps_by_number_or_by_epochs(training, steps):
+def test_steps_by_number_or_from_epochs(training, steps):
     from feyntune.config.schema.training import TrainingStage
 
-    assert steps_of(TrainingStage.model_validate(settings(training=training)).training, rows=30) == steps
+    assert step_count(TrainingStage.model_validate(settings(training=training)).training, rows=30) == steps
 
 
-def test_samples_are_small_beside_the_training_unless_told_otherwise(tiny_model, tmp_path):
+def test_samples_cost_a_small_fraction_of_the_training_by_default(tiny_model, tmp_path):
     given = settings(training={"max_steps": None, "num_train_epochs": 4, "evaluation": {"times": 9}})
-    material = prepare(
-        options(tiny_model, write_data(tmp_path, rows=400), tmp_path, given), load_tokenizer(tiny_model), 256
+    data = load_training_data(
+        training_job(tiny_model, write_data(tmp_path, rows=400), tmp_path, given), load_tokenizer(tiny_model), 256
     )
-    assert len(material.train_sample) == 8  # a twentieth of 1,600 forward passes over ten evaluations
-    assert len(material.test_sample) == 8
-    assert len(material.control_prompts) == 3
+    assert len(data.train_sample) == 8  # a twentieth of 1,600 forward passes over ten evaluations
+    assert len(data.test_sample) == 8
+    assert len(data.control_prompts) == 3
 
 
 @pytest.mark.parametrize(
-    "column, message", [(["ok", "  "], "the abstract of 2 is empty"), ([], "no abstracts in it; choose a dataset")]
+    "column, message", [(["ok", "  "], "the abstract of 2 is empty"), ([], "contains no abstracts; choose a dataset")]
 )
-def test_bad_splits_are_told_in_one_line(tiny_model, tmp_path, column, message):
+def test_invalid_splits_give_errors_of_one_line(tiny_model, tmp_path, column, message):
     write_data(tmp_path)
     table = pyarrow.table(
         {"id": [str(1 + row) for row in range(len(column))], "abstract": pyarrow.array(column, "str")}
     )
     pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
     with pytest.raises(FeynTuneError, match=message):
-        prepare(options(tiny_model, tmp_path, tmp_path), load_tokenizer(tiny_model), 256)
+        load_training_data(training_job(tiny_model, tmp_path, tmp_path), load_tokenizer(tiny_model), 256)

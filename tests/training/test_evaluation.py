@@ -1,4 +1,4 @@
-"""Loss and perplexity do not depend on batches; completions are the same at each call."""
+"""Loss and perplexity do not depend on the batches; completions are the same at each call."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 
 from feyntune.config.schema.training import TrainingEvaluation
 from feyntune.models.tokenizer import load_tokenizer
-from feyntune.training.data import ControlPrompt, Material, encode_abstracts
+from feyntune.training.data import ControlPrompt, TrainingData, encode_abstracts
 from feyntune.training.evaluation import Evaluator, batches_by_length, negative_log_likelihoods, summarise
 from support.small_training import SENTENCES
 
@@ -30,7 +30,7 @@ def sequences(tokenizer):
 
 
 def log_probability(model, sequence, position):
-    """ln p(token | tokens before), from one pass over exactly what stands before the token."""
+    """ln p(token | tokens before), from one pass over exactly the tokens before it."""
     import torch
 
     with torch.no_grad():
@@ -38,7 +38,7 @@ def log_probability(model, sequence, position):
     return torch.log_softmax(logits, -1)[int(sequence[position])].item()
 
 
-def test_sums_are_those_of_token_by_token(model, tokenizer, sequences):
+def test_sums_equal_those_token_by_token(model, tokenizer, sequences):
     import torch
 
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_sums_are_those_of_token_by_token(model, tokenizer, sequences):
         assert row == pytest.approx(expected, rel=1e-4)
 
 
-def test_summary_by_hand():
+def test_summary_equals_values_computed_by_hand():
     sums = np.array([[2 * math.log(3), 2, 2 * math.log(3) + 1, 3], [math.log(5), 1, math.log(5) + 2, 2]])
     assert summarise(sums) == {
         "loss": pytest.approx((2 * math.log(3) + math.log(5) + 3) / 5),
@@ -57,7 +57,7 @@ def test_summary_by_hand():
     }
 
 
-def test_batches_hold_everything_once_within_the_budget(sequences):
+def test_batches_contain_every_sequence_once_within_the_budget(sequences):
     batches = batches_by_length(sequences, 100)
     assert sorted(len(item) for batch in batches for item in batch) == sorted(map(len, sequences))
     assert all(len(batch) * math.ceil(len(batch[0]) / 8) * 8 <= 100 for batch in batches if len(batch) > 1)
@@ -68,14 +68,14 @@ def evaluator(sequences, tokenizer, budget, **settings):
     control_prompts = [
         ControlPrompt(str(number), text, tokenizer(text)["input_ids"]) for number, text in enumerate(prompts)
     ]
-    material = Material(
+    data = TrainingData(
         train=[], test_sample=sequences, train_sample=sequences[:2], control_prompts=control_prompts, too_long={}
     )
     given = TrainingEvaluation(**{"max_new_tokens": 5, "temperature": 1.0, "top_p": 1.0, **settings})
-    return Evaluator(material, tokenizer, given, budget, 256, seed=3)
+    return Evaluator(data, tokenizer, given, budget, 256, seed=3)
 
 
-def test_measures_do_not_depend_on_the_batches(model, tokenizer, sequences):
+def test_loss_and_perplexity_do_not_depend_on_the_batches(model, tokenizer, sequences):
     one, many = (evaluator(sequences, tokenizer, budget)(model) for budget in (1, 10_000))
     names = ["test_loss", "test_perplexity", "train_loss", "train_perplexity"]
     assert [one[name] for name in names] == pytest.approx([many[name] for name in names], rel=1e-5)
@@ -89,7 +89,7 @@ def test_completions_are_the_same_at_each_call_and_vary_with_the_seed(model, tok
     assert first(model)["control_prompts"] != other(model)["control_prompts"]
 
 
-def test_temperature_zero_takes_the_likeliest(model, tokenizer, sequences):
+def test_temperature_zero_takes_the_most_probable_token(model, tokenizer, sequences):
     ours = evaluator(sequences, tokenizer, 1000, temperature=0, max_new_tokens=1)
     (paper, _) = ours(model)["control_prompts"]
     tokens = ours.control_prompts[0].tokens
@@ -97,13 +97,13 @@ def test_temperature_zero_takes_the_likeliest(model, tokenizer, sequences):
     assert paper["completion"] == tokenizer.decode([best], skip_special_tokens=True)
 
 
-def test_completions_stay_inside_the_context(model, tokenizer, sequences, monkeypatch):
-    asked = []
+def test_completions_stay_within_the_context(model, tokenizer, sequences, monkeypatch):
+    limits = []
     monkeypatch.setattr(
-        model, "generate", lambda max_new_tokens, input_ids, **_: (asked.append(max_new_tokens), input_ids)[1]
+        model, "generate", lambda max_new_tokens, input_ids, **_: (limits.append(max_new_tokens), input_ids)[1]
     )
     ours = evaluator(sequences, tokenizer, 1000, max_new_tokens=1024)
     ours(model)
     ours.context = max(len(paper.tokens) for paper in ours.control_prompts) + 3
     ours(model)
-    assert asked == [256 - ours.context + 3, 3]
+    assert limits == [256 - ours.context + 3, 3]

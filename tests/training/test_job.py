@@ -1,4 +1,4 @@
-"""The training loop, in this process: its arithmetic, its interruptions, and what it leaves behind."""
+"""The training loop in this process: its arithmetic, its interruptions, and its results."""
 
 import json
 
@@ -10,8 +10,8 @@ from feyntune.core.errors import FeynTuneError, StoppedInTime
 from feyntune.models.tokenizer import load_tokenizer
 from feyntune.training import job
 from feyntune.training.data import encode_abstracts
-from feyntune.training.microbatches import IGNORED, deal, lay_out, pack
-from support.small_training import options, settings, weights, write_data
+from feyntune.training.microbatches import IGNORED, collate, distribute, pack
+from support.small_training import settings, training_job, weights, write_data
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tiny_model, data, tmp_path_factory):
-    """Folder of an undisturbed training."""
+    """Folder of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("finished")
-    job.train(options(tiny_model, data, folder))
+    job.train(training_job(tiny_model, data, folder))
     return folder
 
 
@@ -53,11 +53,11 @@ def gradient(model, batches, **more):
 def packed(sequences, rows):
     import torch
 
-    return {name: torch.from_numpy(array) for name, array in lay_out(sequences, rows, pad_id=1).items()}
+    return {name: torch.from_numpy(array) for name, array in collate(sequences, rows, pad_id=1).items()}
 
 
 def padded(sequences):
-    """The reference's way: padded on the right, with an attention mask, labels by length."""
+    """An ordinary batch: padded on the right, with an attention mask and labels by length."""
     import torch
 
     width = max(map(len, sequences))
@@ -68,7 +68,9 @@ def padded(sequences):
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("hidden_size", [1, 10**6, None])
-def test_the_loss_of_a_packed_batch_is_that_of_its_abstracts_one_by_one(tiny_model, sequences, attention, hidden_size):
+def test_the_loss_of_a_packed_batch_equals_that_of_its_abstracts_one_by_one(
+    tiny_model, sequences, attention, hidden_size
+):
     model = model_with(tiny_model, attention)
     rows = pack([len(sequence) for sequence in sequences], hidden_size)
     tokens = sum(len(sequence) - 1 for sequence in sequences)
@@ -78,7 +80,7 @@ def test_the_loss_of_a_packed_batch_is_that_of_its_abstracts_one_by_one(tiny_mod
     np.testing.assert_allclose(gradient_together, gradient_alone, rtol=1e-3, atol=1e-5)
 
 
-def test_a_packed_step_is_the_same_step_as_a_random_padded_batch(tiny_model, sequences):
+def test_a_packed_step_equals_a_padded_batch(tiny_model, sequences):
     model = model_with(tiny_model, "sdpa")
     ours = gradient(model, [packed(sequences, pack([len(sequence) for sequence in sequences], 64))])
     theirs = gradient(model, [padded(sequences)])
@@ -86,16 +88,16 @@ def test_a_packed_step_is_the_same_step_as_a_random_padded_batch(tiny_model, seq
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-3, atol=1e-5)
 
 
-def test_accumulation_is_one_batch(tiny_model, sequences):
+def test_accumulated_gradients_equal_those_of_one_batch(tiny_model, sequences):
     model = model_with(tiny_model, "sdpa")
     lengths = np.array([len(sequence) for sequence in sequences])
-    parts = [[sequences[item] for item in hand] for hand in deal(lengths, 3)]
+    parts = [[sequences[item] for item in part] for part in distribute(lengths, 3)]
     batches = [packed(part, pack([len(sequence) for sequence in part], 64)) for part in parts]
     tokens = int(sum((batch["labels"] != IGNORED).sum() for batch in batches))
-    pieces = gradient(model, batches, num_items_in_batch=tokens)
+    accumulated = gradient(model, batches, num_items_in_batch=tokens)
     whole = gradient(model, [packed(sequences, pack(lengths.tolist(), 64))], num_items_in_batch=tokens)
-    assert pieces[0] == pytest.approx(whole[0], rel=1e-5)
-    np.testing.assert_allclose(pieces[1], whole[1], rtol=1e-3, atol=1e-5)
+    assert accumulated[0] == pytest.approx(whole[0], rel=1e-5)
+    np.testing.assert_allclose(accumulated[1], whole[1], rtol=1e-3, atol=1e-5)
 
 
 def adapter_of(folder):
@@ -110,19 +112,19 @@ def assert_close(ours, theirs, atol):
         np.testing.assert_allclose(ours[name], theirs[name], atol=atol, err_msg=name)
 
 
-def test_an_adapter_does_not_depend_on_the_pieces(tiny_model, data, tmp_path):
-    for pieces in (4, 2, 1):
-        given = settings(lora={"dropout": 0}, training={"per_device_batch_size": pieces})
-        job.train(options(tiny_model, data, tmp_path / str(pieces), given))
-    for pieces in (2, 1):
-        assert_close(adapter_of(tmp_path / str(pieces)), adapter_of(tmp_path / "4"), atol=2e-4)
+def test_an_adapter_does_not_depend_on_the_micro_batches(tiny_model, data, tmp_path):
+    for limit in (4, 2, 1):
+        given = settings(lora={"dropout": 0}, training={"per_device_batch_size": limit})
+        job.train(training_job(tiny_model, data, tmp_path / str(limit), given))
+    for limit in (2, 1):
+        assert_close(adapter_of(tmp_path / str(limit)), adapter_of(tmp_path / "4"), atol=2e-4)
 
 
-def test_same_settings_same_adapter_to_the_bit(tiny_model, data, finished, tmp_path):
+def test_equal_settings_give_equal_adapters_to_the_bit(tiny_model, data, finished, tmp_path):
     import torch
 
-    torch.manual_seed(999)  # what came before in the process does not matter
-    job.train(options(tiny_model, data, tmp_path))
+    torch.manual_seed(999)  # the state of the process does not matter
+    job.train(training_job(tiny_model, data, tmp_path))
     assert weights(tmp_path) == weights(finished)
     for name in ("adapter_config.json", "history.parquet"):
         assert (tmp_path / "adapter" / name).read_bytes() == (finished / "adapter" / name).read_bytes()
@@ -130,12 +132,12 @@ def test_same_settings_same_adapter_to_the_bit(tiny_model, data, finished, tmp_p
     assert {**records[0], "measured": None} == {**records[1], "measured": None}
 
 
-def test_the_seed_decides(tiny_model, data, finished, tmp_path):
-    job.train(options(tiny_model, data, tmp_path, settings(seed=8)))
+def test_another_seed_gives_another_adapter(tiny_model, data, finished, tmp_path):
+    job.train(training_job(tiny_model, data, tmp_path, settings(seed=8)))
     assert weights(tmp_path) != weights(finished)
 
 
-def test_what_is_left_behind(finished):
+def test_the_output_folder_contains_the_results_only(finished):
     names = ["adapter_config.json", "adapter_model.safetensors", "history.parquet", "run.json"]
     assert sorted(path.name for path in (finished / "adapter").iterdir()) == names
     assert not (finished / "checkpoints").exists()
@@ -144,7 +146,7 @@ def test_what_is_left_behind(finished):
     assert config["target_modules"] == ["down_proj", "q_proj", "v_proj"]
 
 
-def test_peft_loads_the_adapter_and_it_has_learnt(tiny_model, finished):
+def test_peft_loads_the_adapter_and_it_changes_the_model(tiny_model, finished):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -173,7 +175,7 @@ def test_history_has_every_step_and_every_evaluation(finished):
     assert all(row["control_prompts"] is None and row["train_loss"] is None for row in history if row not in evaluated)
 
 
-def test_run_json_says_where_the_adapter_comes_from(finished):
+def test_run_json_has_settings_provenance_and_costs(finished):
     record = json.loads((finished / "adapter" / "run.json").read_text())
     assert record["settings"]["training"]["batch_size"] == 4
     assert record["tokens"]["training"] == "BOS text EOS"
@@ -181,29 +183,29 @@ def test_run_json_says_where_the_adapter_comes_from(finished):
     measured = record["measured"]
     assert measured["tokens_per_second"] > 0
     assert measured["peak_memory_mb"] > 0
-    assert 0 < measured["padding_share"] < 0.08
-    assert 0 < measured["evaluation_share"] < 1
+    assert 0 < measured["padding_fraction"] < 0.08
+    assert 0 < measured["evaluation_fraction"] < 1
 
 
-def test_padding_share_is_what_was_laid_out(tiny_model, data, finished):
-    """Counted anew from the pieces of all steps."""
-    from feyntune.training.microbatches import Pieces, order_steps
+def test_padding_fraction_counts_all_micro_batches(tiny_model, data, finished):
+    """Compared with the micro-batches of all steps."""
+    from feyntune.training.microbatches import MicroBatches, order_steps
 
     record = json.loads((finished / "adapter" / "run.json").read_text())
     texts = pyarrow.parquet.read_table(data / "train.parquet")["abstract"].to_pylist()
     sequences, _ = encode_abstracts(load_tokenizer(tiny_model), texts, 256, "refuse", "here")
     lengths = np.array([len(sequence) for sequence in sequences])
     order = order_steps(lengths, 4, 9, seed=7)
-    pieces = Pieces(sequences, order, 1, None, 1, hidden_size=32)
-    computed = sum(pieces[number]["input_ids"].numel() for number in range(len(pieces)))
+    batches = MicroBatches(sequences, order, 1, None, 1, hidden_size=32)
+    computed = sum(batches[number]["input_ids"].numel() for number in range(len(batches)))
     assert record["train_tokens"] == lengths[order].sum()
-    assert record["measured"]["padding_share"] == pytest.approx(1 - lengths[order].sum() / computed, abs=1e-4)
+    assert record["measured"]["padding_fraction"] == pytest.approx(1 - lengths[order].sum() / computed, abs=1e-4)
 
 
-def stopped_after(seconds, monkeypatch):
-    """Let the clock that the pace goes by run so fast that the limit of an hour comes after so many steps."""
+def fast_clock(seconds, monkeypatch):
+    """Make the clock of the checkpoint callback advance by so many seconds at each reading."""
     ticks = iter(range(10**6))
-    monkeypatch.setattr("feyntune.training.trainer.time", _Clock(lambda: next(ticks) * seconds))
+    monkeypatch.setattr("feyntune.training.callbacks.time", _Clock(lambda: next(ticks) * seconds))
 
 
 class _Clock:
@@ -211,36 +213,36 @@ class _Clock:
         self.monotonic = monotonic
 
 
-def test_stopped_in_time_and_gone_on_from_is_undisturbed_to_the_bit(tiny_model, data, finished, tmp_path, monkeypatch):
+def test_stopped_and_resumed_equals_uninterrupted_to_the_bit(tiny_model, data, finished, tmp_path, monkeypatch):
     reached = []
     with monkeypatch.context() as patch:
         for _ in range(2):
-            stopped_after(600, patch)
-            with pytest.raises(StoppedInTime, match=r"at step [1-8] of 9; all is saved") as caught:
-                job.train(options(tiny_model, data, tmp_path, time_limit=60))
+            fast_clock(600, patch)
+            with pytest.raises(StoppedInTime, match=r"at step [1-8] of 9; the progress is saved") as caught:
+                job.train(training_job(tiny_model, data, tmp_path, time_limit=60))
             reached.append(str(caught.value))
             assert not (tmp_path / "adapter").exists()
     assert reached[0] != reached[1]
     assert caught.value.exit_code == 75
-    job.train(options(tiny_model, data, tmp_path))
+    job.train(training_job(tiny_model, data, tmp_path))
     assert weights(tmp_path) == weights(finished)
     for name in ("history.parquet", "adapter_config.json"):
         assert (tmp_path / "adapter" / name).read_bytes() == (finished / "adapter" / name).read_bytes()
 
 
-def test_checkpoints_by_the_clock_change_nothing(tiny_model, data, finished, tmp_path, monkeypatch):
+def test_checkpoints_by_time_change_nothing(tiny_model, data, finished, tmp_path, monkeypatch):
     from feyntune.training import trainer
 
     saved, seal = [], trainer.checkpoints.seal
     monkeypatch.setattr(trainer.checkpoints, "seal", lambda path: (saved.append(path.name), seal(path)))
     given = settings(training={"checkpoint_minutes": 1e-9})
-    job.train(options(tiny_model, data, tmp_path, given))
+    job.train(training_job(tiny_model, data, tmp_path, given))
     assert saved == [f"checkpoint-{step}" for step in range(1, 10)]
     assert weights(tmp_path) == weights(finished)
 
 
 class Died(Exception):
-    """Stands for a process that ends there and then."""
+    """Simulates the death of the process."""
 
 
 def dies_at(step, monkeypatch, where):
@@ -259,65 +261,59 @@ def dies_at(step, monkeypatch, where):
 
 
 @pytest.mark.parametrize("where, step", [("training_step", 8), ("evaluate", 3), ("_save_rng_state", 2), ("_save", 3)])
-def test_died_anywhere_and_gone_on_from_is_undisturbed_to_the_bit(
+def test_died_anywhere_and_resumed_equals_uninterrupted_to_the_bit(
     tiny_model, data, finished, tmp_path, monkeypatch, where, step
 ):
     with monkeypatch.context() as patch:
         dies_at(step, patch, where)
         with pytest.raises(Died):
-            job.train(options(tiny_model, data, tmp_path))
+            job.train(training_job(tiny_model, data, tmp_path))
     assert not (tmp_path / "adapter").exists()
-    job.train(options(tiny_model, data, tmp_path))
+    job.train(training_job(tiny_model, data, tmp_path))
     assert weights(tmp_path) == weights(finished)
 
 
-def test_died_before_the_adapter_was_in_place_trains_no_step_again(tiny_model, data, finished, tmp_path, monkeypatch):
+def test_died_while_publishing_repeats_no_step(tiny_model, data, finished, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("feyntune.training.record.write_json", lambda *_: (_ for _ in ()).throw(Died))
-        dies = options(tiny_model, data, tmp_path)
-        patch.setattr("feyntune.training.trainer.save_adapter", _save_without_record)
+        patch.setattr("feyntune.training.record.write_table", lambda *_: (_ for _ in ()).throw(Died))
         with pytest.raises(Died):
-            job.train(dies)
+            job.train(training_job(tiny_model, data, tmp_path))
         assert not (tmp_path / "adapter" / "adapter_model.safetensors").exists()
     with monkeypatch.context() as patch:
         dies_at(1, patch, "training_step")
-        job.train(options(tiny_model, data, tmp_path))
+        job.train(training_job(tiny_model, data, tmp_path))
     assert weights(tmp_path) == weights(finished)
 
 
-def _save_without_record(model, folder):
-    model.save_pretrained(folder, save_embedding_layers=False)
-
-
-def test_other_settings_or_data_start_over(tiny_model, data, tmp_path, monkeypatch, capsys):
+def test_other_settings_start_from_the_beginning(tiny_model, data, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         dies_at(8, patch, "training_step")
         with pytest.raises(Died):
-            job.train(options(tiny_model, data, tmp_path))
+            job.train(training_job(tiny_model, data, tmp_path))
     given = settings(training={"optimizer": {"learning_rate": 5e-3}})
-    job.train(options(tiny_model, data, tmp_path, given))
-    assert "starting over" in capsys.readouterr().out
-    job.train(options(tiny_model, data, tmp_path / "fresh", given))
+    job.train(training_job(tiny_model, data, tmp_path, given))
+    assert "starting from the beginning" in capsys.readouterr().out
+    job.train(training_job(tiny_model, data, tmp_path / "fresh", given))
     assert weights(tmp_path) == weights(tmp_path / "fresh")
 
 
-def test_a_model_that_is_made_anew_starts_over(tiny_model, data, tmp_path):
+def test_a_changed_model_starts_from_the_beginning(tiny_model, data, tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    first = job._newest_checkpoint(options(tiny_model, data, tmp_path))
+    first = job._newest_checkpoint(training_job(tiny_model, data, tmp_path))
     (tmp_path / "base").mkdir()
     for path in tiny_model.iterdir():
         (tmp_path / "base" / path.name).write_bytes(path.read_bytes())
-    assert job._newest_checkpoint(options(tmp_path / "base", data, tmp_path))[1] == first[1]
+    assert job._newest_checkpoint(training_job(tmp_path / "base", data, tmp_path))[1] == first[1]
     with open(tmp_path / "base" / "model.safetensors", "r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x01")
-    assert job._newest_checkpoint(options(tmp_path / "base", data, tmp_path))[1] != first[1]
+    assert job._newest_checkpoint(training_job(tmp_path / "base", data, tmp_path))[1] != first[1]
 
 
-def test_a_diverged_training_is_stopped(tiny_model, data, tmp_path):
+def test_a_diverged_training_stops(tiny_model, data, tmp_path):
     given = settings(training={"optimizer": {"learning_rate": 1e30}, "max_grad_norm": 1e30})
     with pytest.raises(FeynTuneError, match=r"the loss is (nan|inf) at step \d+; lower .*learning_rate"):
-        job.train(options(tiny_model, data, tmp_path, given))
+        job.train(training_job(tiny_model, data, tmp_path, given))
     assert not (tmp_path / "adapter").exists()
 
 
@@ -335,10 +331,10 @@ def test_a_diverged_training_is_stopped(tiny_model, data, tmp_path):
     ],
     ids=str,
 )
-def test_every_knob_turns(tiny_model, data, tmp_path, changes):
+def test_every_setting_trains(tiny_model, data, tmp_path, changes):
     training = {"max_steps": 2, "evaluation": {"times": 1, "test_rows": 2, "train_rows": 0, "control_prompts": 0}}
     job.train(
-        options(
+        training_job(
             tiny_model, data, tmp_path, settings(**{**changes, "training": {**training, **changes.get("training", {})}})
         )
     )
@@ -346,12 +342,12 @@ def test_every_knob_turns(tiny_model, data, tmp_path, changes):
     assert len(history) == 3 and history[2]["test_loss"] > 0 and history[2]["train_loss"] is None
 
 
-def test_gradient_checkpointing_changes_nothing_but_memory(tiny_model, data, finished, tmp_path):
-    job.train(options(tiny_model, data, tmp_path, settings(training={"gradient_checkpointing": True})))
+def test_gradient_checkpointing_changes_only_the_memory(tiny_model, data, finished, tmp_path):
+    job.train(training_job(tiny_model, data, tmp_path, settings(training={"gradient_checkpointing": True})))
     assert_close(adapter_of(tmp_path), adapter_of(finished), atol=2e-4)
 
 
-def test_evaluation_leaves_four_bit_weights_as_they_are(tiny_model):
+def test_evaluation_does_not_change_four_bit_weights(tiny_model):
     import torch
 
     from feyntune.config.schema.models import Precision, Quantization

@@ -1,4 +1,4 @@
-"""``train.py`` as processes of its own: killed, interrupted, stopped in time, and on two devices."""
+"""``train.py`` in its own processes: killed, interrupted, stopped by its time limit, and on two devices."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from support.small_training import command, options, settings, start, weights, write_data
+from support.small_training import command, settings, start, training_job, weights, write_data
 
 GIVEN = settings(training={"max_steps": 24, "evaluation": {"times": 4}, "checkpoint_minutes": 1e-4})
 PATIENCE = 300
@@ -21,15 +21,15 @@ def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
 
 
-def undisturbed(base, data, folder, given):
-    """Train in this process, on one thread as the others do."""
+def train_uninterrupted(base, data, folder, given):
+    """Train in this process, with one thread like the others."""
     import torch
 
     from feyntune.training import job
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    job.train(options(base, data, folder, given))
+    job.train(training_job(base, data, folder, given))
     torch.set_num_threads(threads)
 
 
@@ -38,63 +38,63 @@ def wait_until(process, condition):
     limit = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < limit, f"nothing happened in {PATIENCE} s"
+        assert time.monotonic() < limit, f"timed out after {PATIENCE} s"
         time.sleep(0.01)
 
 
 def finish(process):
-    said = process.communicate(timeout=PATIENCE)[0]
-    return process.returncode, said
+    output = process.communicate(timeout=PATIENCE)[0]
+    return process.returncode, output
 
 
-def begun(folder, step):
-    """A condition: the checkpoint of ``step``, or of a later one, is being written or written."""
+def checkpoint_exists(folder, step):
+    """A condition: the checkpoint of ``step`` or of a later one is written, perhaps not completely."""
     return lambda: any(int(path.name.split("-")[1]) >= step for path in folder.glob("checkpoints/checkpoint-*"))
 
 
-def test_killed_interrupted_and_stopped_in_time_is_undisturbed_to_the_bit(tiny_model, data, tmp_path):
-    """Killed at the first sign of a checkpoint, which may be torn; interrupted; killed a moment later; out of time."""
-    told = command(tiny_model, data, tmp_path, GIVEN)
-    for step, sign, pause, code in (
+def test_killed_interrupted_and_stopped_equals_uninterrupted_to_the_bit(tiny_model, data, tmp_path):
+    """Killed during the first checkpoint, interrupted, killed a moment later, stopped by the time limit, resumed."""
+    arguments = command(tiny_model, data, tmp_path, GIVEN)
+    for step, signal_number, pause, code in (
         (1, signal.SIGKILL, 0, -9),
         (5, signal.SIGINT, 0, 130),
         (12, signal.SIGKILL, 0.05, -9),
     ):
-        process = start(told, tmp_path)
-        wait_until(process, begun(tmp_path, step))
+        process = start(arguments, tmp_path)
+        wait_until(process, checkpoint_exists(tmp_path, step))
         time.sleep(pause)
-        process.send_signal(sign)
+        process.send_signal(signal_number)
         assert finish(process)[0] == code
         assert not (tmp_path / "adapter").exists()
 
-    code, said = finish(start([*told, "--time-limit", "0.01", "--log", "train.log"], tmp_path))
-    assert code == 75, said
-    assert "train small: going on from checkpoint-" in said
-    assert "train small: error: stopped before the time limit at step" in said.splitlines()[-1]
+    code, output = finish(start([*arguments, "--time-limit", "0.01", "--log", "train.log"], tmp_path))
+    assert code == 75, output
+    assert "train small: resuming from checkpoint-" in output
+    assert "train small: error: stopped before the time limit at step" in output.splitlines()[-1]
     assert "Traceback" in (tmp_path / "train.log").read_text()
     assert not (tmp_path / "adapter").exists()
 
-    code, said = finish(start(told, tmp_path))
-    assert code == 0, said
-    undisturbed(tiny_model, data, tmp_path / "undisturbed", GIVEN)
-    assert weights(tmp_path) == weights(tmp_path / "undisturbed")
-    history = [folder / "adapter" / "history.parquet" for folder in (tmp_path, tmp_path / "undisturbed")]
+    code, output = finish(start(arguments, tmp_path))
+    assert code == 0, output
+    train_uninterrupted(tiny_model, data, tmp_path / "uninterrupted", GIVEN)
+    assert weights(tmp_path) == weights(tmp_path / "uninterrupted")
+    history = [folder / "adapter" / "history.parquet" for folder in (tmp_path, tmp_path / "uninterrupted")]
     assert history[0].read_bytes() == history[1].read_bytes()
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_two_devices_stop_in_time_go_on_and_give_the_result_of_one(tiny_model, data, tmp_path):
+def test_two_devices_stop_resume_and_give_the_result_of_one(tiny_model, data, tmp_path):
     given = settings(lora={"dropout": 0})
-    told = command(tiny_model, data, tmp_path, given, "--gpus", "2", "--log", "train.log")
-    code, said = finish(start([*told, "--time-limit", "0.01"], tmp_path))
-    assert code == 75, said
-    assert said.count("stopped before the time limit") == 1, "one process speaks for both"
+    arguments = command(tiny_model, data, tmp_path, given, "--gpus", "2", "--log", "train.log")
+    code, output = finish(start([*arguments, "--time-limit", "0.01"], tmp_path))
+    assert code == 75, output
+    assert output.count("stopped before the time limit") == 1, "only one process reports"
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in tmp_path.glob("checkpoints/checkpoint-1/*")}
 
-    code, said = finish(start(told, tmp_path))
-    assert code == 0, said
-    assert "going on from checkpoint-1" in said
-    undisturbed(tiny_model, data, tmp_path / "one", given)
+    code, output = finish(start(arguments, tmp_path))
+    assert code == 0, output
+    assert "resuming from checkpoint-1" in output
+    train_uninterrupted(tiny_model, data, tmp_path / "one", given)
     folders = [tmp_path / "adapter", tmp_path / "one" / "adapter"]
     two, one = (pyarrow.parquet.read_table(folder / "history.parquet") for folder in folders)
     assert two["step"].to_pylist() == one["step"].to_pylist() == list(range(10))
@@ -102,7 +102,7 @@ def test_two_devices_stop_in_time_go_on_and_give_the_result_of_one(tiny_model, d
         np.testing.assert_allclose(two[name].drop_null(), one[name].drop_null(), rtol=5e-3, err_msg=name)
     records = [json.loads((folder / "run.json").read_text()) for folder in folders]
     assert [record["processes"] for record in records] == [2, 1]
-    assert records[0]["measured"]["padding_share"] < 0.08
+    assert records[0]["measured"]["padding_fraction"] < 0.08
 
 
 LAUNCHER = """
@@ -123,19 +123,19 @@ elif sys.argv[1] == "wait":
 
 @pytest.fixture
 def launcher(tmp_path):
-    """A program that launches itself twice, and then does as it is told."""
+    """A program that launches itself twice and then follows its argument."""
     scripts = Path(__file__).resolve().parents[2] / "scripts"
     (tmp_path / "launcher.py").write_text(LAUNCHER.format(scripts=str(scripts)))
     return lambda word: start([sys.executable, "launcher.py", word], tmp_path)
 
 
-def test_the_exit_code_of_a_device_is_the_programs(launcher):
+def test_the_program_exits_with_the_code_of_a_failed_process(launcher):
     assert finish(launcher("fail"))[0] == 75
-    code, said = finish(launcher("succeed"))
-    assert (code, said.splitlines()[-1]) == (0, "done")
+    code, output = finish(launcher("succeed"))
+    assert (code, output.splitlines()[-1]) == (0, "done")
 
 
-def test_a_terminated_program_leaves_no_device_at_work(launcher, tmp_path):
+def test_a_terminated_program_leaves_no_process_behind(launcher, tmp_path):
     process = launcher("wait")
     wait_until(process, lambda: len([path for path in tmp_path.glob("*.pid") if path.read_text()]) == 2)
     children = [path.read_text() for path in tmp_path.glob("*.pid")]

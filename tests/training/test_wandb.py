@@ -1,10 +1,10 @@
-"""W&B gets the same numbers as the history; what it fails of fails nothing else."""
+"""W&B gets the same numbers as the history, and its failures stop nothing else."""
 
 import pytest
 
 from feyntune.config.schema.training import Tracking
 from feyntune.training import job
-from support.small_training import options, settings, weights, write_data
+from support.small_training import settings, training_job, weights, write_data
 
 pytestmark = pytest.mark.usefixtures("apart_from_wandb")
 
@@ -16,13 +16,13 @@ def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
 
 
-def test_the_id_is_that_of_the_training():
+def test_the_id_has_the_run_and_the_job_fingerprint():
     from feyntune.training.wandb import wandb_id
 
     assert wandb_id("llama_hep-th.v2", "0123456789abcdef") == "llama_hep-th-v2-0123456789ab"
 
 
-def test_the_papers_table_has_the_prompts_and_a_row_for_each_evaluation():
+def test_the_table_of_the_paper_has_the_prompts_and_a_row_for_each_evaluation():
     from feyntune.training.wandb import completions_table
 
     def control_prompts(text):
@@ -38,27 +38,29 @@ def test_the_papers_table_has_the_prompts_and_a_row_for_each_evaluation():
     assert table.data == [["prompt", "p1", "p2"], ["0", "a", "a"], ["5", "b", "b"]]
 
 
-def test_offline_writes_for_a_later_sync_and_changes_no_result(tiny_model, data, tmp_path):
-    job.train(options(tiny_model, data, tmp_path / "without", GIVEN))
-    job.train(options(tiny_model, data, tmp_path / "with", GIVEN, tracking=Tracking(wandb="offline")))
+def test_offline_mode_records_for_a_later_sync_and_changes_no_result(tiny_model, data, tmp_path):
+    job.train(training_job(tiny_model, data, tmp_path / "without", GIVEN))
+    job.train(training_job(tiny_model, data, tmp_path / "with", GIVEN, tracking=Tracking(wandb="offline")))
     assert len(list(tmp_path.glob("results/wandb/offline-run-*/run-small-*.wandb"))) == 1
     assert weights(tmp_path / "with") == weights(tmp_path / "without")
 
 
-def test_out_of_reach_the_training_goes_on_and_records_offline(tiny_model, data, tmp_path, monkeypatch, capfd):
+def test_without_a_connection_the_training_continues_and_records_offline(
+    tiny_model, data, tmp_path, monkeypatch, capfd
+):
     from feyntune.training import wandb
 
     monkeypatch.setattr(wandb, "PATIENCE", 2)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    job.train(options(tiny_model, data, tmp_path, GIVEN, tracking=Tracking(wandb="online")))
-    assert "W&B online failed, the training goes on" in capfd.readouterr().out
+    job.train(training_job(tiny_model, data, tmp_path, GIVEN, tracking=Tracking(wandb="online")))
+    assert "W&B online failed, training continues" in capfd.readouterr().out
     assert list(tmp_path.glob("results/wandb/offline-run-*/*.wandb"))
     assert weights(tmp_path)
 
 
-def test_a_fault_while_logging_is_forgiven(tmp_path, capfd):
-    from feyntune.training.wandb import Tracker
+def test_a_failure_while_logging_is_only_reported(tmp_path, capfd):
+    from feyntune.training.wandb import WandbCallback
 
     class Broken:
         def log(self, *_):
@@ -66,9 +68,9 @@ def test_a_fault_while_logging_is_forgiven(tmp_path, capfd):
 
         finish = log
 
-    tracker = Tracker.__new__(Tracker)
-    tracker.run = Broken()
+    callback = WandbCallback.__new__(WandbCallback)
+    callback.run = Broken()
     state = type("State", (), {"global_step": 1, "log_history": []})
-    tracker.on_log(None, state, None, {"loss": 1.0})
-    tracker.finish()
-    assert capfd.readouterr().out.count("the training goes on: ConnectionError: gone") == 2
+    callback.on_log(None, state, None, {"loss": 1.0})
+    callback.finish()
+    assert capfd.readouterr().out.count("training continues: ConnectionError: gone") == 2

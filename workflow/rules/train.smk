@@ -1,6 +1,6 @@
 # One adapter for each trained run.
 
-# How a training is tracked changes nothing about its result: no parameter, so that it makes no run stale.
+# Tracking does not change the result, so it is no parameter: changing it reruns nothing.
 TRACKING = settings(CONFIG.tracking)
 
 
@@ -15,16 +15,18 @@ def base_files(wildcards):
 
 
 def gpus_of(wildcards):
-    """How many cards train a run together."""
+    """Number of GPUs that train a run."""
     return declared.gpus(CONFIG, RUNS[wildcards.run])
 
 
 @functools.cache
 def training_settings(run):
+    """The settings of a run's training, as JSON."""
     return settings(declared.training_stage(CONFIG, RUNS[run]))
 
 
 rule train:
+    """Train the adapter of a run."""
     input:
         base=base_files,
         train=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/train.parquet",

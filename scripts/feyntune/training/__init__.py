@@ -1,1 +1,1 @@
-"""Training of one adapter: QLoRA that survives any kill and computes on next to no padding."""
+"""Training of one adapter with QLoRA: resumable at any point, with little padding."""

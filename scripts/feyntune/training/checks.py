@@ -1,37 +1,51 @@
-"""What a training cannot be: refused in one line, before a model is loaded and before the first GPU second."""
+"""Checks that refuse a training in one line before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import linear_layers, pick_device
+from feyntune.models.load import check_quantization, context_length, linear_layers, pick_device
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig
+
+    from feyntune.config.schema.models import Precision, Quantization
+    from feyntune.config.schema.training import Training, TrainingStage
+    from feyntune.training.job import TrainingJob
 
 
-def check_early(options):
-    """Check all that can be checked without a model; returns the model's configuration."""
-    stage = options.settings
-    check_batch(stage.training, max(options.gpus, 1))
-    if not (options.base / "config.json").is_file():
-        raise FeynTuneError(f"{options.base}: no config.json there; name a Hugging Face model folder in models.*.path")
-    check_machine(stage.quantization, stage.precision, options.gpus, pick_device())
+def check_job(job: TrainingJob) -> PretrainedConfig:
+    """Check everything that needs no model; returns the model's configuration."""
+    stage = job.settings
+    check_batch_size(stage.training, max(job.gpus, 1))
+    if not (job.base / "config.json").is_file():
+        raise FeynTuneError(f"{job.base}: has no config.json; name a Hugging Face model folder in models.*.path")
+    check_machine(stage.quantization, stage.precision, job.gpus, pick_device())
     check_names(stage.training)
     check_arguments(stage)
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(options.base, local_files_only=True)
+    config = AutoConfig.from_pretrained(job.base, local_files_only=True)
     check_target_modules(stage.target_modules, config)
     return config
 
 
-def check_batch(training, gpus):
-    """Refuse an effective batch that the devices do not divide."""
+def check_batch_size(training: Training, gpus: int) -> None:
+    """Refuse an effective batch size that is not a multiple of the number of GPUs."""
     if training.batch_size % gpus:
         below = training.batch_size // gpus * gpus
         fitting = f"{below} or {below + gpus}" if below else gpus
         raise FeynTuneError(
-            f"training.batch_size: {gpus} GPUs do not divide {training.batch_size}; take {fitting}, or other 'gpus'"
+            f"training.batch_size: {training.batch_size} is not a multiple of {gpus} GPUs;"
+            f" set it to {fitting}, or change 'gpus'"
         )
 
 
-def check_names(training):
-    """Refuse optimisers and schedules that transformers does not have, or that wait for a metric we do not give."""
+def check_names(training: Training) -> None:
+    """Refuse optimizers and schedules that transformers does not have, or that need a metric."""
     from transformers import SchedulerType
     from transformers.training_args import OptimizerNames
 
@@ -42,11 +56,11 @@ def check_names(training):
     ):
         names = sorted(member.value for member in known)
         if name not in names:
-            raise FeynTuneError(f"training.{place}.name: there is no {name!r}; there is {', '.join(names)}")
+            raise FeynTuneError(f"training.{place}.name: unknown {name!r}; choose one of {', '.join(names)}")
 
 
-def check_arguments(stage):
-    """Refuse arguments that the named optimiser or schedule does not take, by making both for a single number."""
+def check_arguments(stage: TrainingStage) -> None:
+    """Refuse arguments that the optimizer or schedule does not accept, by building both for a single number."""
     import torch
     from transformers import Trainer, get_scheduler
 
@@ -57,7 +71,7 @@ def check_arguments(stage):
     place = "optimizer"
     try:
         kind, given = Trainer.get_optimizer_cls_and_kwargs(arguments)
-        sgd = torch.optim.SGD([number])  # stands in for those optimisers that are made from a whole model
+        sgd = torch.optim.SGD([number])  # replaces optimizers that need a whole model
         optimizer = kind([number], **given) if isinstance(kind, type) else sgd
         place = "schedule"
         get_scheduler(
@@ -66,29 +80,30 @@ def check_arguments(stage):
     except (TypeError, ValueError, KeyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise FeynTuneError(
-            f"training.{place}: {getattr(stage.training, place).name} cannot be made: {reason}"
+            f"training.{place}: cannot create {getattr(stage.training, place).name}: {reason}"
         ) from None
 
 
-def check_machine(quantization, precision, gpus, device):
+def check_machine(quantization: Quantization, precision: Precision, gpus: int, device: torch.device) -> None:
     """Refuse formats that this machine cannot train with, and more GPUs than it has."""
     import torch
     from transformers.utils import is_flash_attn_2_available
 
+    check_quantization(quantization, device)
     if precision.attention == "flash_attention_2" and not is_flash_attn_2_available():
-        raise FeynTuneError("precision.attention: flash_attention_2 is not there on this machine; take auto or sdpa")
+        raise FeynTuneError(
+            "precision.attention: flash_attention_2 is not installed on this machine; set it to auto or sdpa"
+        )
     if device.type == "cuda":
-        present = torch.cuda.device_count()
-        if gpus > present:
-            raise FeynTuneError(f"gpus: {gpus} are asked for, and this job sees {present}; ask for as many")
+        visible = torch.cuda.device_count()
+        if gpus > visible:
+            raise FeynTuneError(f"gpus: {gpus} requested, and this job sees {visible}; request {gpus} from the cluster")
         return
-    if quantization.method == "int8":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
     if precision.dtype == "float16":
-        raise FeynTuneError("precision.dtype: training in float16 needs a GPU; take bfloat16 or float32 here")
+        raise FeynTuneError("precision.dtype: training in float16 needs a GPU; set it to bfloat16 or float32")
 
 
-def check_target_modules(target_modules, config):
+def check_target_modules(target_modules: Sequence[str], config: PretrainedConfig) -> None:
     """Refuse layers that the model does not have, and list those that it has."""
     present = linear_layers(config)
     unknown = [name for name in target_modules if name not in present]
@@ -98,14 +113,13 @@ def check_target_modules(target_modules, config):
         )
 
 
-def context(config):
-    """The most tokens that a model can attend to; None if its configuration knows no limit."""
-    return getattr(config, "max_position_embeddings", None)
+def longest_sequence(training: Training, config: PretrainedConfig) -> int | None:
+    """The most tokens in a sequence: ``max_length``, or the model's context length.
 
-
-def longest_sequence(training, config):
-    """The most tokens in a sequence: as set, or as the model can take. Raises if set to more than that."""
-    limit = context(config)
+    Raises:
+        FeynTuneError: ``max_length`` exceeds the context length.
+    """
+    limit = context_length(config)
     if training.max_length and limit and training.max_length > limit:
-        raise FeynTuneError(f"training.max_length: {training.max_length} is more than the model's {limit}")
+        raise FeynTuneError(f"training.max_length: {training.max_length} exceeds the model's {limit} tokens; lower it")
     return training.max_length or limit

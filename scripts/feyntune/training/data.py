@@ -1,6 +1,11 @@
-"""What a run trains on and is measured on: abstracts and control papers, as tokens of bounded length."""
+"""Training data: abstracts and control prompts as token ids of limited length."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,116 +15,126 @@ from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
 from feyntune.models.tokenizer import encode
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from feyntune.config.schema.training import Training
+    from feyntune.training.job import TrainingJob
+
 
 @dataclass(frozen=True)
 class ControlPrompt:
-    """A control paper that is completed while the model learns."""
+    """The first half of a control paper's abstract, which the model completes at each evaluation."""
 
     id: str
-    """Its arXiv id."""
+    """arXiv id of the paper."""
     prompt: str
-    """The first half of its abstract."""
-    tokens: list
-    """The prompt's token ids."""
+    """The text."""
+    tokens: list[int]
+    """Its token ids."""
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Sequences are int32 arrays of token ids: BOS (if the tokenizer has one), text, EOS."""
 
-    train: list
+    train: list[np.ndarray]
     """Sequences of the training split."""
-    test_sample: list
+    test_sample: list[np.ndarray]
     """Sequences of the run's own test split, or of a sample of it."""
-    train_sample: list
+    train_sample: list[np.ndarray]
     """Sequences of a sample of the training split."""
-    control_prompts: list
-    """Control papers."""
-    too_long: dict
-    """How many abstracts of ``train`` and of ``test`` had more tokens than the model or the setting allows."""
+    control_prompts: list[ControlPrompt]
+    """Control prompts."""
+    too_long: dict[str, int]
+    """How many abstracts of ``train`` and of ``test`` exceeded the length limit."""
 
     @property
-    def lengths(self):
-        """Tokens in each sequence of the training split."""
+    def lengths(self) -> np.ndarray:
+        """Tokens in each sequence of the training split, shape (abstracts,)."""
         return np.array([len(sequence) for sequence in self.train])
 
 
-def prepare(options, tokenizer, longest):
-    """Read and encode both splits and the control papers.
+def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, longest: int | None) -> TrainingData:
+    """Read and encode both splits and the control prompts.
 
     Args:
-        options: of ``train.py``.
+        job: the training.
         tokenizer: from ``load_tokenizer``.
-        longest: most tokens in a sequence, special tokens included; None if there is no limit.
+        longest: most tokens in a sequence, special tokens included; None: no limit.
 
     Raises:
-        FeynTuneError: a file is not what it should be, or abstracts are too long and to be refused.
+        FeynTuneError: a file is not valid, or abstracts are too long and the settings refuse them.
     """
-    stage = options.settings
-    training = stage.training
-    train, train_over = _split(tokenizer, options.train, longest, training.too_long)
-    test, test_over = _split(tokenizer, options.test, longest, training.too_long)
-    fair = _fair_sample(training, len(train))
+    training, seed = job.settings.training, job.settings.seed
+    train, train_over = _read_split(tokenizer, job.train, longest, training.too_long)
+    test, test_over = _read_split(tokenizer, job.test, longest, training.too_long)
+    auto = _auto_sample_size(training, len(train))
     counts = training.evaluation.test_rows, training.evaluation.train_rows
-    test_rows, train_rows = (fair if count == "auto" else count for count in counts)
-    return Material(
+    test_rows, train_rows = (auto if count == "auto" else count for count in counts)
+    return TrainingData(
         train=train,
-        test_sample=sample(test, test_rows, stage.seed),
-        train_sample=sample(train, train_rows, stage.seed),
-        control_prompts=_control_prompts(
-            tokenizer, options.control_prompts, training.evaluation.control_prompts, longest
+        test_sample=sample(test, test_rows, seed),
+        train_sample=sample(train, train_rows, seed),
+        control_prompts=_read_control_prompts(
+            tokenizer, job.control_prompts, training.evaluation.control_prompts, longest
         ),
         too_long={"train": train_over, "test": test_over},
     )
 
 
-def steps_of(training, rows):
-    """Number of steps: as set, or as the epochs make it, the last batch being filled up from one more pass."""
+def step_count(training: Training, rows: int) -> int:
+    """Number of steps: ``max_steps``, or from the epochs; the next pass over the data fills up the last batch."""
     return training.max_steps or int(np.ceil(training.num_train_epochs * rows / training.batch_size))
 
 
-def _fair_sample(training, rows):
-    """Abstracts in each of two samples whose forward passes take a twentieth of the training's, or less.
+def _auto_sample_size(training: Training, rows: int) -> int:
+    """Abstracts in each of two samples, so that evaluating both takes at most a twentieth of the training's time.
 
-    A training step is worth at least two forward passes: the frozen weights need no gradients of their own.
+    A training step costs at least two forward passes: the frozen weights need no gradients.
     """
-    trained_on = steps_of(training, rows) * training.batch_size
+    trained_on = step_count(training, rows) * training.batch_size
     return max(1, round(0.05 * trained_on / (training.evaluation.times + 1)))
 
 
-def _split(tokenizer, path, longest, too_long):
-    sequences, over = encode_abstracts(tokenizer, _abstracts(path), longest, too_long, path)
+def _read_split(
+    tokenizer: PreTrainedTokenizerBase, path: Path, longest: int | None, too_long: str
+) -> tuple[list[np.ndarray], int]:
+    sequences, over = encode_abstracts(tokenizer, _read_abstracts(path), longest, too_long, str(path))
     if over:
-        said = {"drop": "left out", "truncate": "cut"}[too_long]
-        say(f"{path}: {over} of {over * (too_long == 'drop') + len(sequences)} abstracts over {longest} tokens: {said}")
+        action = {"drop": "dropped", "truncate": "truncated"}[too_long]
+        total = over * (too_long == "drop") + len(sequences)
+        say(f"{path}: {over} of {total} abstracts over {longest} tokens: {action}")
     return sequences, over
 
 
-def _abstracts(path):
+def _read_abstracts(path: Path) -> list[str]:
     table = read_table(path, ["id", "abstract"])
     if not len(table):
-        raise FeynTuneError(f"{path}: no abstracts in it; choose a dataset with more papers")
+        raise FeynTuneError(f"{path}: contains no abstracts; choose a dataset with more papers")
     for name, text in zip(table["id"].to_pylist(), table["abstract"].to_pylist(), strict=True):
         if not (text and text.strip()):
-            raise FeynTuneError(f"{path}: the abstract of {name} is empty; make the dataset again")
+            raise FeynTuneError(f"{path}: the abstract of {name} is empty; build the dataset again")
     return table["abstract"].to_pylist()
 
 
-def encode_abstracts(tokenizer, abstracts, longest, too_long, place):
+def encode_abstracts(
+    tokenizer: PreTrainedTokenizerBase, abstracts: Sequence[str], longest: int | None, too_long: str, place: str
+) -> tuple[list[np.ndarray], int]:
     """Encode abstracts for training, and treat those over ``longest`` tokens as ``too_long`` says.
 
     Args:
         tokenizer: from ``load_tokenizer``.
-        abstracts: list of strings.
-        longest: most tokens in a sequence, special tokens included; None if there is no limit.
-        too_long: ``refuse``, ``drop`` or ``truncate`` (which keeps the beginning, and has no EOS: the text goes on).
-        place: where the abstracts come from, for messages.
+        abstracts: the texts.
+        longest: most tokens in a sequence, special tokens included; None: no limit.
+        too_long: ``refuse``, ``drop`` or ``truncate`` (which keeps the beginning and adds no EOS).
+        place: where the abstracts come from, for error messages.
 
     Returns:
-        The sequences (list of int32 arrays), and how many were too long.
+        The sequences (int32 arrays), and how many were too long.
 
     Raises:
-        FeynTuneError: some are too long and are to be refused, or all of them are dropped.
+        FeynTuneError: some are too long and refused, or all of them are dropped.
     """
     sequences = [np.array(tokens, dtype=np.int32) for tokens in encode(tokenizer, abstracts, eos=True)]
     longest = longest or max(map(len, sequences))
@@ -136,7 +151,7 @@ def encode_abstracts(tokenizer, abstracts, longest, too_long, place):
     return [tokens[:longest] for tokens in sequences], over
 
 
-def sample(sequences, count, seed):
+def sample(sequences: list[np.ndarray], count: int | None, seed: int) -> list[np.ndarray]:
     """``count`` of the sequences, drawn without replacement, in their order; all if None or too many."""
     if count is None or count >= len(sequences):
         return sequences
@@ -144,11 +159,16 @@ def sample(sequences, count, seed):
     return [sequences[number] for number in sorted(chosen)]
 
 
-def _control_prompts(tokenizer, path, count, longest):
+def _read_control_prompts(
+    tokenizer: PreTrainedTokenizerBase, path: Path, count: int, longest: int | None
+) -> list[ControlPrompt]:
     papers = read_table(path, ["id", "abstract"]).slice(0, count).to_pylist()
     prompts = [split_abstract(paper["abstract"])[0] for paper in papers]
     encoded = encode(tokenizer, prompts, eos=False)
     for paper, tokens in zip(papers, encoded, strict=True):
         if longest and len(tokens) >= longest:
-            raise FeynTuneError(f"{path}: half of {paper['id']} has {len(tokens)} tokens, and the limit is {longest}")
+            raise FeynTuneError(
+                f"{path}: half of {paper['id']} has {len(tokens)} tokens, and the limit is {longest};"
+                " remove it from control_papers"
+            )
     return [ControlPrompt(paper["id"], *rest) for paper, *rest in zip(papers, prompts, encoded, strict=True)]

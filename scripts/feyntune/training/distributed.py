@@ -1,35 +1,42 @@
-"""One training on several devices: as many processes of this program, started by torchrun's launcher in one job."""
+"""Data-parallel training in one job: processes of this program, one per GPU, started by torchrun's launcher."""
+
+from __future__ import annotations
 
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from feyntune.core.cli import terminal_for_children
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 STARTED = "FEYNTUNE_JOB_STARTED"
 
 
-def rank():
+def rank() -> int:
     """The number of this process among those of one training."""
     return int(os.environ.get("RANK", 0))
 
 
-def is_launched():
-    """Whether this process is one of several that ``launch_processes`` has started."""
+def is_launched() -> bool:
+    """Whether ``launch_processes`` has started this process."""
     return "LOCAL_RANK" in os.environ
 
 
-def started(own):
-    """``time.monotonic()`` when the job began: with this process, at ``own``, or with the one that launched it."""
+def job_start(own: float) -> float:
+    """``time.monotonic()`` when the job started: the launching process's, or ``own`` if there is only this one."""
     return float(os.environ[STARTED]) if is_launched() and STARTED in os.environ else own
 
 
-def launch_processes(count, job_started):
-    """Run this very command ``count`` times, side by side; return when all are done.
+def launch_processes(count: int, job_started: float) -> None:
+    """Run this command in ``count`` parallel processes; return when all have finished.
 
     Args:
         count: number of processes.
-        job_started: ``time.monotonic()`` when the job began.
+        job_started: ``time.monotonic()`` when the job started.
 
     Raises:
         SystemExit: one of them failed; with its exit code.
@@ -38,7 +45,7 @@ def launch_processes(count, job_started):
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed says so itself
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the failed process has reported it
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
     os.environ[STARTED] = str(job_started)
     config = LaunchConfig(
@@ -58,3 +65,24 @@ def launch_processes(count, job_started):
         raise SystemExit(error.get_first_failure()[1].exitcode) from None
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from None
+
+
+def broadcast(values: list[Item]) -> list[Item]:
+    """The values of the first process, in every process."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list(list(values)) if PartialState().num_processes > 1 else values
+
+
+def map_across_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Apply a function to each item, each process to its own part; every process gets all results, in order."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    processes, own = PartialState().num_processes, PartialState().process_index
+    if processes == 1:
+        return [function(item) for item in items]
+    numbers = range(own, len(items), processes)
+    gathered = gather_object([(number, function(items[number])) for number in numbers])
+    return [result for _, result in sorted(gathered, key=lambda pair: pair[0])]

@@ -1,103 +1,111 @@
-"""What a model in training is measured by: loss and perplexity on samples, and control papers that it completes."""
+"""Evaluation during training: loss and perplexity on samples, and completions of the control prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feyntune.training.microbatches import IGNORED, rounded
+from feyntune.training.distributed import map_across_processes
+from feyntune.training.microbatches import IGNORED, round_up
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from feyntune.config.schema.training import TrainingEvaluation
+    from feyntune.training.data import TrainingData
 
 
 class Evaluator:
-    """Measures the model; the processes of one training share the work, and all get the result.
+    """Evaluates the model. The processes of one training share the work, and all get the result.
 
     Args:
-        material: ``material.Material``.
-        tokenizer: the model's.
-        settings: ``settings.training.TrainingEvaluation``.
+        data: training data.
+        tokenizer: the model's tokenizer.
+        settings: evaluation settings.
         budget: tokens in a batch, padding included.
-        context: tokens that the model can take; None if it knows no limit.
+        context: tokens that the model can attend to; None: no limit.
         seed: seed of the completions, the same at each evaluation.
     """
 
-    def __init__(self, material, tokenizer, settings, budget, context, seed):
+    def __init__(
+        self,
+        data: TrainingData,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: TrainingEvaluation,
+        budget: int,
+        context: int | None,
+        seed: int,
+    ) -> None:
         self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
         self.samples = {
             name: batches_by_length(sequences, budget)
-            for name, sequences in (("test", material.test_sample), ("train", material.train_sample))
+            for name, sequences in (("test", data.test_sample), ("train", data.train_sample))
             if sequences
         }
-        self.control_prompts = material.control_prompts
+        self.control_prompts = data.control_prompts
 
-    def __call__(self, model):
-        """Measure ``model``, which is in evaluation mode.
+    def __call__(self, model: PreTrainedModel) -> dict[str, Any]:
+        """Evaluate ``model``, which is in evaluation mode.
 
         Returns:
-            A dict with ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity`` and
-            ``control_prompts``: list of dicts ``id, prompt, completion``.
+            ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity``, and ``control_prompts``: a list
+            of dicts ``id, prompt, completion``.
         """
         import torch
 
+        metrics: dict[str, Any] = {}
         with torch.no_grad():
-            return self._measured(model)
+            for name, batches in self.samples.items():
+                summary = summarise(self._negative_log_likelihoods(model, batches))
+                metrics.update({f"{name}_{key}": value for key, value in summary.items()})
+            if self.control_prompts:
+                metrics["control_prompts"] = self._completions(model)
+        return metrics
 
-    def _measured(self, model):
-        measured = {}
-        for name, batches in self.samples.items():
-            sums = _shared(lambda batch: negative_log_likelihoods(model, batch, self.tokenizer.eos_token_id), batches)
-            summary = summarise(np.concatenate(sums))
-            measured.update({f"{name}_{key}": value for key, value in summary.items()})
-        if self.control_prompts:
-            measured["control_prompts"] = self._completions(model)
-        return measured
+    def _negative_log_likelihoods(self, model: PreTrainedModel, batches: list[list[np.ndarray]]) -> np.ndarray:
+        eos_id = self.tokenizer.eos_token_id
+        return np.concatenate(
+            map_across_processes(lambda batch: negative_log_likelihoods(model, batch, eos_id), batches)
+        )
 
-    def _completions(self, model):
+    def _completions(self, model: PreTrainedModel) -> list[dict[str, str]]:
         prompts = [paper.tokens for paper in self.control_prompts]
-        (texts,) = _shared(
-            lambda batch: complete(model, self.tokenizer, batch, self.settings, self._room(), self.seed), [prompts]
+        limit = self._max_new_tokens()
+        (texts,) = map_across_processes(
+            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed), [prompts]
         )
         return [
             {"id": paper.id, "prompt": paper.prompt, "completion": text}
             for paper, text in zip(self.control_prompts, texts, strict=True)
         ]
 
-    def _room(self):
+    def _max_new_tokens(self) -> int:
+        limit = self.settings.max_new_tokens
         longest = max(len(paper.tokens) for paper in self.control_prompts)
-        return min(
-            self.settings.max_new_tokens, self.context - longest if self.context else self.settings.max_new_tokens
-        )
+        return min(limit, self.context - longest) if self.context else limit
 
 
-def _shared(function, items):
-    """Apply a function to each item, every process to its own part of them; all processes get all results, in order."""
-    from accelerate import PartialState
-    from accelerate.utils import gather_object
+def batches_by_length(sequences: Sequence[np.ndarray], budget: int) -> list[list[np.ndarray]]:
+    """Split sequences, longest first, into batches of at most ``budget`` tokens, padding included.
 
-    processes, own = PartialState().num_processes, PartialState().process_index
-    if processes == 1:
-        return [function(item) for item in items]
-    numbers = range(own, len(items), processes)
-    gathered = gather_object([(number, function(items[number])) for number in numbers])
-    return [result for _, result in sorted(gathered, key=lambda pair: pair[0])]
-
-
-def batches_by_length(sequences, budget):
-    """Cut sequences, longest first, into batches of at most ``budget`` tokens, padding included.
-
-    Returns:
-        A list of batches, each a list of arrays; one sequence over the budget is a batch of its own.
+    A sequence that exceeds the budget is a batch of its own.
     """
-    batches, width = [], 0
+    batches: list[list[np.ndarray]] = []
+    width = 0
     for sequence in sorted(sequences, key=len, reverse=True):
         if not batches or (len(batches[-1]) + 1) * width > budget:
             batches.append([])
-            width = rounded(len(sequence))
+            width = round_up(len(sequence))
         batches[-1].append(sequence)
     return batches
 
 
-def negative_log_likelihoods(model, batch, eos_id):
+def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
     """Sums of negative log-likelihoods over each sequence of one batch.
 
-    Sequences are padded on the right; what a causal model says of a token does not depend on what comes after it, so
-    that no mask is needed.
+    Sequences are padded on the right. A causal model does not attend to later tokens, so no mask is needed.
 
     Args:
         model: a causal language model.
@@ -105,16 +113,16 @@ def negative_log_likelihoods(model, batch, eos_id):
         eos_id: id of the end-of-sequence token.
 
     Returns:
-        An array of shape (sequences, 4): nats and tokens without EOS (the text's), nats and tokens with it. The first
+        Array of shape (sequences, 4): nats and tokens without EOS (the text), nats and tokens with EOS. The first
         token of a sequence is given, and never counted.
     """
     import torch
 
-    width = rounded(max(map(len, batch)))
-    labels = np.full((len(batch), width), IGNORED)
-    for row, sequence in zip(labels, batch, strict=True):
+    width = round_up(max(map(len, batch)))
+    padded = np.full((len(batch), width), IGNORED)
+    for row, sequence in zip(padded, batch, strict=True):
         row[: len(sequence)] = sequence
-    labels = torch.from_numpy(labels).to(model.device)
+    labels = torch.from_numpy(padded).to(model.device)
     logits = model(input_ids=labels.clamp(min=0), use_cache=False).logits
     targets = labels[:, 1:]
     nats = torch.nn.functional.cross_entropy(
@@ -126,7 +134,7 @@ def negative_log_likelihoods(model, batch, eos_id):
     return torch.stack([column.double() for column in sums], dim=1).cpu().numpy()
 
 
-def summarise(sums):
+def summarise(sums: np.ndarray) -> dict[str, float]:
     """Loss (mean over all tokens, as in training) and mean of the abstracts' perplexities (over their texts' tokens).
 
     Args:
@@ -137,29 +145,36 @@ def summarise(sums):
     return {"loss": float(sums[:, 2].sum() / sums[:, 3].sum()), "perplexity": float(perplexities.mean())}
 
 
-def complete(model, tokenizer, prompts, settings, room, seed):
-    """Complete prompts by the model in training.
+def complete(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    settings: TrainingEvaluation,
+    max_new_tokens: int,
+    seed: int,
+) -> list[str]:
+    """Complete prompts with the model in training.
 
     Args:
         model: a causal language model in evaluation mode.
         tokenizer: its tokenizer, which pads on the left.
         prompts: sequences of token ids.
-        settings: ``settings.training.TrainingEvaluation``.
-        room: most new tokens.
-        seed: seed of the drawing.
+        settings: evaluation settings.
+        max_new_tokens: most tokens in a completion.
+        seed: seed of the sampling.
 
     Returns:
-        A list of continuations, as text.
+        The completions, as text.
     """
     import torch
 
     torch.manual_seed(seed)
     padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
-    drawing = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+    sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
     tokens = model.generate(
         **padded,
-        **(drawing if settings.temperature > 0 else {"do_sample": False}),
-        max_new_tokens=room,
+        **(sampling if settings.temperature > 0 else {"do_sample": False}),
+        max_new_tokens=max_new_tokens,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         use_cache=True,

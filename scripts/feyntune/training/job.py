@@ -1,230 +1,175 @@
-"""One training, from the command line's options to the adapter in place."""
+"""One training, from its files and settings to the adapter."""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
-from feyntune.core.fingerprint import code_fingerprint
 from feyntune.core.hashing import content_hash, digest
 from feyntune.core.locks import locked
-from feyntune.core.provenance import device_name, provenance
-from feyntune.models.load import attention, pick_device
-from feyntune.models.tokenizer import load_tokenizer, token_conventions
-from feyntune.training import checks, distributed
+from feyntune.models.load import pick_device
+from feyntune.training import distributed
 from feyntune.training.checkpoints import claim, newest_complete, step_of
-from feyntune.training.data import prepare, steps_of
-from feyntune.training.evaluation import Evaluator
-from feyntune.training.memory import remedy
-from feyntune.training.meter import Meter
-from feyntune.training.microbatches import Pieces, order_steps
+from feyntune.training.checks import check_batch_size
+from feyntune.training.memory import explain_out_of_memory
+from feyntune.training.preparation import TrainingSetup, build_trainer, describe, prepare, run_record
 from feyntune.training.record import history_table, publish
 
-
-def train(options):
-    """Train one adapter and put it in place; see ``scripts/train.py`` for the options.
-
-    Raises:
-        StoppedInTime: the job's time limit is near, and the progress is saved.
-        FeynTuneError: something the user can mend.
-    """
-    if options.gpus > 1 and not distributed.is_launched():
-        checks.check_batch(options.settings.training, options.gpus)
-        distributed.launch_processes(options.gpus, options.started)
-    else:
-        _train_here(options)
+if TYPE_CHECKING:
+    from feyntune.training.trainer import AdapterTrainer
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What one process of a training knows before it loads a model."""
+class TrainingJob:
+    """The inputs, settings and outputs of one training."""
 
-    options: Any
-    config: Any
-    tokenizer: Any
-    material: Any
-    order: Any
+    base: Path
+    """Folder of the base model."""
+    base_names: Sequence[str]
+    """Names of the base model; the first goes into the adapter. Empty: the folder's path."""
+    train: Path
+    """Training split: parquet with ``id``, ``abstract``."""
+    test: Path
+    """Test split, for evaluation during training."""
+    control_prompts: Path
+    """Control papers: parquet with ``id``, ``abstract``."""
+    settings: TrainingStage
+    tracking: Tracking
+    checkpoints: Path
+    """Folder for checkpoints, deleted at the end."""
+    output: Path
+    """Folder of the adapter, ``run.json`` and ``history.parquet``."""
+    time_limit: float | None
+    """Minutes after which the job is killed; None: no limit."""
+    started: float
+    """``time.monotonic()`` when the job started."""
+    gpus: int
+    """Data-parallel processes, one per GPU; 0: one process on the CPU."""
+    code: str
+    """Fingerprint of the code that runs."""
 
-    @classmethod
-    def of(cls, options):
-        """Refuse what cannot be trained, read the abstracts, and draw the steps."""
-        stage, config = options.settings, checks.check_early(options)
-        tokenizer = load_tokenizer(options.base)
-        material = prepare(options, tokenizer, checks.longest_sequence(stage.training, config))
-        steps = steps_of(stage.training, len(material.train))
-        order = order_steps(material.lengths, stage.training.batch_size, steps, stage.seed)
-        return cls(options, config, tokenizer, material, order)
 
-    @property
-    def stage(self):
-        """The settings."""
-        return self.options.settings
+def train(job: TrainingJob) -> None:
+    """Train one adapter and publish it.
 
-    @property
-    def tokens(self):
-        """Real tokens of each step."""
-        return self.material.lengths[self.order].sum(axis=1)
+    Raises:
+        StoppedInTime: the job's time limit is near, and the progress is saved.
+        FeynTuneError: a fault that the user can correct.
+    """
+    if job.gpus > 1 and not distributed.is_launched():
+        check_batch_size(job.settings.training, job.gpus)
+        distributed.launch_processes(job.gpus, job.started)
+    else:
+        _train_in_this_process(job)
 
 
-def _train_here(options):
+def _train_in_this_process(job: TrainingJob) -> None:
     if distributed.rank() > 0:
         quiet()
-    job = _Job.of(options)
-    with _checkpoint_folder(options) as (checkpoint, note):
-        trainer = _trainer(job)
-        say(_plan(job, trainer))
-        with _called_back(job, trainer, note, step_of(checkpoint)), remedy(job.stage.training, job.tokens.max()):
+    setup = prepare(job)
+    with _checkpoint_folder(job) as (checkpoint, fingerprint):
+        trainer = build_trainer(setup)
+        say(describe(setup, trainer))
+        with (
+            _callbacks(setup, trainer, fingerprint, step_of(checkpoint)),
+            explain_out_of_memory(setup.stage.training, setup.tokens.max()),
+        ):
             _train_to_the_end(trainer, checkpoint)
         if distributed.rank() == 0:
-            history = history_table(trainer.state.log_history, len(job.material.train), job.stage.training.batch_size)
-            publish(trainer.model, history, _record(job, trainer), options.output)
-            shutil.rmtree(options.checkpoints)
-            say(f"adapter in {options.output}")
+            _publish(setup, trainer)
 
 
 @contextlib.contextmanager
-def _checkpoint_folder(options):
-    """Hold the folder of the checkpoints; give the newest complete one (or None) and the digest of their note.
+def _checkpoint_folder(job: TrainingJob) -> Iterator[tuple[Path | None, str]]:
+    """Lock the checkpoint folder; give its newest complete checkpoint (or None) and the digest of the job fingerprint.
 
-    Of several processes the first one holds it and looks, and tells the others.
+    Of several processes, the first one locks and reads the folder, and broadcasts what it found.
     """
     if not distributed.is_launched():
-        with locked(options.checkpoints):
-            yield _newest_checkpoint(options)
+        with locked(job.checkpoints):
+            yield _newest_checkpoint(job)
         return
     from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
 
     first = PartialState(cpu=pick_device().type == "cpu").is_main_process
-    with locked(options.checkpoints) if first else contextlib.nullcontext():
-        (found,) = broadcast_object_list([_newest_checkpoint(options) if first else None])
+    with locked(job.checkpoints) if first else contextlib.nullcontext():
+        (found,) = distributed.broadcast([_newest_checkpoint(job) if first else None])
         yield found
 
 
-def _newest_checkpoint(options):
-    note = {
-        "run": options.settings.run,
-        "settings": options.settings.model_dump(mode="json"),
-        "base": content_hash(options.base),
-        "data": [digest(path) for path in (options.train, options.test, options.control_prompts)],
-        "code": code_fingerprint("train.py"),
-    }
-    if claim(options.checkpoints, note):
-        say("the checkpoints are of other settings, data or code: starting over")
-    checkpoint = newest_complete(options.checkpoints)
+def _newest_checkpoint(job: TrainingJob) -> tuple[Path | None, str]:
+    fingerprint = job_fingerprint(job)
+    if claim(job.checkpoints, fingerprint):
+        say("the checkpoints belong to other settings, data or code: starting from the beginning")
+    checkpoint = newest_complete(job.checkpoints)
     if checkpoint:
-        say(f"going on from {checkpoint.name}")
-    return checkpoint, hashlib.sha256(json.dumps(note, sort_keys=True).encode()).hexdigest()
+        say(f"resuming from {checkpoint.name}")
+    return checkpoint, hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
 
 
-def _trainer(job):
-    import torch
-    from accelerate.utils import set_seed
-
-    from feyntune.training.model import load_adapted
-    from feyntune.training.trainer import AdapterTrainer, training_arguments
-
-    options, stage, pieces = job.options, job.stage, _pieces(job)
-    arguments = training_arguments(stage, len(job.order), pieces.per_device, options.checkpoints, pick_device())
-    set_seed(stage.seed)  # the adapter is drawn now, and the same by all processes
-    model = load_adapted(options.base, (options.base_names or [str(options.base)])[0], stage)
-    trainer = AdapterTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=pieces,
-        evaluator=_evaluator(job, pieces),
-        meter=Meter(),
-        dtype=getattr(torch, stage.precision.dtype),
-    )
-    set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
-    return trainer
-
-
-def _pieces(job):
-    flash = attention(job.stage.precision, pick_device()) == "flash_attention_2"
-    return Pieces(
-        job.material.train,
-        job.order,
-        devices=max(job.options.gpus, 1),
-        most=job.stage.training.per_device_batch_size,
-        pad_id=job.tokenizer.pad_token_id,
-        hidden_size=None if flash else job.config.hidden_size,
-    )
-
-
-def _evaluator(job, pieces):
-    """Evaluates in batches of as many tokens as the longest step has for a device, so that memory suffices."""
-    budget = max(job.tokens.max() // pieces.per_step, job.material.lengths.max())
-    settings = job.stage.training.evaluation
-    return Evaluator(job.material, job.tokenizer, settings, budget, checks.context(job.config), job.stage.seed)
-
-
-def _plan(job, trainer):
-    pieces, attention_used = trainer.args.gradient_accumulation_steps, trainer.model.config._attn_implementation
-    return (
-        f"{len(job.material.train):,} abstracts, {len(job.order):,} steps of {job.tokens.mean():,.0f} tokens,"
-        f" {pieces} x {trainer.args.world_size} pieces a step on {device_name(trainer.args.device)},"
-        f" {attention_used} attention"
-    )
+def job_fingerprint(job: TrainingJob) -> dict[str, Any]:
+    """Everything that the trained adapter depends on: a checkpoint with another fingerprint is not used."""
+    return {
+        "run": job.settings.run,
+        "settings": job.settings.model_dump(mode="json"),
+        "base": content_hash(job.base),
+        "data": [digest(path) for path in (job.train, job.test, job.control_prompts)],
+        "code": job.code,
+    }
 
 
 @contextlib.contextmanager
-def _called_back(job, trainer, note, done):
-    """Give the trainer its clock, its progress (``done`` steps are behind it) and, if wanted, W&B."""
-    from feyntune.training.trainer import Pace, Watch
+def _callbacks(setup: TrainingSetup, trainer: AdapterTrainer, fingerprint: str, done: int) -> Iterator[None]:
+    """Add the callbacks to the trainer, ``done`` steps into the training; the block runs it."""
+    from feyntune.training.callbacks import CheckpointCallback, LossMonitor
 
-    options, steps = job.options, len(job.order)
-    limit = options.time_limit and 60 * options.time_limit
-    trainer.add_callback(Pace(job.stage.training, limit, distributed.started(options.started)))
+    job, steps = setup.job, len(setup.order)
+    limit = job.time_limit and 60 * job.time_limit
+    trainer.add_callback(CheckpointCallback(setup.stage.training, limit, distributed.job_start(job.started)))
     progress = Progress(f"training from step {done} of {steps}" if done else "training", steps - done, "steps")
-    trainer.add_callback(Watch(progress))
+    trainer.add_callback(LossMonitor(progress))
     with contextlib.ExitStack() as stack:
         if distributed.rank() == 0:
             stack.enter_context(progress)
-            _begin_tracking(job, trainer, note, stack)
+            if job.tracking.wandb != "disabled":
+                stack.enter_context(_wandb(job, trainer, fingerprint))
         yield
 
 
-def _begin_tracking(job, trainer, note, stack):
-    if job.options.tracking.wandb == "disabled":
-        return
-    from feyntune.training.wandb import Tracker, wandb_id
+@contextlib.contextmanager
+def _wandb(job: TrainingJob, trainer: AdapterTrainer, fingerprint: str) -> Iterator[None]:
+    from feyntune.training.wandb import WandbCallback, wandb_id
 
-    run = job.stage.run
-    tracker = Tracker(job.options.tracking, run, wandb_id(run, note), job.stage.model_dump(mode="json"))
-    stack.callback(tracker.finish)
-    trainer.add_callback(tracker)
+    run, settings = job.settings.run, job.settings.model_dump(mode="json")
+    callback = WandbCallback(job.tracking, run, wandb_id(run, fingerprint), settings)
+    trainer.add_callback(callback)
+    try:
+        yield
+    finally:
+        callback.finish()
 
 
-def _train_to_the_end(trainer, checkpoint):
+def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
     trainer.train(checkpoint)
     if trainer.state.global_step < trainer.state.max_steps:
         raise StoppedInTime(
             f"stopped before the time limit at step {trainer.state.global_step} of {trainer.state.max_steps};"
-            " all is saved: run again to go on"
+            " the progress is saved: run again to continue"
         )
 
 
-def _record(job, trainer):
-    """The content of ``run.json``; all but ``measured`` is the same for the same settings, data and machine."""
-    tokens = int(job.tokens.sum())
-    return {
-        "settings": job.stage.model_dump(mode="json"),
-        **provenance(),
-        "device": device_name(trainer.args.device),
-        "processes": trainer.args.world_size,
-        "attention": trainer.model.config._attn_implementation,
-        "tokens": token_conventions(job.tokenizer),
-        "steps": len(job.order),
-        "pieces_per_step": trainer.args.gradient_accumulation_steps * trainer.args.world_size,
-        "train_abstracts": len(job.material.train),
-        "train_tokens": tokens,
-        "test_sample": len(job.material.test_sample),
-        "train_sample": len(job.material.train_sample),
-        "too_long": job.material.too_long,
-        "measured": trainer.meter.summary(tokens),
-    }
+def _publish(setup: TrainingSetup, trainer: AdapterTrainer) -> None:
+    job = setup.job
+    history = history_table(trainer.state.log_history, len(setup.data.train), setup.stage.training.batch_size)
+    publish(trainer.model, history, run_record(setup, trainer), job.output)
+    shutil.rmtree(job.checkpoints)
+    say(f"adapter in {job.output}")

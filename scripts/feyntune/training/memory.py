@@ -1,16 +1,23 @@
-"""What to do when memory does not suffice, said where it fails."""
+"""The error for a training that runs out of memory."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 
+if TYPE_CHECKING:
+    from feyntune.config.schema.training import Training
+
 
 @contextlib.contextmanager
-def remedy(training, tokens):
-    """Turn running out of memory, on a GPU or not, into an error that names the settings to change, in order.
+def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
+    """Turn running out of memory, on a GPU or a CPU, into an error that names the settings to change, in order.
 
     Args:
-        training: ``settings.training.Training``.
+        training: training settings.
         tokens: tokens in the longest step, which is the first.
     """
     import torch
@@ -18,20 +25,17 @@ def remedy(training, tokens):
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_memory(error):
+        if not _is_out_of_memory(error):
             raise
-        fault = str(error).splitlines()[0][:120]
         per_device = training.per_device_batch_size or training.batch_size
         raise FeynTuneError(
-            f"out of memory ({fault}); the longest step, which comes first, has {tokens} tokens."
-            f" Change, in this order: training.per_device_batch_size (now {per_device}: halve it, the result stays);"
-            f" training.gradient_checkpointing (now {str(training.gradient_checkpointing).lower()}: true takes a third"
-            f" more time, the result stays); training.max_length (now {training.max_length or 'that of the model'}:"
-            " lower it, with too_long: truncate or drop)"
+            f"out of memory in a step of up to {tokens} tokens; set training.per_device_batch_size (now {per_device})"
+            f" lower, gradient_checkpointing (now {str(training.gradient_checkpointing).lower()}) true,"
+            f" or max_length (now {training.max_length or 'unset'}) lower"
         ) from error
 
 
-def _is_memory(error):
+def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,24 +1,31 @@
-"""Which abstracts a step trains on, and how they are laid out so that next to nothing is padding.
+"""Micro-batches: which abstracts each step trains on, and how they are packed so that padding is minimal.
 
-A step's abstracts are a random draw, as they would be without any thought for their lengths. Its loss is the mean over
-its tokens, so that it does not matter how they are dealt out to devices and packed into rows: the gradient is that of a
-plain padded batch. Several abstracts share a row; positions start anew with each of them, from which transformers
-makes the mask (for flash attention: the sequence bounds) that keeps them apart.
+The abstracts of a step are a random draw, regardless of their lengths. The loss of a step is the mean over its tokens,
+so it does not depend on how the abstracts are distributed over devices and packed into rows: the gradient equals that
+of an ordinary padded batch. Several abstracts share a row. Position ids restart at each of them, from which
+transformers builds the mask (for flash attention: the sequence boundaries) that separates them.
 """
 
+from __future__ import annotations
+
 import heapq
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-IGNORED = -100  # the label of what is not to be predicted, in torch's cross entropy
-MULTIPLE = 8  # row lengths that tensor cores like
-PADDING = 0.08  # largest share of padding that shorter rows may cost
+if TYPE_CHECKING:
+    import torch
+
+IGNORED = -100  # label of tokens without a loss, as in torch's cross entropy
+MULTIPLE = 8  # row lengths are multiples of this, for tensor cores
+PADDING = 0.08  # largest fraction of padding that shorter rows may cost
 
 
-def order_steps(lengths, batch_size, steps, seed):
-    """Draw the abstracts of every step: one shuffled pass over all of them after another, cut into batches.
+def order_steps(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> np.ndarray:
+    """Draw the abstracts of every step: shuffled passes over all abstracts, cut into batches.
 
-    The step with the most tokens changes places with the first one, so that memory fails at once or never.
+    The step with the most tokens is swapped with the first one, so that a lack of memory shows at once.
 
     Args:
         lengths: tokens in each abstract, shape (abstracts,).
@@ -27,7 +34,7 @@ def order_steps(lengths, batch_size, steps, seed):
         seed: seed of the shuffling.
 
     Returns:
-        Numbers of abstracts, shape (steps, batch_size).
+        Indices of abstracts, shape (steps, batch_size).
     """
     passes = -(-steps * batch_size // len(lengths))
     shuffled = [np.random.default_rng([seed, number]).permutation(len(lengths)) for number in range(passes)]
@@ -37,51 +44,54 @@ def order_steps(lengths, batch_size, steps, seed):
     return order
 
 
-def pieces_per_device(batch_size, devices, most):
-    """How many pieces each device works through in a step: the fewest of equal size, of at most ``most`` abstracts."""
-    share = batch_size // devices
-    return next(pieces for pieces in range(1, share + 1) if share % pieces == 0 and share // pieces <= (most or share))
+def micro_batches_per_device(batch_size: int, devices: int, limit: int | None) -> int:
+    """Micro-batches of each device in a step: the fewest of equal size, of at most ``limit`` abstracts (None: any)."""
+    own = batch_size // devices
+    return next(count for count in range(1, own + 1) if own % count == 0 and own // count <= (limit or own))
 
 
-def deal(lengths, pieces):
-    """Deal a step's abstracts out into pieces of equal number and nearly equal tokens, to and fro like cards.
+def distribute(lengths: np.ndarray, parts: int) -> np.ndarray:
+    """Distribute the abstracts of a step over parts with equal numbers of abstracts and nearly equal tokens.
+
+    Abstracts sorted by length go to the parts in turn, in alternating direction.
 
     Args:
-        lengths: tokens in each abstract, shape (batch,); ``pieces`` divides batch.
+        lengths: tokens in each abstract, shape (batch,); batch is a multiple of ``parts``.
+        parts: number of parts.
 
     Returns:
-        Positions in ``lengths``, shape (pieces, batch / pieces).
+        Indices into ``lengths``, shape (parts, batch / parts).
     """
-    ranked = np.argsort(-lengths, kind="stable").reshape(-1, pieces)
+    ranked = np.argsort(-lengths, kind="stable").reshape(-1, parts)
     ranked[1::2] = ranked[1::2, ::-1]
     return ranked.T
 
 
-def pack(lengths, hidden_size):
-    """Pack abstracts into rows, by which the least is computed without much padding.
+def pack(lengths: Sequence[int], hidden_size: int | None) -> list[list[int]]:
+    """Pack abstracts into rows with the least computation.
 
-    A token costs ``6 * hidden_size + width`` in a row of ``width`` tokens, in units of its attention: 24 h^2 operations
-    in a layer's matrices and 4 h width in its attention, which computes also what the mask hides. So a wide model has
-    few long rows and no padding, a narrow one has short rows.
+    A token in a row of ``width`` tokens costs ``6 * hidden_size + width`` in units of 4 h operations a layer:
+    24 h^2 in the matrices, and 4 h width in the attention, which also computes what the mask hides. So a wide model
+    gets few long rows without padding, and a narrow one gets short rows.
 
     Args:
         lengths: tokens in each abstract.
-        hidden_size: width of the model; None if its attention knows the bounds of sequences: all go into one row.
+        hidden_size: width of the model; None: attention uses the sequence boundaries, so there is one row.
 
     Returns:
-        A list of rows, each a list of positions in ``lengths``.
+        Rows, each a list of indices into ``lengths``.
     """
-    layouts = [_balanced(lengths, count) for count in range(1, len(lengths) + 1 if hidden_size else 2)]
-    widths = [rounded(max(sum(lengths[item] for item in row) for row in rows)) for rows in layouts]
+    layouts = [_balanced_rows(lengths, count) for count in range(1, len(lengths) + 1 if hidden_size else 2)]
+    widths = [round_up(max(sum(lengths[item] for item in row) for row in rows)) for rows in layouts]
     areas = [len(rows) * width for rows, width in zip(layouts, widths, strict=True)]
     allowed = max(min(areas), sum(lengths) / (1 - PADDING))
     costs = [area * (6 * (hidden_size or 0) + width) for area, width in zip(areas, widths, strict=True)]
     return min(zip(costs, areas, layouts, strict=True), key=lambda layout: (layout[1] > allowed, layout[0]))[2]
 
 
-def _balanced(lengths, count):
-    """Rows of nearly equal length: the longest abstract first, each into the shortest row so far."""
-    rows = [[] for _ in range(count)]
+def _balanced_rows(lengths: Sequence[int], count: int) -> list[list[int]]:
+    """Rows of nearly equal length: longest abstract first, each into the shortest row so far."""
+    rows: list[list[int]] = [[] for _ in range(count)]
     shortest = [(0, row) for row in range(count)]
     for item in sorted(range(len(lengths)), key=lambda item: -lengths[item]):
         length, row = heapq.heappop(shortest)
@@ -90,16 +100,16 @@ def _balanced(lengths, count):
     return rows
 
 
-def rounded(width):
+def round_up(width: int) -> int:
     """The next multiple of ``MULTIPLE``."""
     return -(-width // MULTIPLE) * MULTIPLE
 
 
-def lay_out(sequences, rows, pad_id):
-    """Make a model's input of packed sequences.
+def collate(sequences: Sequence[np.ndarray], rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, np.ndarray]:
+    """Build the model's input from packed sequences.
 
-    The first token of each sequence is no label: nothing in front of it may predict it. Padding stands at the end of
-    a row as a sequence of its own, without labels.
+    The first token of each sequence has no label, because the token before it belongs to another sequence. Padding is
+    at the end of a row, as a sequence of its own without labels.
 
     Args:
         sequences: arrays of token ids.
@@ -109,7 +119,7 @@ def lay_out(sequences, rows, pad_id):
     Returns:
         ``input_ids``, ``position_ids`` and ``labels``: int64 arrays of shape (rows, width).
     """
-    width = rounded(max(sum(len(sequences[item]) for item in row) for row in rows))
+    width = round_up(max(sum(len(sequences[item]) for item in row) for row in rows))
     shape = (len(rows), width)
     tokens, positions, labels = np.full(shape, pad_id), np.zeros(shape, dtype=np.int64), np.full(shape, IGNORED)
     for number, row in enumerate(rows):
@@ -125,36 +135,42 @@ def lay_out(sequences, rows, pad_id):
     return {"input_ids": tokens, "position_ids": positions, "labels": labels}
 
 
-class Pieces:
-    """All pieces of a whole training, in the order in which devices take them: a dataset for ``Trainer``.
+class MicroBatches:
+    """All micro-batches of a training, as a dataset for ``Trainer``.
 
-    In each step every device works through its pieces, which are dealt out to devices in turn.
+    The micro-batches of a step are consecutive, and devices take them in turn.
 
     Args:
-        sequences: arrays of token ids, one an abstract.
+        sequences: arrays of token ids, one for each abstract.
         order: from ``order_steps``.
         devices: number of devices.
-        most: most abstracts in a piece, or None.
+        limit: most abstracts in a micro-batch; None: any number.
         pad_id: any token id.
         hidden_size: see ``pack``.
     """
 
-    def __init__(self, sequences, order, devices, most, pad_id, hidden_size):
+    def __init__(
+        self,
+        sequences: Sequence[np.ndarray],
+        order: np.ndarray,
+        devices: int,
+        limit: int | None,
+        pad_id: int,
+        hidden_size: int | None,
+    ) -> None:
         self.sequences, self.order, self.pad_id, self.hidden_size = sequences, order, pad_id, hidden_size
-        self.per_device = pieces_per_device(order.shape[1], devices, most)
+        self.per_device = micro_batches_per_device(order.shape[1], devices, limit)
         self.per_step = devices * self.per_device
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.order) * self.per_step
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         import torch
 
-        step, piece = divmod(number, self.per_step)
+        step, part = divmod(number, self.per_step)
         drawn = [self.sequences[abstract] for abstract in self.order[step]]
-        chosen = deal(np.array([len(sequence) for sequence in drawn]), self.per_step)[piece]
-        return {name: torch.from_numpy(array) for name, array in self._arrays([drawn[item] for item in chosen]).items()}
-
-    def _arrays(self, sequences):
+        chosen = distribute(np.array([len(sequence) for sequence in drawn]), self.per_step)[part]
+        sequences = [drawn[item] for item in chosen]
         rows = pack([len(sequence) for sequence in sequences], self.hidden_size)
-        return lay_out(sequences, rows, self.pad_id)
+        return {name: torch.from_numpy(array) for name, array in collate(sequences, rows, self.pad_id).items()}

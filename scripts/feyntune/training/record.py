@@ -1,36 +1,100 @@
-"""What a finished training leaves behind: the adapter, its history, and where it comes from."""
+"""The record of a training: its cost, its history, and the files that it publishes."""
 
+from __future__ import annotations
+
+import contextlib
 import os
-import shutil
 import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from feyntune.core.files import read_json, write_json, write_table
+from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
+from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
 
-WEIGHTS = "adapter_model.safetensors"
-STEP = ("loss", "learning_rate", "grad_norm")
-MEASURED = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
+if TYPE_CHECKING:
+    import pyarrow
+    from peft import PeftModel
 
-
-def save_adapter(model, folder):
-    """Write a PEFT adapter into ``folder``, the same bytes for the same weights: no model card, layers in order."""
-    model.save_pretrained(folder, save_embedding_layers=False)
-    (Path(folder) / "README.md").unlink()
-    path = Path(folder) / "adapter_config.json"
-    config = read_json(path)
-    config["target_modules"] = sorted(config["target_modules"])
-    write_json(path, config)
-    shutil.copymode(path, Path(folder) / WEIGHTS)  # safetensors lets the owner alone read it
+METER = "meter.json"
+STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
+EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
 
 
-def history_table(log, rows, batch_size):
-    """The history of a training as a table: one row a step, in order, evaluations beside the step they follow.
+class Meter:
+    """Counts computed tokens, and the seconds of the training, its evaluations and its checkpoints.
 
-    Columns: ``step`` (0: before the first), ``epoch`` (passes over the training split so far); of the step's batch,
-    null at step 0: ``loss`` (mean over its tokens), ``learning_rate``, ``grad_norm`` (before clipping); null where
+    The counts are saved with the checkpoints, so that a training in several jobs is measured as one.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"all": 0.0, "evaluation": 0.0, "checkpoints": 0.0}
+        self.computed = 0
+        self.last = time.monotonic()
+
+    def start(self, checkpoint: Path | None = None) -> None:
+        """Start the clock; continue from a checkpoint's counts if there is one."""
+        if checkpoint:
+            saved = read_json(checkpoint / METER)
+            self.seconds, self.computed = saved["seconds"], saved["computed"]
+        self.last = time.monotonic()
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block as ``evaluation`` or ``checkpoints``."""
+        begin = time.monotonic()
+        yield
+        self.seconds[name] += time.monotonic() - begin
+
+    def stop(self) -> dict[str, float]:
+        """Count the time until now, and return the seconds of each part."""
+        now = time.monotonic()
+        self.seconds["all"] += now - self.last
+        self.last = now
+        return self.seconds
+
+    def save(self, checkpoint: Path) -> None:
+        """Save the counts in a checkpoint."""
+        write_json(checkpoint / METER, {"seconds": self.stop(), "computed": self.computed})
+
+    def summary(self, tokens: int) -> dict[str, float]:
+        """The costs for ``run.json``.
+
+        Args:
+            tokens: tokens that the model was trained on, without padding.
+        """
+        seconds = self.stop()
+        steps = seconds["all"] - seconds["evaluation"] - seconds["checkpoints"]
+        return {
+            "seconds": round(seconds["all"], 1),
+            "evaluation_fraction": round(seconds["evaluation"] / seconds["all"], 4),
+            "checkpoints_fraction": round(seconds["checkpoints"] / seconds["all"], 4),
+            "tokens_per_second": round(tokens / steps),
+            "padding_fraction": round(1 - tokens / self.computed, 4),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+
+
+def peak_memory_mb() -> int:
+    """Peak memory in MiB: of the GPU if there is one, else of this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10
+
+
+def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) -> pyarrow.Table:
+    """The history of a training: one row for each step, in order; evaluations are in the row of the step before them.
+
+    Columns: ``step`` (0: before the first), ``epoch`` (passes over the training split so far). For the step's batch,
+    null at step 0: ``loss`` (mean over its tokens), ``learning_rate``, ``grad_norm`` (before clipping). Null where
     nothing was evaluated: ``test_loss``, ``test_perplexity`` on the run's test split, ``train_loss``,
     ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts), and
-    ``control_prompts``, the completions of the control papers: ``id, prompt, completion``.
+    ``control_prompts``, the completions of the control prompts: ``id, prompt, completion``.
 
     Args:
         log: ``TrainerState.log_history``.
@@ -44,11 +108,11 @@ def history_table(log, rows, batch_size):
         {
             "step": pa.int64(),
             "epoch": pa.float64(),
-            **dict.fromkeys(STEP + MEASURED, pa.float64()),
+            **dict.fromkeys(STEP_COLUMNS + EVALUATION_COLUMNS, pa.float64()),
             "control_prompts": control_prompts,
         }
     )
-    steps = {}
+    steps: dict[int, dict[str, Any]] = {}
     for entry in log:
         if "train_runtime" not in entry:
             steps.setdefault(entry["step"], {}).update(entry)
@@ -56,8 +120,8 @@ def history_table(log, rows, batch_size):
     return pa.Table.from_pylist([{name: entry.get(name) for name in schema.names} for entry in merged], schema=schema)
 
 
-def publish(model, history, record, output):
-    """Put everything into ``output``, each file whole, the weights last: where they are, all is.
+def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any], output: Path) -> None:
+    """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
         model: the trained PEFT model.
@@ -65,18 +129,12 @@ def publish(model, history, record, output):
         record: content of ``run.json``.
         output: folder of the run's adapter.
     """
-    output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / "history.parquet", history)
     write_json(output / "run.json", record)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".") as aside:
-        save_adapter(model, aside)
-        for name in ("adapter_config.json", WEIGHTS):
-            _flush(Path(aside) / name)
-            os.replace(Path(aside) / name, output / name)
-
-
-def _flush(path):
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
+        save_adapter(model, Path(temporary))
+        for name in (CONFIG, WEIGHTS):
+            flush_to_disk(Path(temporary) / name)
+            os.replace(Path(temporary) / name, output / name)

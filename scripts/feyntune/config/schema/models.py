@@ -45,17 +45,17 @@ class Precision(Section):
 
 
 class Lora(Section):
-    """LoRA as peft has it (arXiv:2106.09685); the defaults are the paper's."""
+    """LoRA (arXiv:2106.09685), by peft; the defaults are the paper's."""
 
     r: int = Field(8, ge=1)
     """Rank of the update."""
     alpha: float = Field(32, gt=0)
     """Scale: the update is multiplied by alpha / r."""
     dropout: float = Field(0.05, ge=0, lt=1)
-    """Dropout on the input of the update, while training."""
+    """Dropout on the input of the update, during training."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases are trained."""
     use_dora: bool = False
     """Weight-decomposed LoRA (arXiv:2402.09353)."""
     use_rslora: bool = False
-    """Rank-stabilised LoRA (arXiv:2312.03732): scale alpha / sqrt(r)."""
+    """Rank-stabilised LoRA (arXiv:2312.03732): the scale is alpha / sqrt(r)."""

@@ -1,0 +1,199 @@
+"""Checks of the machine where Snakemake runs: packages, inputs, the hub, disk space, file locks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from feyntune.check.findings import Finding
+from feyntune.config.schema.check import CheckedFolder, CheckStage
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
+from feyntune.core.locks import locked
+from feyntune.core.secrets import HUB, WANDB, read_secret
+
+OLDEST_PYTHON = (3, 11)
+LOW_DISK = 20e9
+"""Free bytes below which a warning is given where no plan says how much is needed."""
+TIMEOUT = 30
+"""Seconds that a command or the hub has to answer."""
+
+
+def login_findings(stage: CheckStage, project: Path, results: Path) -> list[Finding]:
+    """All checks of the login node.
+
+    Args:
+        stage: what the configuration needs.
+        project: folder of the project, with ``requirements.txt``.
+        results: folder of the results.
+    """
+    return [
+        python_finding(),
+        packages_finding(project / "requirements.txt"),
+        *(snapshot_finding(name, Path(path)) for name, path in stage.snapshots.items()),
+        *(folder_finding(folder) for folder in stage.folders),
+        hub_finding(stage),
+        tracking_finding(stage),
+        disk_finding(results),
+        quota_finding(results),
+        lock_finding(results),
+    ]
+
+
+def python_finding() -> Finding:
+    """Whether this Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Finding("Python", "fail", found, "install Python 3.11 or newer: uv python install 3.12, or a module")
+    return Finding("Python", "pass", found)
+
+
+def packages_finding(requirements: Path) -> Finding:
+    """Whether the installed packages have the pinned versions."""
+    if not requirements.is_file():
+        return Finding("packages", "skip", f"no {requirements.name} to compare with")
+    pins = dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", requirements.read_text(encoding="utf-8"), re.MULTILINE))
+    others = {name: found for name, pin in pins.items() if (found := _installed(name)) not in (None, pin)}
+    if others:
+        shown = ", ".join(f"{name} {found} (pinned {pins[name]})" for name, found in list(others.items())[:3])
+        return Finding("packages", "warn", f"{len(others)} other versions: {shown}", "make setup")
+    return Finding("packages", "pass", f"{len(pins)} pins")
+
+
+def _installed(name: str) -> str | None:
+    """Version of an installed package without its local part; None if it is not installed (for another platform)."""
+    try:
+        return version(name).split("+")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def snapshot_finding(name: str, path: Path) -> Finding:
+    """Whether a snapshot is there and readable; one that a rule makes need not be there yet."""
+    label = f"snapshot {name}"
+    if path.parts[:1] == ("results",):
+        return Finding(label, "skip", f"{path}: made by the workflow")
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        return Finding(label, "fail", f"{path}: {error.strerror}", f"put the file there, or correct snapshots.{name}")
+    if empty:
+        return Finding(label, "fail", f"{path}: empty", "download it again")
+    return Finding(label, "pass", f"{path}, {path.stat().st_size / 1e9:.1f} GB")
+
+
+def folder_finding(folder: CheckedFolder) -> Finding:
+    """Whether the files of a model, a metric model or an adapter are complete."""
+    path = Path(folder.folder)
+    if path.parts[:2] == ("results", "demo"):
+        return Finding(folder.place, "skip", f"{path}: made by the workflow")
+    if folder.hub and not (path / "fetched.json").is_file():
+        return Finding(
+            folder.place, "fail", f"{folder.hub} is not fetched", "snakemake fetch, where there is a network"
+        )
+    if not path.is_dir():
+        return Finding(folder.place, "fail", f"{path}: no such folder", f"correct {folder.place}.path")
+    if not any(path.rglob("*.json")) or not any(path.rglob("*.safetensors")):
+        return Finding(folder.place, "fail", f"{path}: no JSON or no safetensors files", "copy or fetch all its files")
+    size = sum(file.stat().st_size for file in path.rglob("*.safetensors"))
+    return Finding(folder.place, "pass", f"{path}, {size / 1e9:.1f} GB of weights")
+
+
+def hub_finding(stage: CheckStage) -> Finding:
+    """Whether the hub grants access to what is not fetched yet, gated repositories included."""
+    waiting = [(each.hub, "model") for each in stage.folders if each.hub and not _is_fetched(each.folder)]
+    waiting += [(hub, "dataset") for name, hub in stage.datasets.items() if not _is_fetched(f"results/datasets/{name}")]
+    if not waiting:
+        return Finding("hub", "skip", "nothing to fetch")
+    refused = [f"{name}: {reason}" for name, kind in waiting if (reason := _refusal(str(name), kind))]
+    if refused:
+        return Finding("hub", "fail", "; ".join(refused)[:160], "set HF_TOKEN, and ask for access on the model's page")
+    return Finding("hub", "pass", f"access to {len(waiting)} repositories")
+
+
+def _is_fetched(folder: str) -> bool:
+    return (Path(folder) / "fetched.json").is_file()
+
+
+def _refusal(repository: str, kind: str) -> str | None:
+    """Why the hub does not give a repository to us; None if it does."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    token = read_secret(HUB)
+    try:
+        HfApi().auth_check(repository, repo_type=kind, token=token)
+    except GatedRepoError:
+        return "gated, no access"
+    except RepositoryNotFoundError:
+        return "not found, or private"
+    except (HfHubHTTPError, OSError) as error:
+        return f"no answer from the hub ({type(error).__name__})"
+    return None
+
+
+def tracking_finding(stage: CheckStage) -> Finding:
+    """Whether the key of W&B is there, where trainings report while they run."""
+    if not stage.wandb_online:
+        return Finding("tracking", "skip", "not online")
+    if read_secret(WANDB) is None:
+        return Finding("tracking", "fail", "no WANDB_API_KEY", "set it in the environment or in .env")
+    return Finding("tracking", "pass", "WANDB_API_KEY is set")
+
+
+def disk_finding(results: Path) -> Finding:
+    """Free space where results go, against what the last plan predicts."""
+    results.mkdir(parents=True, exist_ok=True)
+    free, needed = shutil.disk_usage(results).free, _planned_bytes(results / "plan.json")
+    detail = f"{free / 1e9:.0f} GB free" + (f", {needed / 1e9:.0f} GB planned" if needed else "")
+    if needed and free < needed:
+        return Finding("disk", "fail", detail, "free some space, or run with --directory on a larger file system")
+    if free < LOW_DISK:
+        return Finding("disk", "warn", detail, "snakemake --executor plan says how much is needed")
+    return Finding("disk", "pass", detail)
+
+
+def _planned_bytes(plan: Path) -> float:
+    """Bytes that the jobs of the last plan write, by the newest prediction of each; 0 without a plan."""
+    try:
+        jobs = read_json(plan)["jobs"]
+        return float(sum(predictions[-1]["disk_bytes"] for predictions in jobs.values()))
+    except (FeynTuneError, KeyError, TypeError, IndexError):
+        return 0.0
+
+
+def quota_finding(results: Path) -> Finding:
+    """The user's quota on the file system of the results, where Lustre or the system tells it."""
+    user = str(os.getuid())
+    for command in (["lfs", "quota", "-h", "-u", user, str(results)], ["quota", "-s"]):
+        if shutil.which(command[0]) and (text := run(command)):
+            return Finding("quota", "pass", " ".join(text.split())[:160])
+    return Finding("quota", "skip", "neither lfs nor quota tells one")
+
+
+def lock_finding(results: Path) -> Finding:
+    """Whether files can be locked where results go."""
+    place = results / "check" / f"lock-{os.getpid()}"
+    try:
+        with locked(place):
+            pass
+    except (OSError, FeynTuneError) as error:
+        return Finding("file locks", "fail", str(error), "use a file system with locks for results (--directory)")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return Finding("file locks", "pass", f"on the file system of {results}")
+
+
+def run(command: list[str]) -> str | None:
+    """Output of a command; None if it is missing, fails, or does not answer in ``TIMEOUT`` seconds."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

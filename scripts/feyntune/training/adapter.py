@@ -1,0 +1,62 @@
+"""The adapter: a fresh one on the base model, and a saved one as files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.core.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+
+    from feyntune.config.schema.training import TrainingStage
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+
+
+def load_adapted(folder: Path, name: str, stage: TrainingStage) -> PeftModel:
+    """Load a quantised base model and add a LoRA adapter.
+
+    The adapter is initialised from the global random generators: seed them first.
+
+    Args:
+        folder: folder of the base model.
+        name: name of the base model in the adapter's configuration.
+        stage: settings of the run.
+    """
+    from peft import get_peft_model
+
+    from feyntune.models.load import load_base
+
+    model = get_peft_model(load_base(folder, stage.quantization, stage.precision), lora_config(stage))
+    model.peft_config["default"].base_model_name_or_path = name
+    return model
+
+
+def lora_config(stage: TrainingStage) -> LoraConfig:
+    """The adapter's configuration for peft."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=stage.lora.r,
+        lora_alpha=stage.lora.alpha,
+        lora_dropout=stage.lora.dropout,
+        bias=stage.lora.bias,
+        use_dora=stage.lora.use_dora,
+        use_rslora=stage.lora.use_rslora,
+        target_modules=stage.target_modules,
+    )
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Save an adapter. Equal weights give equal bytes: there is no model card, and the layers are sorted."""
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink()
+    config = read_json(folder / CONFIG)
+    config["target_modules"] = sorted(config["target_modules"])
+    write_json(folder / CONFIG, config)
+    shutil.copymode(folder / CONFIG, folder / WEIGHTS)  # safetensors makes its files readable for the owner only

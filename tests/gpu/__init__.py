@@ -1,0 +1,1 @@
+"""What must work on a GPU, with the programs that users run: ``make gpu-test``."""

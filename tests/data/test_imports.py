@@ -201,6 +201,7 @@ def test_unusable_papers_are_left_out_and_counted(files):
         ({**record(1), "id": 704.0001}, "not JSON lines of papers"),
         ("[1]", "not JSON lines of papers"),
         ("null", "not JSON lines of papers"),
+        ("[" * 100_000, "not JSON lines of papers"),
         ("no JSON", "not JSON lines of papers"),
         ({**record(1), "abstract": ""}, "no usable paper in it for the train split"),
     ],
@@ -231,6 +232,56 @@ def test_a_column_of_another_type_is_named(files, name, values, line):
     papers = table_of([record(30)])
     pyarrow.parquet.write_table(papers.set_column(papers.column_names.index(name), name, [values]), files["validation"])
     with pytest.raises(FeynTuneError, match=rf"validation\.parquet: {line}"):
+        read(files)
+
+
+INVALID = pyarrow.Array.from_buffers(pyarrow.string(), 1, pyarrow.array([b"\xff"], pyarrow.binary()).buffers())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "line"),
+    [
+        ("abstract", INVALID, "column 'abstract' is not valid UTF-8; convert the file to UTF-8"),
+        ("title", INVALID, "column 'title' is not valid UTF-8"),
+        ("abstract", pyarrow.array([b"a"]), "column 'abstract' holds binary, not string"),
+        ("id", pyarrow.nulls(1), "column 'id' holds null, not string"),
+        ("abstract", pyarrow.nulls(1), "column 'abstract' holds null, not string"),
+        ("abstract", pyarrow.array([True]), "column 'abstract' holds bool, not string"),
+    ],
+)
+def test_a_column_that_is_not_text_is_a_one_line_error(files, name, values, line):
+    papers = table_of([record(30)])
+    pyarrow.parquet.write_table(papers.set_column(papers.column_names.index(name), name, values), files["validation"])
+    with pytest.raises(FeynTuneError, match=rf"validation\.parquet: {line}"):
+        read(files)
+
+
+def test_a_column_of_nulls_that_may_be_missing_is_accepted(files):
+    papers = table_of([record(30)])
+    empty = papers.set_column(papers.column_names.index("doi"), "doi", pyarrow.nulls(1))
+    pyarrow.parquet.write_table(empty, files["validation"])
+    assert read(files)[0]["validation"] == papers.to_pylist()
+
+
+def test_two_columns_of_one_name_are_refused(files):
+    papers = table_of([record(30)])
+    pyarrow.parquet.write_table(papers.append_column("abstract", papers["abstract"]), files["validation"])
+    with pytest.raises(FeynTuneError, match=r"validation\.parquet: several columns 'abstract'; keep one of them"):
+        read(files)
+
+
+def test_invalid_utf8_and_a_byte_order_mark_in_json_lines(files):
+    marked = b"\xef\xbb\xbf" + files["train"].read_bytes()
+    files["train"].write_bytes(marked)
+    assert len(read(files)[0]["train"]) == 8
+    files["train"].write_bytes(marked.replace(b"Paper 3", b"Paper \xff"))
+    with pytest.raises(FeynTuneError, match="column 'title' is not valid UTF-8"):
+        read(files)
+
+
+def test_a_damaged_file_of_the_user_is_not_called_a_result(files):
+    files["validation"].write_bytes(files["validation"].read_bytes()[:-30])
+    with pytest.raises(FeynTuneError, match=r"not a readable parquet file \(.*\); if this workflow made it, delete it"):
         read(files)
 
 

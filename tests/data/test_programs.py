@@ -46,7 +46,7 @@ def snapshot(tmp_path_factory):
 def test_skipped_lines_are_in_the_report_and_the_message(snapshot):
     report = json.loads((snapshot / "s.json").read_text())
     assert report == {
-        "lines": 65, "papers": 60, "malformed": 1,
+        "lines": 65, "last_line_cut": False, "papers": 60, "malformed": 1,
         "malformed_lines": [{"line": 61, "fault": "Missing a name for object member"}],
         "without_id": 0, "without_categories": 1, "without_abstract": 2,
         "duplicates": 1, "duplicate_ids": [record(1)["id"]],
@@ -149,6 +149,25 @@ def test_an_impossible_fraction_is_a_one_line_error_and_leaves_no_file(parts):
     line = error_line(mix(parts, ["a", {"dataset": "b", "fraction": 2}]))
     assert line.endswith("error: train split: 40 rows wanted of 'b', which has 20; change its fraction")
     assert not (parts / "mixed").exists()
+
+
+def test_a_training_split_of_held_out_texts_only_is_refused(parts, snapshot):
+    papers = [record(number) for number in range(20, 25)]
+    write_splits(parts / "b", [record(200 + number, abstract=papers[number % 5]["abstract"]) for number in range(20)],
+                 papers, papers)  # fmt: skip
+    line = error_line(mix(parts, ["b"]))
+    assert "train split: all 20 papers are held out elsewhere too" in line
+    assert not (parts / "mixed").exists()
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path):
+    red = "\x1b[31mred\x07\u202e"
+    write_lines(tmp_path / "s.jsonl", [record(1, red), '{"' + red + '": 1, "' + red + '": "no JSON'])
+    done = read_snapshot(tmp_path)
+    assert done.returncode == 0, done.stdout
+    lines = [done.stdout, build(tmp_path).stdout]
+    assert "\\x1b[31mred" in lines[1]
+    assert not [each for text in lines for each in text if not each.isprintable() and each != "\n"]
 
 
 def test_settings_of_another_stage_are_a_one_line_error(parts):

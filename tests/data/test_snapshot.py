@@ -1,5 +1,6 @@
 """From a snapshot to the store: what is read, what is skipped and counted, and that the bytes are reproducible."""
 
+import codecs
 import gzip
 import json
 import random
@@ -147,6 +148,38 @@ def test_blank_lines_crlf_and_a_missing_final_line_break_are_accepted(tmp_path):
     (tmp_path / "s.jsonl").write_bytes(f"{one}\r\n\n  {two}".encode())
     report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
     assert (report.papers, report.malformed) == (2, 0)
+
+
+def test_a_byte_order_mark_does_not_cost_the_first_paper(tmp_path, small_blocks):
+    content = as_bytes(mixed_records())
+    (tmp_path / "plain.jsonl").write_bytes(content)
+    (tmp_path / "marked.jsonl").write_bytes(codecs.BOM_UTF8 + content)
+    report = read_snapshot(tmp_path / "marked.jsonl", tmp_path / "marked.parquet", 1)
+    assert (report.papers, report.malformed) == (120, 0)
+    read_snapshot(tmp_path / "plain.jsonl", tmp_path / "plain.parquet", 1)
+    assert read_table(tmp_path / "marked.parquet").equals(read_table(tmp_path / "plain.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("content", "cut"),
+    [
+        (as_bytes([record(1), record(2)])[:-20], True),
+        (as_bytes([record(1), record(2)])[:-1], False),
+        (as_bytes([record(1), record(2)]), False),
+        (as_bytes([record(1), record(2)])[:-20] + b"\n", False),
+        (as_bytes([record(1)]) + b'{"id": "2', True),
+    ],
+)
+def test_a_cut_last_line_is_reported(tmp_path, content, cut):
+    (tmp_path / "s.jsonl").write_bytes(content)
+    report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
+    assert report.last_line_cut == cut
+    assert ("the last line is cut, so the file is incomplete: fetch it again" in report.messages()) == cut
+
+
+def test_a_cut_line_between_blocks_is_no_cut_file(tmp_path, small_blocks):
+    write_lines(tmp_path / "s.jsonl", [*mixed_records(), '{"id": "cut', *mixed_records()[:9]])
+    assert not read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 2).last_line_cut
 
 
 def test_incomplete_papers_are_counted_by_the_missing_field(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import pyarrow.json
 from feyntune.config.schema.data import DatasetStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
+from feyntune.core.ids import examples
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.json_lines import opened
 from feyntune.data.leakage import without_own_leaks
@@ -88,23 +90,38 @@ def _usable(papers: pyarrow.Table, rows: Rows, control_papers: Sequence[str]) ->
 def _read(path: Path) -> pyarrow.Table:
     """Read one file as a table with the columns of ``schema.DATASET``."""
     table = read_table(path) if path.suffix == ".parquet" else _read_json_lines(path)
+    repeated = [name for name in DATASET.names if table.column_names.count(name) > 1]
+    if repeated:
+        raise FeynTuneError(f"{path}: several columns {repeated[0]!r}; keep one of them")
     missing = [name for name in SNAPSHOT.names if name not in table.column_names]
     if missing:
-        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.column_names)}")
-    if "orig_abstract" not in table.column_names:
-        table = with_clean_abstract(table)
-    return pyarrow.table([_as(table, field, path) for field in DATASET], schema=DATASET)
+        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {examples(table.column_names, limit=6)}")
+    schema = DATASET if "orig_abstract" in table.column_names else SNAPSHOT
+    typed = pyarrow.table([_as(table, field, path) for field in schema], schema=schema)
+    return typed if schema is DATASET else with_clean_abstract(typed)
 
 
 def _as(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Column:
     """A column, cast to the expected type. Numeric ids are refused, because they have lost their leading zeros."""
     column = table[field.name]
+    unlike_text = pyarrow.types.is_primitive(column.type) or pyarrow.types.is_null(column.type)
+    wrong_type = f"{path}: column {field.name!r} holds {column.type}, not {field.type}"
+    if (field.name in ("id", "abstract") and unlike_text) or _is_binary(column.type):
+        raise FeynTuneError(wrong_type)
     try:
-        if field.name == "id" and pyarrow.types.is_primitive(column.type):
-            raise pyarrow.ArrowInvalid
-        return column.cast(field.type)
+        typed = column.cast(field.type)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
-        raise FeynTuneError(f"{path}: column {field.name!r} holds {column.type}, not {field.type}") from None
+        raise FeynTuneError(wrong_type) from None
+    try:
+        typed.validate(full=True)
+    except pyarrow.ArrowInvalid:
+        raise FeynTuneError(f"{path}: column {field.name!r} is not valid UTF-8; convert the file to UTF-8") from None
+    return typed
+
+
+def _is_binary(kind: pyarrow.DataType) -> bool:
+    tests = (pyarrow.types.is_binary, pyarrow.types.is_large_binary, pyarrow.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
 
 
 def _read_json_lines(path: Path) -> pyarrow.Table:
@@ -112,10 +129,11 @@ def _read_json_lines(path: Path) -> pyarrow.Table:
         raise FeynTuneError(f"{path}: neither .parquet nor JSON lines (.jsonl, .json, or these with .gz)")
     with opened(path) as stream:
         content = stream.read()
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         first = json.loads(content.split(b"\n", 1)[0])
         schema = pyarrow.schema([field for field in DATASET if field.name in first])
         parse_options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         return pyarrow.json.read_json(pyarrow.BufferReader(content), parse_options=parse_options)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise FeynTuneError(f"{path}: not JSON lines of papers ({str(error).splitlines()[0]})") from None

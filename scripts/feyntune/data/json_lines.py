@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import re
@@ -17,7 +18,7 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.json
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, printable
 from feyntune.data.papers import is_blank
 from feyntune.data.schema import SNAPSHOT
 
@@ -57,7 +58,10 @@ def _only_member(path: Path) -> Iterator[BinaryIO]:
 
 
 def blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Cut a stream into blocks of whole lines: ``size`` bytes and the rest of the last line."""
+    """Cut a stream into blocks of whole lines: ``size`` bytes and the rest of the last line; a BOM is left out."""
+    first = (stream.read(size) + stream.readline()).removeprefix(codecs.BOM_UTF8)
+    if first:
+        yield first
     while block := stream.read(size) + stream.readline():
         yield block
 
@@ -87,6 +91,7 @@ class Parsed:
     size: int
     """Bytes."""
     lines: int
+    ends_with_line_break: bool
     papers: pyarrow.Table
     """The usable papers."""
     without: dict[str, int]
@@ -94,10 +99,16 @@ class Parsed:
     faults: list[Fault]
     """Malformed lines, numbered from 1 in the block."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last line is malformed and has no line break: if no block follows, the file is incomplete."""
+        return not self.ends_with_line_break and [number for number, _ in self.faults[-1:]] == [self.lines]
+
 
 def parse(block: bytes) -> Parsed:
     """Parse a block of lines of a snapshot."""
-    count, faults = block.count(b"\n") + (not block.endswith(b"\n")), []
+    complete, faults = block.endswith(b"\n"), []
+    count = block.count(b"\n") + (not complete)
     table = _table(block, count)
     if table is None:
         lines = [(number, line.strip()) for number, line in enumerate(block.split(b"\n"), 1)]
@@ -108,7 +119,7 @@ def parse(block: bytes) -> Parsed:
         blank = is_blank(table[column])
         without[column] = pc.sum(blank).as_py() or 0
         table = table.filter(pc.invert(blank)) if without[column] else table
-    return Parsed(len(block), count, table, without, faults)
+    return Parsed(len(block), count, complete, table, without, faults)
 
 
 def _table(block: bytes, lines: int) -> pyarrow.Table | None:
@@ -156,4 +167,4 @@ def _fault(line: bytes) -> str:
         pyarrow.json.read_json(pyarrow.BufferReader(line), read_options=_READ, parse_options=_PARSE)
         return "more than one object on the line"
     except pyarrow.ArrowInvalid as error:
-        return re.sub(r"^JSON parse error: |\.?( in row \d+)?$", "", str(error).splitlines()[0])
+        return printable(re.sub(r"^JSON parse error: |\.?( in row \d+)?$", "", str(error).splitlines()[0]))

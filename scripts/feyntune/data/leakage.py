@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from feyntune.config.schema.data import Leaks
 from feyntune.core.cli import Progress
+from feyntune.core.errors import FeynTuneError
 from feyntune.data.papers import Rows, repeated_texts, row_groups
 from feyntune.data.shingles import BITS, Shingles, ShingleSet, ShingleUnion, similarity
 
@@ -41,13 +42,26 @@ def without_own_leaks(
         rows: row numbers by split; no paper is in two splits.
         settings: when two abstracts are near-duplicates.
 
+    Raises:
+        FeynTuneError: no training paper is left.
+
     Returns:
         ``rows`` with the rest of the training split; counts and examples as in ``WithoutLeaks``, without ``same_id``.
     """
     texts = papers.select(["id", "abstract"])
     unseen = texts.take(np.concatenate([rows["test"], rows["validation"]]))
     train, counts, examples = _without_same_words(texts, rows["train"], unseen, settings)
+    refuse_empty(train, rows["train"])
     return {**rows, "train": train}, counts, examples
+
+
+def refuse_empty(train: Rows, before: Rows) -> None:
+    """Raise FeynTuneError if the papers of a training split were all dropped."""
+    if len(before) and not len(train):
+        raise FeynTuneError(
+            f"train split: all {len(before):,} papers are held out elsewhere too (same id or text, or near-duplicate);"
+            " choose other papers"
+        )
 
 
 def without_leaks(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: Leaks) -> WithoutLeaks:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.parquet
 
 from feyntune.config.schema.data import MixtureStage, Part
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table
+from feyntune.core.files import read_table, row_count
 from feyntune.data.dataset_files import DatasetContent
-from feyntune.data.leakage import without_leaks
+from feyntune.data.leakage import refuse_empty, without_leaks
 from feyntune.data.papers import Rows, batches
 from feyntune.data.schema import SPLITS
 
@@ -37,7 +36,9 @@ def mix_datasets(stage: MixtureStage, folder: Path, held_out: Sequence[Path]) ->
         tables = [read_table(folder / part.dataset / f"{split}.parquet") for part in parts]
         papers, rows, repeated[split] = mix_split(parts, tables, counts[split], seed)
         if split == "train":
-            rows, leaks, examples = without_leaks(papers, rows, _read_all(held_out), stage.leaks)
+            mixed = rows
+            rows, leaks, examples = without_leaks(papers, mixed, _read_all(held_out), stage.leaks)
+            refuse_empty(rows, mixed)
         splits[split] = batches(papers, rows)
     return DatasetContent(splits, {"repeated_ids": sum(repeated.values()), **leaks}, examples)
 
@@ -47,7 +48,7 @@ def _read_all(paths: Iterable[Path]) -> pyarrow.Table:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    return {split: pyarrow.parquet.read_metadata(folder / f"{split}.parquet").num_rows for split in SPLITS}
+    return {split: row_count(folder / f"{split}.parquet") for split in SPLITS}
 
 
 def _mentioned(parts: Iterable[Part]) -> set[str]:

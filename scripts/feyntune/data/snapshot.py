@@ -35,6 +35,8 @@ class Report:
     """What was found in a snapshot. Faults are counted, and the first ones listed."""
 
     lines: int = 0
+    last_line_cut: bool = False
+    """The last line is malformed and has no line break, so the file is probably incomplete."""
     papers: int = 0
     malformed: int = 0
     malformed_lines: list[dict[str, int | str]] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Report:
         self.malformed_lines += [{"line": self.lines + line, "fault": fault} for line, fault in shown]
         self.malformed += len(parsed.faults)
         self.lines += parsed.lines
+        self.last_line_cut = parsed.is_cut
         self.papers += parsed.papers.num_rows
         self.without_id += parsed.without["id"]
         self.without_categories += parsed.without["categories"]
@@ -65,7 +68,8 @@ class Report:
             (self.without_abstract, "without an abstract"),
             (self.duplicates, "older than another of the same id"),
         ]
-        return [f"{count:,} {what}" for count, what in counts if count]
+        cut = ["the last line is cut, so the file is incomplete: fetch it again"] if self.last_line_cut else []
+        return [f"{count:,} {what}" for count, what in counts if count] + cut
 
 
 def read_snapshot(path: Path, store: Path, threads: int) -> Report:

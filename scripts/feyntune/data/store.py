@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from feyntune.core.files import written_whole
+from feyntune.core.files import parquet_errors, written_whole
 from feyntune.data.papers import Rows
 from feyntune.data.schema import SNAPSHOT
 
@@ -24,19 +24,20 @@ def store_writer(path: Path) -> pyarrow.parquet.ParquetWriter:
 
 def read_columns(store: Path, columns: Sequence[str]) -> pyarrow.Table:
     """Read these columns of all papers."""
-    return pyarrow.parquet.ParquetFile(store).read(columns=list(columns))
+    with parquet_errors(store), pyarrow.parquet.ParquetFile(store) as file:
+        return file.read(columns=list(columns))
 
 
 def read_rows(store: Path, rows: Rows) -> pyarrow.Table:
     """Read these rows of a store, in the order of the store; row groups without any of them are skipped."""
-    file = pyarrow.parquet.ParquetFile(store)
     rows, start, found = np.sort(rows), 0, [SNAPSHOT.empty_table()]
-    for group in range(file.num_row_groups):
-        end = start + file.metadata.row_group(group).num_rows
-        first, last = np.searchsorted(rows, [start, end])
-        if first < last:
-            found.append(file.read_row_group(group).take(rows[first:last] - start))
-        start = end
+    with parquet_errors(store), pyarrow.parquet.ParquetFile(store) as file:
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            first, last = np.searchsorted(rows, [start, end])
+            if first < last:
+                found.append(file.read_row_group(group).take(rows[first:last] - start))
+            start = end
     return pyarrow.concat_tables(found).combine_chunks()
 
 

@@ -71,7 +71,7 @@ def test_ids_that_look_like_numbers_stay_texts(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ({"a": ""}, "no row for b; the evaluation set has 2"),
+        ({"a": ""}, "no row for b; it needs one for each of the evaluation set's 2 abstracts"),
         ({"a": "", "b": "", "z": ""}, "rows for z, which the dataset does not have"),
     ],
 )

@@ -1,5 +1,6 @@
 """Cards have all results and settings, in Markdown with the metadata that the hub reads."""
 
+import json
 import re
 
 import pandas
@@ -9,10 +10,10 @@ import yaml
 from feyntune.config.load import parse_configuration
 from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.report import TablesStage
-from feyntune.core.errors import FeynTuneError
 from feyntune.core.nested import flattened
 from feyntune.hub import names
 from feyntune.hub.model_cards import adapter_card, base_licence, table_card
+from feyntune.hub.publish import CardJob, write_adapter_card
 from feyntune.report.tables import write_tables
 from support.made_results import make_results, pooled, read_made
 
@@ -141,6 +142,56 @@ def test_a_base_without_a_card_has_no_licence(tmp_path):
     assert base_licence(tmp_path) is None
 
 
+HOSTILE = '`|*_x_*</td><script>[a](http://b)\n# c "q"\x1b[31m'
+
+
+def test_markup_in_values_is_shown_and_not_interpreted(tables):
+    MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # noqa: N806
+    record = {
+        **RECORD,
+        "device": HOSTILE,
+        "tokens": {"bos": HOSTILE},
+        "settings": {**RECORD["settings"], "target_modules": [HOSTILE], "seed": HOSTILE},
+    }
+    dataset = {**DATASET, "categories": {HOSTILE: 3}}
+    configuration = configured()
+    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN]).model_copy(update={"base": HOSTILE})
+    card = adapter_card(stage, record, dataset, tables["summary"], tables["comparisons"], HOSTILE)
+    assert "\x1b" not in card
+    assert yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))["license"] == HOSTILE
+    body = card.split("\n---\n", 1)[1]
+    html = MarkdownIt("commonmark").enable("table").render(body)
+    assert "<script" not in html and "<a href" not in html and "<em>" not in html
+    assert html.count("<h1>") == 1
+    rows = [line for line in body.splitlines() if line.startswith(("| seed |", "| of them"))]
+    assert len(rows) == 2 and all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
+    compile(re.search(r"```python\n(.*?)```", body, re.DOTALL)[1], "card", "exec")
+
+
+def test_no_absolute_path_is_published(tables, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    config = {"base_model_name_or_path": "/home/me/llama", "r": 8}
+    history = pandas.DataFrame(
+        {"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "test_loss": [2.0, 1.0], "train_loss": [2.0, 1.0]}
+    )
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    (adapter / "run.json").write_text(json.dumps({**RECORD, "base": {"folder": "/home/me/llama"}}))
+    history.to_parquet(adapter / "history.parquet")
+    (tmp_path / "summary.json").write_text(json.dumps(DATASET))
+    (tmp_path / "tables").mkdir()
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"tables/{name}.csv", index=False)
+    configuration = configured(models={"tiny": {"path": "/home/me/llama"}})
+    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN])
+    out = tmp_path / "out"
+    write_adapter_card(CardJob(stage, adapter, tmp_path, tmp_path / "summary.json", tmp_path / "tables", out))
+    published = [path for path in out.iterdir() if path.suffix != ".png"]
+    assert {path.name for path in published} == {"README.md", "adapter_config.json", "run.json"}
+    assert not [path for path in published if "/home" in path.read_text()]
+    assert json.loads((out / "adapter_config.json").read_text()) == {**config, "base_model_name_or_path": "llama"}
+
+
 def test_the_card_of_a_table_names_its_file_and_its_models():
     configuration = configured()
     stage = names.reference_stage(configuration, resolve_runs(configuration).values(), "semscore", "unseen")
@@ -150,34 +201,3 @@ def test_the_card_of_a_table_names_its_file_and_its_models():
     ]
     assert 'load_dataset("me/sem_scores_unseen", split="test")' in card
     assert "| tiny_base | tiny-1B |" in card and f"| {RUN} | {RUN} |" in card
-
-
-def test_names_come_from_the_templates():
-    given = configured(
-        hub={"organisation": "us", "adapters": "{organisation}/feyntune-{run}", "tables": "them/{table}"}
-    )
-    run = resolve_runs(given)[RUN]
-    assert names.adapter_repository(given, run) == f"us/feyntune-{RUN}"
-    assert names.table_repository(given, "completions", "unseen") == "them/infer"
-    assert names.reference_names(given, [run]) == {RUN: f"feyntune-{RUN}"}
-
-
-def test_published_adapters_keep_the_names_of_their_repositories():
-    adapter = {"hub": "LLMsForHepth/s1-L-3.1-8B-base", "revision": "main"}
-    given = configured(runs={"first": {"model": "tiny", "adapter": adapter}})
-    assert names.reference_names(given, [resolve_runs(given)["first"]]) == {"first": "s1-L-3.1-8B-base"}
-    twice = configured(runs={name: {"model": "tiny", "adapter": adapter} for name in ("first", "second")})
-    with pytest.raises(FeynTuneError, match=r"first and second have the same name 's1-L-3\.1-8B-base'"):
-        names.reference_names(twice, list(resolve_runs(twice).values())[-2:])
-
-
-def test_without_an_organisation_nothing_can_be_pushed():
-    given = configured(hub={})
-    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.organisation: name the user or organisation"):
-        names.adapter_repository(given, resolve_runs(given)[RUN])
-
-
-@pytest.mark.parametrize("template", ["{run}", "me/{model}", "a/b/{run}", "me/{run", "me/{}", "me/{run.name}"])
-def test_templates_that_name_no_repository_are_refused(template):
-    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.adapters: "):
-        configured(hub={"adapters": template})

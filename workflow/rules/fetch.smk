@@ -90,7 +90,7 @@ rule fetch_model:
         ].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/{wildcards.registry}/{wildcards.name} --receipt {output} --log {log}"
+        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} --log {log:q}"
 
 
 rule fetch_adapter:
@@ -106,7 +106,7 @@ rule fetch_adapter:
         revision=lambda wildcards: RUNS[wildcards.run].adapter.revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/adapters/{wildcards.run} --receipt {output} --log {log}"
+        " --folder results/adapters/{wildcards.run:q} --receipt {output:q} --log {log:q}"
 
 
 rule fetch_dataset:
@@ -122,8 +122,8 @@ rule fetch_dataset:
         revision=lambda wildcards: CONFIG.datasets[wildcards.dataset].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
-        " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset}/source --receipt {output}"
-        " --log {log}"
+        " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset:q}/source --receipt {output:q}"
+        " --log {log:q}"
 
 
 rule fetch_import:
@@ -140,5 +140,5 @@ rule fetch_import:
         revision=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
-        " --revision {params.revision:q} --folder results/imports/{wildcards.run}/{wildcards.kind}/source"
-        " --receipt {output} --log {log}"
+        " --revision {params.revision:q} --folder results/imports/{wildcards.run:q}/{wildcards.kind:q}/source"
+        " --receipt {output:q} --log {log:q}"

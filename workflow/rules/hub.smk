@@ -45,13 +45,29 @@ def results_in_table(wildcards):
     ]
 
 
+@functools.cache
+def check_push():
+    """End the plan of any push in one line if two adapters or two tables have the same repository."""
+    kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
+    trained = [RUNS[run] for run in TRAINED]
+    try:
+        published.check_repositories(CONFIG, trained, kinds, CONFIG.evaluation_sets)
+    except FeynTuneError as error:
+        sys.exit(str(error))
+
+
 def push_settings(kind, repository):
-    """The settings of a push."""
-    return lambda wildcards: stage_settings(
-        lambda configuration: published.push_stage(
-            configuration, kind, repository(configuration, wildcards)
+    """The settings of a push, by its wildcards."""
+
+    def of_wildcards(wildcards):
+        check_push()
+        return stage_settings(
+            lambda configuration: published.push_stage(
+                configuration, kind, repository(configuration, wildcards)
+            )
         )
-    )
+
+    return of_wildcards
 
 
 RECEIPTS = [
@@ -81,6 +97,7 @@ rule push:
 rule model_card:
     """Write the card of an adapter, with its figure."""
     input:
+        config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
         base=base_files,
@@ -89,6 +106,8 @@ rule model_card:
     output:
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",
+        config=f"{CARD}/adapter_config.json",
+        record=f"{CARD}/run.json",
     log:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
@@ -98,9 +117,9 @@ rule model_card:
         settings=card_settings,
         code=code("model_card.py"),
     shell:
-        "python scripts/model_card.py --adapter results/adapters/{wildcards.run} --base {params.base:q}"
-        " --dataset {input.dataset} --tables results/tables --settings {params.settings:q}"
-        " --output-folder results/hub/cards/{wildcards.run} --log {log}"
+        "python scripts/model_card.py --adapter results/adapters/{wildcards.run:q} --base {params.base:q}"
+        " --dataset {input.dataset:q} --tables results/tables --settings {params.settings:q}"
+        " --output-folder results/hub/cards/{wildcards.run:q} --log {log:q}"
 
 
 rule reference_table:
@@ -119,16 +138,16 @@ rule reference_table:
         settings=table_settings,
         code=code("reference_table.py"),
     shell:
-        "python scripts/reference_table.py --dataset {input.dataset} --results results --settings {params.settings:q}"
-        " --output {output.table} --card {output.card} --log {log}"
+        "python scripts/reference_table.py --dataset {input.dataset:q} --results results --settings {params.settings:q}"
+        " --output {output.table:q} --card {output.card:q} --log {log:q}"
 
 
 rule push_adapter:
     """Push an adapter with its record, history, card and figure."""
     input:
         weights="results/adapters/{run}/adapter_model.safetensors",
-        config="results/adapters/{run}/adapter_config.json",
-        record="results/adapters/{run}/run.json",
+        config=f"{CARD}/adapter_config.json",
+        record=f"{CARD}/run.json",
         history="results/adapters/{run}/history.parquet",
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",
@@ -146,10 +165,10 @@ rule push_adapter:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights}"
-        " adapter_config.json={input.config} run.json={input.record} history.parquet={input.history}"
-        " README.md={input.card} learning_curve.png={input.figure} --rule push_adapter"
-        " --settings {params.settings:q} --receipt {output} --log {log}"
+        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights:q}"
+        " adapter_config.json={input.config:q} run.json={input.record:q} history.parquet={input.history:q}"
+        " README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_adapter"
+        " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
 
 
 rule push_table:
@@ -173,5 +192,5 @@ rule push_table:
         ),
     shell:
         "HF_HUB_OFFLINE=0 python scripts/push.py"
-        " --files data/{params.split}-00000-of-00001.parquet={input.table} README.md={input.card}"
-        " --rule push_table --settings {params.settings:q} --receipt {output} --log {log}"
+        " --files data/{params.split:q}-00000-of-00001.parquet={input.table:q} README.md={input.card:q}"
+        " --rule push_table --settings {params.settings:q} --receipt {output:q} --log {log:q}"

@@ -57,8 +57,8 @@ rule import_completions:
         ),
         code=code("import_completions.py"),
     shell:
-        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset}"
-        " --settings {params.settings:q} --output {output} --log {log}"
+        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --output {output:q} --log {log:q}"
 
 
 rule import_values:
@@ -82,5 +82,5 @@ rule import_values:
         ),
         code=code("import_values.py"),
     shell:
-        "python scripts/import_values.py --table {params.table:q} --kind {params.kind} --dataset {input.dataset}"
-        " --settings {params.settings:q} --output {output} --log {log}"
+        "python scripts/import_values.py --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --output {output:q} --log {log:q}"

@@ -10,4 +10,4 @@ rule sync:
     log:
         "results/logs/sync.log",
     shell:
-        "python scripts/sync_wandb.py --log {log}"
+        "python scripts/sync_wandb.py --log {log:q}"

@@ -27,6 +27,13 @@ FILES: Mapping[Kind, Mapping[str, Sequence[str]]] = {
 """The files that are fetched from a repository of each kind."""
 
 
+STATUSES = {
+    401: f"the hub refused the token; renew {' or '.join(HUB)} in the environment or in .env, or remove it",
+    403: f"the token in {' or '.join(HUB)} has no access to it; check the rights of the token",
+}
+"""What some statuses of the hub mean."""
+
+
 @dataclass(frozen=True)
 class FetchJob:
     """A repository to fetch, and where to put it."""
@@ -86,13 +93,19 @@ def _remedy(error: Exception) -> str:
     from huggingface_hub import errors
 
     remedies = {
-        errors.GatedRepoError: "gated; ask for access on its page and set HF_TOKEN in the environment or in .env",
+        errors.GatedRepoError: f"gated; ask for access on its page, and set {HUB[0]} in the environment or in .env",
         errors.RevisionNotFoundError: "the hub has no such revision; name a commit of the repository",
-        errors.RepositoryNotFoundError: "no such repository on the hub, or private: check its name and HF_TOKEN",
+        errors.RepositoryNotFoundError: f"no such repository on the hub, or private: check its name and {HUB[0]}",
     }
-    known = next((remedy for kind, remedy in remedies.items() if isinstance(error, kind)), None)
+    causes = (error, error.__cause__)  # the client wraps what the hub answered in "not in the cache"
+    known = next((remedy for kind, remedy in remedies.items() if any(isinstance(each, kind) for each in causes)), None)
+    status = next((each.response.status_code for each in causes if isinstance(each, errors.HfHubHTTPError)), None)
+    if known or status in STATUSES:
+        return known or f"{STATUSES[status]} (status {status})"
+    if status:
+        return f"the hub fails (status {status}); run `snakemake fetch` again later"
     reason = str(error).strip().splitlines()[0]
-    return known or f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
+    return f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
 
 
 def _link(target: Path, link: Path) -> None:

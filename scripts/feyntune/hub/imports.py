@@ -13,7 +13,7 @@ from feyntune.config.schema.generation import ImportStage
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_table
-from feyntune.core.ids import examples
+from feyntune.core.ids import examples, match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
@@ -132,12 +132,7 @@ def match_rows(rows: Mapping[str, Row], ids: Sequence[str], known: Sequence[str]
     Raises:
         FeynTuneError: an abstract has no row, or a row no abstract.
     """
-    missing = [name for name in ids if name not in rows]
-    if missing:
-        raise FeynTuneError(f"{place}: no row for {examples(missing)}; the evaluation set has {len(ids):,}")
-    unknown = sorted(set(rows) - set(known))
-    if unknown:
-        raise FeynTuneError(f"{place}: rows for {examples(unknown)}, which the dataset does not have")
+    match_ids(ids, list(rows), place, known)
     return [rows[name] for name in ids]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.nested import flattened
+from feyntune.hub import markdown
 from feyntune.report.figures.learning import learning_figure
 from feyntune.report.figures.style import SETTINGS, save
 from feyntune.report.results import all_quantities
@@ -39,7 +40,6 @@ def draw_learning_curve(stage: CardStage, history: pandas.DataFrame, folder: Pat
         save(learning_figure(pandas.DataFrame([label]), {stage.run: history}), folder, "learning_curve", ("png",))
 
 
-FOLDER = Path(__file__).parent
 FIGURE = "learning_curve.png"
 CATEGORIES = 8
 """Number of primary categories that a card lists; the others are counted together."""
@@ -154,14 +154,9 @@ def _text(value: object) -> str:
 
 def _render(template: str, metadata: Mapping[str, Any], **content: object) -> str:
     import yaml
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["cell"] = lambda value: str(value).replace("|", "\\|").replace("\n", " ")
     head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n" + environment.get_template(template).render(**content) + "\n"
+    return f"---\n{head}---\n\n" + markdown.render(template, **content) + "\n"
 
 
 def base_licence(folder: Path) -> str | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import PurePath
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from feyntune.config.references import mentioned
 from feyntune.config.runs import reported_metrics
 from feyntune.config.schema.hub import CardStage, PushStage, ReferenceStage
 from feyntune.core.errors import FeynTuneError
+
+_REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)
+"""Names that the hub allows, as its client checks them (huggingface_hub 1.x, ``validate_repo_id``)."""
+LONGEST = 96
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -40,7 +46,58 @@ def _named(configuration: Configuration, template: str, **values: str) -> str:
     organisation = configuration.hub.organisation
     if "{organisation}" in template and organisation is None:
         raise FeynTuneError("config: $.hub.organisation: name the user or organisation on the hub to push to")
-    return template.format_map({"organisation": organisation, **values})
+    repository = template.format_map({"organisation": organisation, **values})
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > LONGEST:
+        shown = repository if len(repository) < 40 else f"{repository[:39]}…"
+        rule = f"use at most {LONGEST} letters, digits, single '.', '_' and '-' ($.hub or the run's name)"
+        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository: {rule}")
+    return repository
+
+
+def check_repositories(
+    configuration: Configuration, runs: Iterable[Run], kinds: Iterable[str], evaluation_sets: Iterable[str]
+) -> None:
+    """Check that each adapter and each table has a repository of its own; the hub ignores case.
+
+    Args:
+        configuration: the configuration.
+        runs: the trained runs.
+        kinds: kinds of results that have tables.
+        evaluation_sets: names of the evaluation sets that have tables.
+
+    Raises:
+        FeynTuneError: two of them have the same repository.
+    """
+    adapters = {run.name: adapter_repository(configuration, run) for run in runs}
+    _check_distinct("adapters", adapters)
+    pairs = list(itertools.product(kinds, evaluation_sets))
+    tables = {f"{kind} of {name}": table_repository(configuration, kind, name) for kind, name in pairs}
+    _check_distinct("tables", tables)
+
+
+def _check_distinct(key: str, repositories: Mapping[str, str]) -> None:
+    owners: dict[str, str] = {}
+    for owner, repository in repositories.items():
+        other = owners.setdefault(repository.casefold(), owner)
+        if other != owner:
+            raise FeynTuneError(
+                f"config: $.hub.{key}: {other} and {owner} have the same repository {repository}; change the template"
+            )
+
+
+def without_folders(value: Any) -> Any:
+    """A value of JSON in which every absolute path is replaced by its last part: it may name users and machines."""
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and _is_absolute(value):
+        return PureWindowsPath(value).name or value
+    return value
+
+
+def _is_absolute(text: str) -> bool:
+    return text.startswith("~") or PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
 
 
 def reference_names(configuration: Configuration, runs: Iterable[Run]) -> dict[str, str]:
@@ -73,7 +130,7 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
         run=run.name,
         repository=adapter_repository(configuration, run),
         model=run.model,
-        base=model.hub or model.path,
+        base=model.hub or without_folders(model.path),
         revision=model.revision,
         licence=model.licence,
         dataset=run.dataset,
@@ -89,9 +146,9 @@ def _definitions(configuration: Configuration, name: str) -> dict[str, dict[str,
     dataset = configuration.datasets[name]
     below = {key: value for other in mentioned(dataset) for key, value in _definitions(configuration, other).items()}
     definition = dataset.model_dump(mode="json", exclude_defaults=True)
-    if dataset.files:
-        definition["files"] = {split: PurePath(path).name for split, path in definition["files"].items()}
-    return {name: definition, **below}
+    if dataset.files:  # also relative paths: the folders of this machine mean nothing elsewhere
+        definition["files"] = {split: PureWindowsPath(path).name for split, path in definition["files"].items()}
+    return {name: without_folders(definition), **below}
 
 
 def reference_stage(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from feyntune.config.schema.hub import CardStage, ReferenceStage
 from feyntune.core.cli import say
-from feyntune.core.files import read_json, read_table, write_table, write_text
+from feyntune.core.files import read_json, read_table, write_json, write_table, write_text
 from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, table_card
+from feyntune.hub.names import without_folders
 from feyntune.hub.reference_tables import kinds_beside, reference_table
 
 
@@ -26,11 +27,11 @@ class CardJob:
     tables: Path
     """Folder of tables."""
     output: Path
-    """Folder for ``README.md`` and the figure."""
+    """Folder for ``README.md``, the figure, ``adapter_config.json`` and ``run.json``."""
 
 
 def write_adapter_card(job: CardJob) -> None:
-    """Write the card of an adapter and its figure."""
+    """Write the card of an adapter, its figure, and its JSON files without paths of this machine."""
     import pandas
 
     stage = job.stage
@@ -38,9 +39,11 @@ def write_adapter_card(job: CardJob) -> None:
         say(f"the base model is a local folder, {stage.base}: the adapter cannot be loaded without it")
     summary, comparisons = (pandas.read_csv(job.tables / f"{name}.csv") for name in ("summary", "comparisons"))
     licence = stage.licence or base_licence(job.base)
-    record, dataset = read_json(job.adapter / "run.json"), read_json(job.dataset)
+    record, dataset = without_folders(read_json(job.adapter / "run.json")), read_json(job.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)
     draw_learning_curve(stage, read_table(job.adapter / "history.parquet").to_pandas(), job.output)
+    write_json(job.output / "run.json", record)
+    write_json(job.output / "adapter_config.json", without_folders(read_json(job.adapter / "adapter_config.json")))
     write_text(job.output / "README.md", card)
 
 

@@ -13,6 +13,7 @@ from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.hashing import digest
+from feyntune.core.secrets import HUB, SOURCES
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,7 +26,7 @@ WAITS = (1, 2, 4, 8)
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which another attempt may succeed."""
 REMEDIES = {
-    401: "the hub refused the token in HF_TOKEN; create one with write access at https://huggingface.co/settings/tokens",
+    401: f"the hub refused the token in {' or '.join(HUB)}; create one that may write at {SOURCES[HUB]}",
     403: "the token may not write there; check its rights and $.hub.organisation",
     404: "no such user or organisation; check $.hub.organisation",
     429: "the hub still asks to wait",

@@ -5,11 +5,10 @@ The datasets ``LLMsForHepth/infer_hep_th`` and ``LLMsForHepth/sem_scores_hep_th`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from feyntune.core.errors import FeynTuneError
-from feyntune.core.ids import examples
+from feyntune.core.ids import match_ids
 
 if TYPE_CHECKING:
     import pyarrow
@@ -62,22 +61,11 @@ def reference_table(
     """
     table, ids = abstracts, abstracts["id"].to_pylist()
     for place, (model, result) in enumerate(results.items()):
-        ordered = _in_order(result, ids, f"{kind} of {model}")
+        ordered = result.take(match_ids(ids, result["id"].to_pylist(), f"{kind} of {model}"))
         shared = SHARED if kind == "completions" and place == 0 else ()
         for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model, metric).items()]:
             table = table.append_column(name, ordered[ours])
     return table
-
-
-def _in_order(table: pyarrow.Table, ids: Sequence[str], what: str) -> pyarrow.Table:
-    places = {name: place for place, name in enumerate(table["id"].to_pylist())}
-    missing = [name for name in ids if name not in places]
-    if missing or len(places) != len(ids):
-        fault = f"none for {examples(missing)}" if missing else f"{len(places):,} abstracts for {len(ids):,}"
-        raise FeynTuneError(f"{what}: not of the evaluation set ({fault}); run the workflow again")
-    import pyarrow
-
-    return table.take(pyarrow.array([places[name] for name in ids]))
 
 
 def reference_completions(table: pyarrow.Table, model: str) -> list[str]:

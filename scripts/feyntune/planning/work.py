@@ -295,6 +295,6 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
 SHORT = frozenset(
-    "control_papers demo_metric_model import_completions import_values check_compute check_metrics".split()
+    {"control_papers", "demo_metric_model", "import_completions", "import_values", "check_metrics", "check_compute"}
 )
 """Rules that ask for resources but take seconds: the default ``Work`` describes them."""

@@ -1,15 +1,20 @@
 """Settings of publishing on the Hugging Face hub."""
 
+import re
+import string
 from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from feyntune.config.schema.base import Name, Section
+from feyntune.core.schema import Name, Section
 from feyntune.evaluation.metrics import ReportedMetric
+
+TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
+"""The fields that each template of a repository's name may have."""
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes. No other command publishes, and no key here makes a result stale."""
+    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
@@ -18,22 +23,28 @@ class Hub(Section):
     tables: str = "{organisation}/{table}_{set}"
     """Name of the repository of a table in the reference's schema; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
-    """Values of `{table}` for `completions`, `perplexity` or a metric, by default the reference's; others keep their
-    own names."""
+    """Text for `{table}`, by `completions`, `perplexity` or a metric; the defaults are those of the reference. A kind
+    that is not listed has its own name."""
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
 
     @field_validator("adapters", "tables")
     @classmethod
     def _template(cls, given: str, info: ValidationInfo) -> str:
-        known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
-        try:
-            name = given.format_map(dict.fromkeys(known, "x"))
-        except (KeyError, ValueError, IndexError, AttributeError):
-            raise ValueError(f"{given!r} may name {', '.join(f'{{{name}}}' for name in known)} only") from None
-        if name.count("/") != 1:
-            raise ValueError(f"{given!r} is not of the form 'organisation/name'")
+        known = TEMPLATES[str(info.field_name)]
+        if not set(_fields(given)) <= {(name, "", None) for name in known}:
+            raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given.format_map(dict.fromkeys(known, "x")), re.ASCII):
+            raise ValueError(f"{given!r} is not of the form 'organisation/name', in letters, digits, '.', '_' and '-'")
         return given
+
+
+def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, format and conversion of each field of a template; a broken template has the field '?'."""
+    try:
+        return [tuple(part) for _, *part in string.Formatter().parse(template) if part[0] is not None]
+    except ValueError:
+        return [("?", "", None)]
 
 
 class CardStage(Section):
@@ -50,7 +61,7 @@ class CardStage(Section):
     revision: str | None
     """Commit or tag of that repository; null for a folder."""
     licence: str | None
-    """Licence of the base model; null means the one that its own card names."""
+    """Licence of the base model; null: the one that its own card names."""
     dataset: str
     """Name of the training data."""
     datasets: dict[str, Any]

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from feyntune.config.schema.base import Section
+from feyntune.core.schema import Section
 from feyntune.evaluation.metrics import kinds, metric_class, parse_settings
 from feyntune.evaluation.metrics.base import MetricSettings
 
@@ -21,7 +21,7 @@ class _SchemaOfAnyKind:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schemas = [metric_class(kind).settings_schema.__pydantic_core_schema__ for kind in kinds()]
-        return {"anyOf": [handler(each) for each in schemas]}
+        return {"anyOf": [{"type": "null"}, *map(handler, schemas)]}
 
 
 AnyMetric = Annotated[SerializeAsAny[MetricSettings], BeforeValidator(_of_its_kind), _SchemaOfAnyKind()]

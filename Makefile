@@ -22,9 +22,9 @@ BUILD := $(word 2,$(subst -, ,$(notdir $(wildcard $(WHEELS:%=%/)torch-$(PIN)+*.w
 
 SOURCES := $(if $(WHEELS),--find-links $(WHEELS)) $(if $(OFFLINE),--no-index)
 UV := $(BIN)/uv --quiet
-# With --no-deps nothing is installed that the lock does not name. Byte code is compiled now, so that the first jobs need
-# not, and users who may not write to .venv never do.
-INSTALL := $(UV) pip install --python $(BIN)/python --compile-bytecode $(SOURCES)
+# With --no-deps nothing is installed that the lock does not name. Byte code is left to the first import: compiling all of
+# it takes three times as long as the rest of the set-up.
+INSTALL := $(UV) pip install --python $(BIN)/python $(SOURCES)
 LOCKED := $(INSTALL) --require-hashes --no-deps --build-constraints requirements.txt
 # Entries of a lock whose names match (or, with !, do not match).
 entries = awk '/^[a-z0-9]/ { found = /^($(1))==/ } $(3)found' $(2)

@@ -32,7 +32,7 @@ rule complete:
     input:
         base=base_files,
         adapter=adapter_files,
-        dataset=lambda wildcards: split_of(wildcards.set),
+        dataset="results/evaluation_sets/{set}.parquet",
     output:
         "results/completions/{set}/{run}.parquet",
     log:

@@ -104,7 +104,7 @@ rule model_card:
 rule wide_table:
     input:
         results=widened_files,
-        dataset=lambda wildcards: split_of(wildcards.set),
+        dataset="results/evaluation_sets/{set}.parquet",
     output:
         table=f"{WIDE_TABLE}.parquet",
         card=f"{WIDE_TABLE}.md",
@@ -159,7 +159,7 @@ rule push_table:
     wildcard_constraints:
         table=one_of(WIDE_TABLES),
     params:
-        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].split,
+        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].hub_split,
         settings=push_settings(
             "dataset",
             lambda configuration, wildcards: published.table_repository(

@@ -4,7 +4,7 @@
 rule embed_truth:
     input:
         metric=lambda wildcards: model_files("metrics", wildcards.metric),
-        dataset=lambda wildcards: split_of(wildcards.set),
+        dataset="results/evaluation_sets/{set}.parquet",
     output:
         "results/truth/{metric}/{set}.safetensors",
     log:

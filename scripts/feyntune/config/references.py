@@ -69,14 +69,15 @@ def held_out(datasets, name, evaluation_sets):
     Args:
         datasets: ``settings.data.Dataset`` by name.
         name: the mixture.
-        evaluation_sets: objects with ``dataset`` and ``split``; training splits among them are judged on knowingly.
+        evaluation_sets: objects with ``dataset`` and ``split``. Those of split ``train`` are not held out, because
+            they evaluate on training data on purpose; nor those of split ``all``, see ``evaluation_sets.leak_sources``.
     """
-    pairs = {(source, split) for source in _sources(datasets, name) for split in ("test", "validation")}
-    judged = [each for each in evaluation_sets if each.split != "train"]
-    pairs |= {(source, each.split) for each in judged for source in _sources(datasets, each.dataset)}
+    pairs = {(source, split) for source in sources(datasets, name) for split in ("test", "validation")}
+    judged = [each for each in evaluation_sets if each.split in ("test", "validation")]
+    pairs |= {(source, each.split) for each in judged for source in sources(datasets, each.dataset)}
     return sorted(pairs)
 
 
-def _sources(datasets, name):
-    """The datasets at the bottom of a dataset: itself, if it is no mixture."""
+def sources(datasets, name):
+    """The datasets that are no mixtures of which a dataset is made: itself, if it is none."""
     return [each for each in (name, *ingredients(datasets, name)) if not datasets[each].mix]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import did_you_mean, parse_section
 from feyntune.config.references import check_references
 from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
@@ -13,8 +14,8 @@ from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.core.errors import FeynTuneError
 
 RESULTS = frozenset(
-    "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub imports logs models"
-    " perplexity metrics shards similarity snapshots tables truth wandb".split()
+    "adapters benchmarks checkpoints completions costs datasets demo embeddings evaluation_sets figures hub imports"
+    " logs models perplexity metrics shards similarity snapshots tables training_sets truth wandb".split()
 )
 """Folders under ``results/`` that hold something else than a metric's scores."""
 
@@ -51,6 +52,7 @@ def resolve_runs(configuration):
         if run.name in runs:
             raise FeynTuneError(f"config: two runs are called {run.name!r}; give one of them its own name under 'runs'")
         runs[run.name] = run
+    check_evaluation_sets(configuration, runs.values())
     return runs
 
 
@@ -115,7 +117,7 @@ def _references(configuration):
 def import_stage(configuration, run, evaluation_set, kind):
     """What is taken of a table from elsewhere for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
     entry = configuration.evaluation_sets[evaluation_set]
-    return ImportStage(limit=entry.limit, split=entry.split, model=run.imports[kind].model)
+    return ImportStage(limit=entry.limit, split=entry.hub_split, model=run.imports[kind].model)
 
 
 def training_stage(configuration, run):

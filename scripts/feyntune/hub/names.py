@@ -88,7 +88,7 @@ def wide_stage(configuration, runs, kind, evaluation_set):
         kind=kind,
         set=evaluation_set,
         dataset=entry.dataset,
-        split=entry.split,
+        split=entry.hub_split,
         limit=entry.limit,
         models=wide_names(configuration, runs),
         repository=table_repository(configuration, kind, evaluation_set),

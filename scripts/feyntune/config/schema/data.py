@@ -8,13 +8,25 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from feyntune.config.schema.base import Name, Section
 
 
-class Leaks(Section):
-    """What a training split may not share with the unseen abstracts; the id and the same words never."""
+class NearDuplicates(Section):
+    """When two abstracts are near-duplicates of each other."""
 
     threshold: float | None = Field(0.8, ge=0.1, le=0.99)
     """Near-duplicates are as similar as this (Jaccard, sets of three-word sequences); null does not look for them."""
     permutations: int = Field(128, ge=128)
     """Length of the MinHash signatures that find the candidates, which are then compared exactly."""
+
+
+class Leaks(NearDuplicates):
+    """Abstracts on which models are both trained and evaluated: same id, same text or near-duplicate.
+
+    A training split never contains abstracts of the test and validation splits of its own dataset, or of what a mixture
+    is made of. `policy` applies to evaluation sets of other datasets.
+    """
+
+    policy: Literal["exclude", "hold_out", "refuse"] = "exclude"
+    """Abstracts of an evaluation set that are in the training split of any run: exclude them from the evaluation set,
+    for all runs; hold them out of training (these runs are trained again); or refuse to evaluate."""
 
 
 Category = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z-]+(\.(\*|[A-Za-z-]+))?)$")]
@@ -145,7 +157,7 @@ class DatasetStage(Section):
     """The dataset."""
     control_papers: list[str]
     """Ids that are in no split."""
-    leaks: Leaks = Leaks()
+    leaks: NearDuplicates = NearDuplicates()
     """What is dropped from the training split because it is in one of the others."""
 
 
@@ -154,5 +166,5 @@ class MixtureStage(Section):
 
     dataset: Dataset
     """The mixture."""
-    leaks: Leaks
+    leaks: NearDuplicates
     """What is dropped from its training split."""

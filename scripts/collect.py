@@ -5,6 +5,7 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_table
 from feyntune.report.pool import pool_statistics, pool_tables
 
 
@@ -13,6 +14,7 @@ def arguments(parser):
     parser.add_argument("--kind", required=True, help="completions, perplexity, similarity, or a metric's name")
     parser.add_argument("--inputs", nargs="+", type=Path, required=True, help="one file a run")
     parser.add_argument("--runs", type=json.loads, required=True, help="JSON: for each input its labels, in order")
+    parser.add_argument("--sets", nargs="*", type=Path, default=[], help="evaluation sets; other rows are left out")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
 
@@ -23,7 +25,8 @@ def main(options):
     if options.kind == "similarity":
         pool_statistics(options.inputs, options.runs, options.output)
     else:
-        pool_tables(options.kind, options.inputs, options.runs, options.output)
+        sets = {path.stem: read_table(path, ["id"])["id"] for path in options.sets}
+        pool_tables(options.kind, options.inputs, options.runs, options.output, sets)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from feyntune.core.cli import about, launch, read_settings, say
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits of its dataset, in this order")
+    parser.add_argument("--split", type=Path, required=True, help="parquet file of a split of its dataset")
     parser.add_argument("--trained", type=Path, nargs="*", default=[], help="training splits, as DATASET/train.parquet")
     parser.add_argument("--settings", required=True, help="EvaluationSetStage, as JSON or a JSON file")
     parser.add_argument("--output", type=Path, required=True, help="parquet file with the columns of the dataset")
@@ -24,7 +24,7 @@ def main(options: argparse.Namespace) -> None:
     stage = read_settings(EvaluationSetStage, options.settings)
     about(stage.name)
     trained = {path.parent.name: path for path in options.trained}
-    papers, summary = make_evaluation_set(stage, options.splits, trained)
+    papers, summary = make_evaluation_set(stage, options.split, trained)
     # The abstracts decide the bytes of the table, so that another training dataset without leaks changes nothing.
     write_table(options.output, papers.replace_schema_metadata(None))
     write_json(options.summary, summary)

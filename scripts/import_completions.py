@@ -10,7 +10,6 @@ def arguments(parser):
     """Declare the options."""
     parser.add_argument("--table", type=Path, required=True, help="CSV or parquet file, or folder of a dataset")
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
-    parser.add_argument("--splits", type=Path, nargs="*", default=[], help="whole splits; their other rows are ignored")
     parser.add_argument("--settings", required=True, help="ImportStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
@@ -27,7 +26,6 @@ def main(options):
 
     known, texts = read_abstracts(options.dataset, "abstract", None)
     ids, halves = known[: stage.limit], [split_abstract(text) for text in texts[: stage.limit]]
-    known += [name for path in options.splits for name in read_abstracts(path, "abstract", None)[0]]
     completions = read_completions(options.table, stage.split, stage.model)
     prompts, matched = zip(*match_rows(completions, ids, known, options.table), strict=True)
     check_prompts(ids, prompts, halves, options.table)

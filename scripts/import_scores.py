@@ -11,7 +11,6 @@ def arguments(parser):
     parser.add_argument("--table", type=Path, required=True, help="CSV or parquet file, or folder of a dataset")
     parser.add_argument("--kind", required=True, help="perplexity, or the name of a metric")
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
-    parser.add_argument("--splits", type=Path, nargs="*", default=[], help="whole splits; their other rows are ignored")
     parser.add_argument("--settings", required=True, help="ImportStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
@@ -27,7 +26,6 @@ def main(options):
 
     known, _ = read_abstracts(options.dataset, "abstract", None)
     ids = known[: stage.limit]
-    known += [name for path in options.splits for name in read_abstracts(path, "abstract", None)[0]]
     rows = read_values(options.table, options.kind, stage.split, stage.model)
     values = match_rows(rows, ids, known, options.table)
     missing = sum(value is None for value in values)

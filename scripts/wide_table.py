@@ -20,14 +20,19 @@ def main(options):
     stage = read_settings(WideStage, options.settings)
     about(f"{stage.kind} {stage.set}")
 
+    import pyarrow.compute as pc
+
     from feyntune.core.files import read_table, write_table, write_text
     from feyntune.hub.model_cards import table_card
     from feyntune.hub.reference_tables import kinds_beside, widened
 
     table = read_table(options.dataset).slice(0, stage.limit).replace_schema_metadata(None)
+    evaluated = pc.field("id").isin(table["id"].combine_chunks())
     for kind in kinds_beside(stage.kind):
         folder = options.results / kind / stage.set
-        results = {model: read_table(folder / f"{run}.parquet") for run, model in stage.models.items()}
+        # A run may have results for abstracts that the evaluation set has lost.
+        paths = {model: folder / f"{run}.parquet" for run, model in stage.models.items()}
+        results = {model: read_table(path, filters=evaluated) for model, path in paths.items()}
         table = widened(table, kind, results)
     write_text(options.card, table_card(stage, table.num_rows, table.column_names))
     write_table(options.output, table)

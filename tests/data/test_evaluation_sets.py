@@ -53,7 +53,7 @@ def numbered(*numbers):
 
 def test_abstracts_of_every_training_split_are_excluded_and_counted(test_split, write):
     trained = {"a": write("a", [record(50), *LEAKED.values()]), "b": write("b", [record(4), record(1), record(51)])}
-    papers, summary = make_evaluation_set(stage(), [test_split], trained)
+    papers, summary = make_evaluation_set(stage(), test_split, trained)
     assert ids_of(papers) == numbered(0, 3, 5, 6)
     assert (summary["abstracts"], summary["excluded"]) == (4, 4)
     assert summary["training_datasets"] == {
@@ -71,57 +71,51 @@ def test_both_of_two_near_duplicates_of_one_training_abstract_are_excluded(write
     split = write("new", [*map(record, range(6)), *twins], "test")
     for others in (0, 40):
         trained = {"a": write("a", [NEAR, *map(record, range(60, 60 + others))])}
-        papers, _ = make_evaluation_set(stage(), [split], trained)
+        papers, _ = make_evaluation_set(stage(), split, trained)
         assert ids_of(papers) == numbered(*range(6))
 
 
 def test_without_training_splits_the_set_is_the_first_rows_of_the_split(test_split):
-    papers, summary = make_evaluation_set(stage(limit=5), [test_split], {})
+    papers, summary = make_evaluation_set(stage(limit=5), test_split, {})
     assert papers.equals(read_table(test_split).slice(0, 5))
     assert (summary["excluded"], summary["training_datasets"]) == (0, {})
     assert evaluation_set_message(summary) == "5 abstracts; none is in a training split"
 
 
 def test_the_limit_is_applied_before_the_exclusion(test_split, write):
-    papers, summary = make_evaluation_set(stage(limit=3), [test_split], {"a": write("a", [record(1)])})
+    papers, summary = make_evaluation_set(stage(limit=3), test_split, {"a": write("a", [record(1)])})
     assert ids_of(papers) == numbered(0, 2)
     assert (summary["limit"], summary["abstracts"], summary["excluded"]) == (3, 2, 1)
-
-
-def test_several_splits_are_concatenated_in_order(test_split, write):
-    splits = [test_split, write("new", map(record, range(20, 23)), "validation")]
-    papers, _ = make_evaluation_set(stage(split="all", limit=10), splits, {})
-    assert ids_of(papers) == numbered(*range(8), 20, 21)
 
 
 @pytest.mark.parametrize(("leaked", "refused"), [(4, False), (5, True), (8, True)])
 def test_fewer_than_half_left_is_an_error_that_names_both_remedies(test_split, write, leaked, refused):
     trained = {"a": write("a", map(record, range(leaked)))} if leaked < 8 else {"a": test_split}
     if not refused:
-        assert len(make_evaluation_set(stage(), [test_split], trained).papers) == 8 - leaked
+        assert len(make_evaluation_set(stage(), test_split, trained).papers) == 8 - leaked
         return
     with pytest.raises(FeynTuneError) as caught:
-        make_evaluation_set(stage(), [test_split], trained)
+        make_evaluation_set(stage(), test_split, trained)
     line = f"{leaked} of 8 abstracts of 'recent' are in the training split of a ({leaked})"
     assert str(caught.value) == f"{line}; use split: hash in these datasets, or leaks.policy: hold_out"
 
 
 def test_the_policy_refuse_refuses_any_leak_and_nothing_else(test_split, write):
     clean, leaky = {"a": write("a", [record(60)])}, {"b": write("b", [record(1), record(60)])}
-    assert len(make_evaluation_set(stage(policy="refuse"), [test_split], clean).papers) == 8
+    assert len(make_evaluation_set(stage(policy="refuse"), test_split, clean).papers) == 8
     with pytest.raises(FeynTuneError, match=r"1 of 8 abstracts of 'recent' .* b \(1\); set leaks.policy to exclude"):
-        make_evaluation_set(stage(policy="refuse"), [test_split], clean | leaky)
+        make_evaluation_set(stage(policy="refuse"), test_split, clean | leaky)
 
 
 def test_a_training_split_as_evaluation_set_is_not_filtered(test_split):
-    papers, summary = make_evaluation_set(stage(split="train", policy=None), [test_split], {})
+    papers, summary = make_evaluation_set(stage(split="train", policy=None), test_split, {})
     assert len(papers) == 8
     assert evaluation_set_message(summary) == "8 abstracts of a training split; none is excluded"
 
 
 def test_without_a_threshold_near_duplicates_are_kept(test_split, write):
     settings = stage(near_duplicates={"threshold": None})
-    papers, _ = make_evaluation_set(settings, [test_split], {"a": write("a", LEAKED.values())})
+    papers, _ = make_evaluation_set(settings, test_split, {"a": write("a", LEAKED.values())})
     assert ids_of(papers) == numbered(0, 3, 4, 5, 6, 7)
 
 
@@ -134,13 +128,13 @@ def test_held_out_abstracts_are_removed_from_training_in_order(test_split, write
         hold_out(HoldOutStage(dataset="a", near_duplicates={}), test_split, [test_split])
 
 
-def make(folder, splits, trained, **settings):
-    return run("evaluation_set.py", "--splits", *splits, "--trained", *trained, "--output", folder / "recent.parquet",
+def make(folder, split, trained, **settings):
+    return run("evaluation_set.py", "--split", split, "--trained", *trained, "--output", folder / "recent.parquet",
                "--summary", folder / "recent.json", "--settings", stage(**settings).model_dump_json())  # fmt: skip
 
 
 def test_the_program_writes_the_set_and_the_summary(test_split, write, tmp_path):
-    done = make(tmp_path, [test_split], [write("a", [record(1), record(60)])])
+    done = make(tmp_path, test_split, [write("a", [record(1), record(60)])])
     assert done.returncode == 0, done.stdout
     message = "7 abstracts; excluded: 1 of 8 abstracts of 'recent' are in the training split of a (1)"
     assert f"evaluation_set recent: {message}" in done.stdout
@@ -151,14 +145,14 @@ def test_the_program_writes_the_set_and_the_summary(test_split, write, tmp_path)
 
 
 def test_a_training_dataset_without_leaks_does_not_change_a_byte(test_split, write, tmp_path):
-    make(tmp_path, [test_split], [write("a", [record(1), record(60)])])
+    make(tmp_path, test_split, [write("a", [record(1), record(60)])])
     before = (tmp_path / "recent.parquet").read_bytes()
-    make(tmp_path, [test_split], [tmp_path / "a/train.parquet", write("b", [record(70)])], policy="hold_out")
+    make(tmp_path, test_split, [tmp_path / "a/train.parquet", write("b", [record(70)])], policy="hold_out")
     assert (tmp_path / "recent.parquet").read_bytes() == before
 
 
 def test_a_refused_set_leaves_no_file(test_split, tmp_path):
-    assert "8 of 8 abstracts" in error_line(make(tmp_path, [test_split], [test_split]))
+    assert "8 of 8 abstracts" in error_line(make(tmp_path, test_split, [test_split]))
     assert not list(tmp_path.glob("*recent*"))
 
 
@@ -169,3 +163,10 @@ def test_the_program_that_holds_out_writes_the_rest_and_a_summary(test_split, wr
     assert "hold_out a: 1 abstracts to train on; 1 held out" in done.stdout, done.stdout
     assert ids_of(read_table(tmp_path / "rest.parquet")) == numbered(60)
     assert json.loads((tmp_path / "rest.json").read_text())["rows"] == 1
+
+
+def test_joined_splits_are_in_the_given_order(test_split, write, tmp_path):
+    splits = [test_split, write("new", map(record, range(20, 23)), "validation"), write("new", [record(9)])]
+    done = run("join_splits.py", "--splits", *splits, "--output", tmp_path / "new/all.parquet")
+    assert "join_splits new: 12 abstracts" in done.stdout, done.stdout
+    assert ids_of(read_table(tmp_path / "new/all.parquet")) == numbered(*range(8), 20, 21, 22, 9)

@@ -107,7 +107,7 @@ def threads_of(stage):
     return getattr(CONFIG.resources, stage).threads
 
 
-def splits_of(evaluation_set):
-    """The splits that an evaluation set is made of."""
+def split_of(evaluation_set):
+    """The file with the abstracts of an evaluation set."""
     entry = CONFIG.evaluation_sets[evaluation_set]
-    return [f"results/datasets/{entry.dataset}/{split}.parquet" for split in entry.splits]
+    return f"results/datasets/{entry.dataset}/{entry.split}.parquet"

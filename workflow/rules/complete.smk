@@ -32,7 +32,7 @@ rule complete:
     input:
         base=base_files,
         adapter=adapter_files,
-        dataset="results/evaluation_sets/{set}.parquet",
+        dataset=lambda wildcards: split_of(wildcards.set),
     output:
         "results/completions/{set}/{run}.parquet",
     log:

@@ -1,5 +1,6 @@
 # Every dataset of the configuration, in three splits: from snapshots, mixtures, the hub, or local files. And the
-# evaluation sets: abstracts of these splits, without those that a run is trained on.
+# evaluation sets: abstracts of these splits, without those that a run is trained on. All abstracts of a split are
+# evaluated, and `collect` takes those of the evaluation set: so another run never makes the other runs' results stale.
 
 import shlex
 
@@ -254,10 +255,29 @@ rule hold_out:
         " --output {output.train} --summary {output.summary} --log {log}"
 
 
+rule join_splits:
+    """Join the splits of a dataset, for an evaluation set of `split: all`."""
+    input:
+        expand(
+            "results/datasets/{{dataset}}/{split}.parquet",
+            split=("test", "validation", "train"),
+        ),
+    output:
+        "results/datasets/{dataset}/all.parquet",
+    log:
+        "results/logs/join_splits/{dataset}.log",
+    resources:
+        **request("dataset"),
+    params:
+        code=code("join_splits.py"),
+    shell:
+        "python scripts/join_splits.py --splits {input} --output {output} --log {log}"
+
+
 rule evaluation_set:
     """Make an evaluation set: abstracts of a split, without those that a run is trained on."""
     input:
-        splits=lambda wildcards: splits_of(wildcards.set),
+        split=lambda wildcards: split_of(wildcards.set),
         trained=lambda wildcards: [
             f"results/datasets/{dataset}/train.parquet"
             for dataset in leak_sources(wildcards.set)
@@ -278,5 +298,5 @@ rule evaluation_set:
         ),
         code=code("evaluation_set.py"),
     shell:
-        "python scripts/evaluation_set.py --splits {input.splits} --trained {input.trained}"
+        "python scripts/evaluation_set.py --split {input.split} --trained {input.trained}"
         " --settings {params.settings:q} --output {output.abstracts} --summary {output.summary} --log {log}"

@@ -39,8 +39,7 @@ ruleorder: import_scores > semscore
 rule import_completions:
     input:
         table=lambda wildcards: imported_files(wildcards.run, "completions"),
-        dataset="results/evaluation_sets/{set}.parquet",
-        splits=lambda wildcards: splits_of(wildcards.set),
+        dataset=lambda wildcards: split_of(wildcards.set),
     output:
         "results/completions/{set}/{run}.parquet",
     log:
@@ -57,7 +56,7 @@ rule import_completions:
         code=code("import_completions.py"),
     shell:
         "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset}"
-        " --splits {input.splits} --settings {params.settings:q} --output {output} --log {log}"
+        " --settings {params.settings:q} --output {output} --log {log}"
 
 
 rule import_scores:
@@ -65,8 +64,7 @@ rule import_scores:
         table=lambda wildcards: imported_files(
             *SCORES_FROM_ELSEWHERE[wildcards.result][:2]
         ),
-        dataset=lambda wildcards: f"results/evaluation_sets/{SCORES_FROM_ELSEWHERE[wildcards.result][2]}.parquet",
-        splits=lambda wildcards: splits_of(SCORES_FROM_ELSEWHERE[wildcards.result][2]),
+        dataset=lambda wildcards: split_of(SCORES_FROM_ELSEWHERE[wildcards.result][2]),
     output:
         "results/{result}.parquet",
     log:
@@ -86,4 +84,4 @@ rule import_scores:
         code=code("import_scores.py"),
     shell:
         "python scripts/import_scores.py --table {params.table:q} --kind {params.kind} --dataset {input.dataset}"
-        " --splits {input.splits} --settings {params.settings:q} --output {output} --log {log}"
+        " --settings {params.settings:q} --output {output} --log {log}"

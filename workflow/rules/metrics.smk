@@ -4,7 +4,7 @@
 rule embed_truth:
     input:
         metric=lambda wildcards: model_files("metrics", wildcards.metric),
-        dataset="results/evaluation_sets/{set}.parquet",
+        dataset=lambda wildcards: split_of(wildcards.set),
     output:
         "results/truth/{metric}/{set}.safetensors",
     log:

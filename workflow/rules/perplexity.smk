@@ -10,7 +10,7 @@ rule perplexity:
     input:
         base=base_files,
         adapter=adapter_files,
-        dataset="results/evaluation_sets/{set}.parquet",
+        dataset=lambda wildcards: split_of(wildcards.set),
     output:
         perplexity="results/perplexity/{set}/{run}.parquet",
         embeddings="results/embeddings/{set}/{run}.pt",

@@ -75,7 +75,8 @@ COSTS = [
 
 rule collect:
     input:
-        lambda wildcards: pooled_inputs(wildcards.kind),
+        results=lambda wildcards: pooled_inputs(wildcards.kind),
+        sets=expand("results/evaluation_sets/{set}.parquet", set=CONFIG.evaluation_sets),
     output:
         "results/{kind}/all.parquet",
     log:
@@ -88,8 +89,8 @@ rule collect:
         runs=lambda wildcards: settings(pooled_labels(wildcards.kind)),
         code=code("collect.py"),
     shell:
-        "python scripts/collect.py --kind {wildcards.kind} --inputs {input} --runs {params.runs:q}"
-        " --output {output} --log {log}"
+        "python scripts/collect.py --kind {wildcards.kind} --inputs {input.results} --runs {params.runs:q}"
+        " --sets {input.sets} --output {output} --log {log}"
 
 
 rule tables:

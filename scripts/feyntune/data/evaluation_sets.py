@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,20 +25,20 @@ class Filtered(NamedTuple):
     summary: dict[str, Any]
 
 
-def make_evaluation_set(stage: EvaluationSetStage, splits: Sequence[Path], trained: Mapping[str, Path]) -> Filtered:
-    """Take the first abstracts of some splits, and exclude those that training splits contain too.
+def make_evaluation_set(stage: EvaluationSetStage, split: Path, trained: Mapping[str, Path]) -> Filtered:
+    """Take the first abstracts of a split, and exclude those that training splits contain too.
 
     The abstracts are the same for all runs, so that results of two runs can be compared in pairs.
 
     Args:
         stage: the limit, the policy, and when two abstracts are near-duplicates.
-        splits: parquet files of the evaluation set's dataset.
+        split: parquet file of the evaluation set's split.
         trained: by name of dataset, parquet files of training splits.
 
     Raises:
         FeynTuneError: fewer than half of the abstracts are left, or some are excluded and the policy is ``refuse``.
     """
-    papers = pyarrow.concat_tables([read_table(path) for path in splits]).slice(0, stage.limit)
+    papers = read_table(split).slice(0, stage.limit)
     every, kept = np.arange(papers.num_rows), np.ones(papers.num_rows, dtype=bool)
     counts, examples = {}, []
     for dataset, path in trained.items():

@@ -17,7 +17,7 @@ COLUMNS = {
 """Columns of the stages' tables; every other kind is a metric's."""
 
 
-def pool_tables(kind, inputs, runs, output):
+def pool_tables(kind, inputs, runs, output, sets=None):
     """Write the tables of all runs as one, a row group a run: no more than one run is ever in memory.
 
     Args:
@@ -25,6 +25,7 @@ def pool_tables(kind, inputs, runs, output):
         inputs: parquet files, one a run.
         runs: for each input a dict with the keys ``LABELS``; None where something is not known.
         output: the parquet file to write.
+        sets: by name, the ids of evaluation sets; results for other abstracts are left out. None: take all.
 
     Raises:
         FeynTuneError: a file lacks a column, has another type in it, or has an abstract twice.
@@ -32,14 +33,14 @@ def pool_tables(kind, inputs, runs, output):
     import pyarrow.parquet
 
     columns = list(COLUMNS.get(kind, SCORE_COLUMNS))
-    first = _labelled(inputs[0], columns, runs[0])
+    first = _labelled(inputs[0], columns, runs[0], sets or {})
     with (
         written_whole(output) as aside,
         pyarrow.parquet.ParquetWriter(aside, first.schema, compression="zstd") as writer,
     ):
         writer.write_table(first)
         for path, run in zip(inputs[1:], runs[1:], strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run), first.schema, path))
+            writer.write_table(_cast(_labelled(path, columns, run, sets or {}), first.schema, path))
 
 
 def pool_statistics(inputs, runs, output):
@@ -58,11 +59,14 @@ def _labels(run):
     return {name: run[name] for name in LABELS}
 
 
-def _labelled(path, columns, run):
+def _labelled(path, columns, run, sets):
     import pyarrow
+    import pyarrow.compute as pc
 
     table = read_table(path, columns=columns).select(columns).replace_schema_metadata(None)
     check_unique(table["id"].to_pylist(), path)
+    if run["set"] in sets:
+        table = table.filter(pc.is_in(table["id"], value_set=sets[run["set"]]))
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)

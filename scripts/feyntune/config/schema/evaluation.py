@@ -1,23 +1,21 @@
-"""Settings of what is judged: the abstracts, and the number formats of the models that complete and score them."""
+"""Settings of the evaluation: the abstracts, and the number formats of the models."""
 
 from typing import Literal
 
-from pydantic import Field
-
-from feyntune.config.schema.base import Name, Section
 from feyntune.config.schema.data import NearDuplicates
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.schema import Count, Name, Section
 
 
 class EvaluationSet(Section):
-    """The abstracts on which runs are judged."""
+    """Abstracts on which runs are evaluated."""
 
     dataset: Name
-    """A dataset of the registry."""
+    """A name in `datasets`."""
     split: Literal["test", "validation", "train", "all"] = "test"
     """One of its splits; or `all` three, of a dataset on which no run is trained."""
-    limit: int | None = Field(None, ge=1)
-    """Only the first abstracts of the split, this many; null: all of them."""
+    limit: Count | None = None
+    """Use only this many abstracts, the first of the split; null: all."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -40,7 +38,7 @@ class EvaluationSetStage(Section):
     split: str
     """Its split of that dataset."""
     limit: int | None
-    """The first abstracts of the split, this many."""
+    """How many abstracts of the split, the first ones; null: all."""
     policy: Literal["exclude", "hold_out", "refuse"] | None
     """What to do with abstracts of training splits; null: nothing, because the set is a training split itself."""
     near_duplicates: NearDuplicates
@@ -57,9 +55,9 @@ class HoldOutStage(Section):
 
 
 class EvaluationPrecision(Section):
-    """Storage and number formats for completions and scores; null means as trained."""
+    """Storage and number formats for completions and perplexities, where they differ from training."""
 
     quantization: Quantization | None = None
-    """See `quantization`."""
+    """Keys of `quantization`; keys that are not given are as trained."""
     precision: Precision | None = None
-    """See `precision`."""
+    """Keys of `precision`; keys that are not given are as trained."""

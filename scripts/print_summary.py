@@ -41,12 +41,16 @@ def read_rows(path: Path) -> list[Row]:
 
 def cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
     """The cells of each run: perplexity with its interval, and metrics."""
-    perplexities = [[_float(row[f"perplexity{part}"]) for part in ("", "_low", "_high")] for row in rows]
-    places = decimals(value for value, _, _ in perplexities)
-    return [
-        [row["set"], row["run"], interval(*perplexity, places), *(number(_float(row[name]), 3) for name in metrics)]
-        for row, perplexity in zip(rows, perplexities, strict=True)
-    ]
+    places = decimals(_float(row["perplexity"]) for row in rows)
+    return [[row["set"], row["run"], _perplexity(row, places), *_values(row, metrics)] for row in rows]
+
+
+def _perplexity(row: Row, places: int) -> str:
+    return interval(_float(row["perplexity"]), _float(row["perplexity_low"]), _float(row["perplexity_high"]), places)
+
+
+def _values(row: Row, metrics: Sequence[str]) -> list[str]:
+    return [number(_float(row[name]), 3) for name in metrics]
 
 
 def _float(text: str) -> float:

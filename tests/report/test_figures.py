@@ -12,6 +12,7 @@ from feyntune.report.figures.rows import draw_ridges
 from feyntune.report.figures.style import appearances, new_figure
 from feyntune.report.figures.time import read_benchmarks, time_figure
 from feyntune.report.outputs import figure_files
+from feyntune.report.summaries import comparisons
 from feyntune.report.tables import write_tables
 from support import made_results
 
@@ -130,3 +131,11 @@ def test_time_is_summed_by_stage(tmp_path):
     own = time_figure(stages, {"train": 3, "train/b": 1}).axes[1].texts
     assert own[-1].get_text() == "3.7 h"  # a run's own number of GPUs wins
     assert len(time_figure(stages, {}).axes) == 1
+
+
+def test_comparisons_with_base_runs_come_first_also_if_a_quantity_lacks_some(made):
+    _, results = made
+    table = comparisons(results, [("all", "qkv")], Uncertainty(resamples=199), seed=0)
+    assert table.loc[table["quantity"] == "perplexity", "run"].tolist().count("elsewhere") == 0
+    labels = [label.get_text() for label in differences_figure(results, table).axes[0].get_yticklabels()]
+    assert labels[3:] == ["elsewhere − base", "tiny_hep-th_all − qkv"]

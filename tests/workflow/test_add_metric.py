@@ -3,6 +3,7 @@
 import csv
 import json
 
+import pyarrow.parquet
 import pytest
 
 from feyntune.core.files import write_json
@@ -53,6 +54,8 @@ def workspace(tmp_path_factory):
     made_results.make_results(results, metrics=("jina", "rouge", "repetition"), runs=RUNS)
     made_results.make_adapters(results, RUNS[1:])
     made_results.make_matrices(results, runs=RUNS)
+    ids = pyarrow.parquet.read_table(results / f"completions/hep-th/{RUNS[0]['run']}.parquet", columns=["id"])
+    pyarrow.parquet.write_table(ids, results / "evaluation_sets/hep-th.parquet")
     for dataset in ("hep-th", "hep-ph_gr-qc"):
         rows = {"train": 700, "test": 150, "validation": 150}
         summary = {"rows": rows, "words": {"median": 120.0}, "categories": {"hep-th": 990}}

@@ -97,7 +97,7 @@ def _labelled(
     table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
     check_unique(table["id"].to_pylist(), path)
     if sets:
-        table = table.filter(pc.is_in(table["id"], value_set=sets[run["set"]]))
+        table = table.filter(pc.is_in(table["id"], value_set=sets[str(run["set"])]))
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)

@@ -75,12 +75,12 @@ def _drawn_papers(rows: list[dict[str, str]], papers: int, drawing: random.Rando
 def _item(row: Mapping[str, str | None], code: int) -> Item:
     return {
         "code": str(code),
-        "paper": row["id"],
-        "model": row["run"],
+        "paper": str(row["id"]),
+        "model": str(row["run"]),
         "source": row["model"] or "elsewhere",
         "category": category(row["model"], row["layers"]),
-        "prompt": row["prompt"],
-        "continuation": row["prediction"],
+        "prompt": str(row["prompt"]),
+        "continuation": str(row["prediction"]),
     }
 
 
@@ -88,7 +88,7 @@ def category(model: str | None, layers: str | None) -> str:
     """The paper's category of a run, by its layer set; imported completions are those of commercial models."""
     if not model:
         return "Commercial"
-    return _CATEGORIES.get(layers, f"LoRA-{layers}" if layers else "LoRA")
+    return _CATEGORIES.get(layers, f"LoRA-{layers}") if layers else "LoRA"
 
 
 def write_sheets(items: Sequence[Item], raters: Sequence[str], seed: int, folder: Path) -> None:

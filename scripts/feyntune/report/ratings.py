@@ -17,7 +17,7 @@ Row = dict[str, str]
 """A row of a CSV file by column, without white space around the values."""
 
 
-def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str | float]]:
+def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str | float | None]]:
     """Read ratings from CSV files that have the paper's columns, or from sheets that belong to ``key``.
 
     Rows without a score are left out: a rater may not have got to the end.
@@ -34,7 +34,7 @@ def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str 
     """
     items = {row["code"]: row for _, row in _rows(key, ("code", "paper", "model"))} if key else None
     wanted = ("rater", "code", "score") if key else COLUMNS
-    ratings: list[dict[str, str | float]] = []
+    ratings: list[dict[str, str | float | None]] = []
     faults: list[str] = []
     seen: dict[tuple[str, ...], str] = {}
     for path in paths:
@@ -94,6 +94,6 @@ def _score(text: str) -> float | None:
     return score if LOWEST <= score <= HIGHEST else None
 
 
-def _rating(row: Row, items: Mapping[str, Row] | None) -> dict[str, str | float]:
+def _rating(row: Row, items: Mapping[str, Row] | None) -> dict[str, str | float | None]:
     known = row if items is None else {**items[row["code"]], "rater": row["rater"]}
     return {**{name: known.get(name, "") for name in COLUMNS}, "score": _score(row["score"])}

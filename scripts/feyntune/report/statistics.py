@@ -152,9 +152,9 @@ def holm(p_values: Sequence[float]) -> numpy.ndarray:
     """Holm's corrected p-values, valid for all tests together (Scand. J. Stat. 6, 1979, 65), in the order given."""
     import numpy
 
-    p_values = numpy.asarray(p_values, dtype=float)
-    order = numpy.argsort(p_values, kind="stable")
-    steps = p_values[order] * numpy.arange(len(p_values), 0, -1)
-    corrected = numpy.empty_like(p_values)
+    values = numpy.asarray(p_values, dtype=float)
+    order = numpy.argsort(values, kind="stable")
+    steps = values[order] * numpy.arange(len(values), 0, -1)
+    corrected = numpy.empty_like(values)
     corrected[order] = numpy.minimum(numpy.maximum.accumulate(steps), 1)
     return corrected

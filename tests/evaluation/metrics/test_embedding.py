@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
-from feyntune.evaluation.metric_jobs import match_ids, read_reference, write_reference
+from feyntune.evaluation.metric_jobs import read_reference, write_reference
 from feyntune.evaluation.metrics.embedding import EmbeddingSettings, SentenceEmbedder, cosines
 from support.programs import load_program
 
@@ -170,16 +170,25 @@ def test_remote_code_runs_only_by_name_and_revision():
 
 
 @pytest.mark.parametrize(
-    ("ids", "fault"),
+    ("rows", "fault"),
     [
-        (["a"], "none for b"),
-        (["a", "b", "c"], "some for c"),
-        (["a", "b", "b"], "some for an abstract twice"),
+        (range(1, 12), "no row for 2401.00000"),
+        ([*range(12), 0], "duplicate ids: 2401.00000"),
     ],
 )
-def test_other_abstracts_are_refused(ids, fault):
-    with pytest.raises(FeynTuneError, match=f"^here: its completions are not those of the evaluation set: {fault}"):
-        match_ids(ids, ["a", "b"], "here")
+def test_completions_of_other_abstracts_are_refused(
+    tmp_path, parse, static_metric_model, dataset, completions, rows, fault
+):
+    pyarrow.parquet.write_table(read_table(completions).take(list(rows)), completions)
+    with pytest.raises(FeynTuneError, match=f"completions.parquet: {fault}"):
+        run(parse, tmp_path, static_metric_model, dataset, completions)
+
+
+def test_completions_of_more_abstracts_are_refused(tmp_path, parse, static_metric_model, dataset, completions):
+    with pytest.raises(
+        FeynTuneError, match=r"completions\.parquet: rows for .* which the evaluation set does not have"
+    ):
+        run(parse, tmp_path, static_metric_model, dataset, completions, limit=5)
 
 
 def test_a_file_that_is_no_reference_is_an_error(tmp_path):

@@ -8,7 +8,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -87,7 +87,10 @@ class Completions:
     """The prompts, each with what the model wrote after it."""
 
 
-class Metric(abc.ABC):
+Settings = TypeVar("Settings", bound=MetricSettings)
+
+
+class Metric(abc.ABC, Generic[Settings]):
     """A configured metric. Making one is cheap: models are loaded when texts are judged.
 
     Args:
@@ -106,7 +109,7 @@ class Metric(abc.ABC):
     truncates: ClassVar[bool] = False
     """Whether texts may be too long for it; ``score`` then also gives the column ``truncated`` of booleans."""
 
-    def __init__(self, settings: MetricSettings, model: Path | None = None) -> None:
+    def __init__(self, settings: Settings, model: Path | None = None) -> None:
         self.settings, self.model = settings, model
 
     def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":

@@ -30,13 +30,13 @@ class EmbeddingSettings(MetricSettings, Source):
     """Texts at a time; changes speed and memory, and results by rounding only."""
 
     @model_validator(mode="after")
-    def _named_code(self):
+    def _named_code(self) -> "EmbeddingSettings":
         if self.trust_remote_code and not self.hub:
             raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
         return self
 
 
-class Embedding(Metric):
+class Embedding(Metric[EmbeddingSettings]):
     """Cosines of sentence embeddings: of whole texts, as in the reference, and of continuations without the prompt."""
 
     settings_schema = EmbeddingSettings
@@ -70,6 +70,8 @@ class Embedding(Metric):
     @functools.cached_property
     def embedder(self) -> "SentenceEmbedder":
         """The model, loaded when it is used first."""
+        if self.model is None:
+            raise FeynTuneError("--model: name the folder of the sentence-embedding model")
         return SentenceEmbedder(self.model, self.settings)
 
     def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":

@@ -18,7 +18,7 @@ class RougeSettings(MetricSettings):
     """Compare stems of words (Porter) instead of words."""
 
 
-class Rouge(Metric):
+class Rouge(Metric[RougeSettings]):
     """F1 of ROUGE-1, ROUGE-2 and ROUGE-L of the continuation against the true one, without the prompt.
 
     The package ``rouge-score`` lowers letters and drops all signs but letters and digits before it splits into words.

@@ -66,9 +66,9 @@ def _draw_curves(axis: Axes, history: pandas.DataFrame, look: Look) -> None:
 def _legend_of_lines(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
-    styles = {"test split": ("-", 1.2, 1), "training split, sample": (":", 1.2, 1), "each batch": ("-", 0.6, 0.4)}
     handles = [
-        Line2D([], [], color="black", linestyle=style, linewidth=width, alpha=alpha, label=label)
-        for label, (style, width, alpha) in styles.items()
+        Line2D([], [], color="black", linewidth=1.2, label="test split"),
+        Line2D([], [], color="black", linewidth=1.2, linestyle=":", label="training split, sample"),
+        Line2D([], [], color="black", linewidth=0.6, alpha=0.4, label="each batch"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))

@@ -50,7 +50,9 @@ def differences_figure(results: Results, table: pandas.DataFrame) -> Figure:
     table = table[table["quantity"].isin(titles)]
     if table.empty:
         return empty_figure("No two runs to compare: there is neither a base run nor a pair of layer sets.")
-    table = table.assign(pair=[_pair(results.runs, row) for row in table.itertuples()])
+    table = table.assign(pair=[_pair(results.runs, row.run, row.against) for row in table.itertuples()])
+    bases = results.runs.loc[results.runs["layers"] == "base", "run"]
+    table = table.sort_values("against", key=lambda against: ~against.isin(bases), kind="stable")
     rows_of = {name: list(dict.fromkeys(rows["pair"])) for name, rows in table.groupby("set", sort=False)}
     figure, axes = panels(list(rows_of), titles, rows_of)
     for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
@@ -70,11 +72,11 @@ def _separate(axis: Axes, runs: pandas.DataFrame, pairs: pandas.DataFrame) -> No
         axis.axhline(bases.sum() - 0.5, color="#999999", linewidth=0.8, linestyle=":")
 
 
-def _pair(runs: pandas.DataFrame, row: tuple) -> str:
+def _pair(runs: pandas.DataFrame, run: str, against: str) -> str:
     """``run − base`` or ``run − qkv``, where that is unique; else both names in full."""
-    layers = runs.loc[runs["run"] == row.against, "layers"].iloc[0]
+    layers = runs.loc[runs["run"] == against, "layers"].iloc[0]
     bases = runs.loc[runs["layers"] == "base", "run"].nunique()
-    return f"{row.run} − {row.against if layers == 'base' and bases > 1 else layers}"
+    return f"{run} − {against if layers == 'base' and bases > 1 else layers}"
 
 
 def distributions_figure(results: Results) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from feyntune.core.files import written_whole
 from feyntune.report.outputs import FIGURE_FORMATS
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+Layout = Literal["constrained", "compressed"]
 Look = tuple[str, str]
 """A colour and a marker."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
     "font.size": 8,
     "axes.titlesize": 9,
@@ -38,13 +39,13 @@ WIDTH = 7.2
 
 # Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), taken so that they differ in lightness too, and a marker.
 _OTHERS = [("#56B4E9", "^"), ("#009E73", "v"), ("#CC79A7", "P"), ("#D55E00", "X")]
-_KNOWN = {"base": ("#000000", "D"), "all": ("#0072B2", "o"), "qkv": ("#E69F00", "s")}
+_KNOWN: dict[str | None, Look] = {"base": ("#000000", "D"), "all": ("#0072B2", "o"), "qkv": ("#E69F00", "s")}
 
 
 def appearances(layers: Iterable[str | None]) -> dict[str | None, Look]:
     """A colour and a marker for each layer set, the same in every figure; None is for runs without a layer set."""
-    names = sorted({str(name) for name in layers if isinstance(name, str)} - set(_KNOWN))
-    others = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(names)}
+    names = sorted({str(name) for name in layers if isinstance(name, str) and name not in _KNOWN})
+    others: dict[str | None, Look] = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(names)}
     return {**_KNOWN, **others, None: ("#777777", "*")}
 
 
@@ -53,7 +54,7 @@ def layer_set(label: object) -> str | None:
     return label if isinstance(label, str) else None
 
 
-def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
+def new_figure(width: float, height: float, layout: Layout = "constrained") -> Figure:
     """An empty figure, sizes in inches, whose layout cuts off no label."""
     from matplotlib.figure import Figure
 

@@ -46,13 +46,14 @@ def sampled_abstracts(path: Path, results: Results, count: int, seed: int) -> li
         count: how many of each set.
         seed: seed of the sample, which is drawn among the abstracts that most runs have completed.
     """
-    sampled = []
+    sampled: list[SampledAbstract] = []
     for name, values in results.values.items():
         ids = _sample(values, count, seed)
         columns = ["set", "run", "id", "prompt", "y_true", "prediction", "stopped"]
         filters = [("set", "==", name), ("id", "in", ids)]
-        rows = read_table(path, columns=columns, filters=filters).to_pandas() if ids else []
-        sampled += [_abstract(rows[rows["id"] == one], results, values.loc[one]) for one in ids]
+        if ids:
+            rows = read_table(path, columns=columns, filters=filters).to_pandas()
+            sampled += [_abstract(rows[rows["id"] == one], results, values.loc[one]) for one in ids]
     return sampled
 
 

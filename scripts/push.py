@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from feyntune.report.arguments import named_file
+from feyntune.report.options import named_file
 
 from feyntune.config.schema.hub import PushStage
 from feyntune.core.cli import about, launch, read_settings

@@ -34,7 +34,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake plan --profile profiles/local
+	$(BIN)/snakemake --executor plan --profile profiles/local
 	$(BIN)/snakemake --profile profiles/local
 	$(BIN)/python scripts/print_summary.py
 

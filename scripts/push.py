@@ -5,7 +5,7 @@ from pathlib import Path
 
 from feyntune.config.schema.hub import PushStage
 from feyntune.core.cli import about, launch, read_settings
-from feyntune.report.arguments import named_file
+from feyntune.report.options import named_file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import pytest
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.metrics import file_columns
 from feyntune.hub.imports import (
     check_prompts,
     imported_table,
@@ -18,7 +19,8 @@ from feyntune.hub.imports import (
     read_completions,
     read_values,
 )
-from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from feyntune.report.pool import COLUMNS
+from support.metrics import METRICS, ROUGE, SEMSCORE
 from support.programs import load_program
 
 program = load_program("import_completions")
@@ -121,8 +123,8 @@ def test_tables_in_the_references_schema_are_read(tmp_path, form):
         "a": ("We study.", "We study. It is."),  # the prompt was decoded differently
         "b": ("We find.", "We find. It was."),
     }
-    assert read_values(path, "semscore", "test", model) == {"a": None, "b": 0.5}
-    assert read_values(path, "perplexity", "test", model) == {"a": 8.0, "b": 7.0}
+    assert read_values(path, "semscore", "test", model, SEMSCORE) == {"a": {"score": None}, "b": {"score": 0.5}}
+    assert read_values(path, "perplexity", "test", model) == {"a": {"perplexity": 8.0}, "b": {"perplexity": 7.0}}
 
 
 def write_reference(folder, form):
@@ -142,6 +144,29 @@ def test_an_unknown_model_of_a_reference_table_lists_the_known_ones(tmp_path):
         read_completions(path, "test", "s2")
 
 
+def import_stage(kind):
+    """Settings of the import of five abstracts' values, as JSON."""
+    metric = METRICS[kind].model_dump(mode="json") if kind in METRICS else None
+    return json.dumps({"limit": 5, "metric": metric})
+
+
+@pytest.mark.parametrize(("model", "suffix"), [(None, ""), ("m", "_m")])
+def test_values_of_any_metric_are_imported_by_its_columns(tmp_path, model, suffix):
+    table = pyarrow.table({"id": ["a"], f"rougeL{suffix}": [0.25], f"rouge2{suffix}": [0.5], f"score{suffix}": [9.0]})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    rows = read_values(tmp_path / "t.parquet", "rouge", "test", model, ROUGE)
+    assert rows == {"a": {"rouge2": 0.5, "rougeL": 0.25}}
+    assert imported_values("rouge", ["a"], [rows["a"]], ROUGE).to_pylist() == [
+        {"id": "a", "rouge1": None, "rouge2": 0.5, "rougeL": 0.25}
+    ]
+
+
+def test_a_table_without_any_column_of_the_metric_is_refused(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "bleu": [0.5]}), tmp_path / "t.parquet")
+    with pytest.raises(FeynTuneError, match=r"no column 'rouge1' .*; it has id, bleu"):
+        read_values(tmp_path / "t.parquet", "rouge", "test", None, ROUGE)
+
+
 @pytest.mark.parametrize("kind", ["perplexity", "semscore"])
 def test_imported_numbers_have_our_columns_and_unknown_ones_are_null(tmp_path, parse, dataset, abstracts, kind):
     ids, _ = abstracts
@@ -151,15 +176,15 @@ def test_imported_numbers_have_our_columns_and_unknown_ones_are_null(tmp_path, p
     )
     options = parse(
         values_program, table=tmp_path / "t.parquet", kind=kind, dataset=dataset,
-        settings=json.dumps({"limit": 5}), output=tmp_path / "out.parquet",
+        settings=import_stage(kind), output=tmp_path / "out.parquet",
     )  # fmt: skip
     values_program.main(options)
     table = read_table(tmp_path / "out.parquet")
-    assert table.column_names == list(COLUMNS.get(kind, SCORE_COLUMNS))
+    assert table.column_names == (list(COLUMNS[kind]) if kind in COLUMNS else file_columns(METRICS[kind]))
     assert table[column].to_pylist() == [0, 1, 2, 3, 4]
     others = set(table.column_names) - {"id", column}
     assert all(table[name].null_count == 5 for name in others)
 
 
 def test_missing_values_stay_missing():
-    assert imported_values("semscore", ["a"], [None])["score"].to_pylist() == [None]
+    assert imported_values("semscore", ["a"], [{"score": None}], SEMSCORE)["score"].to_pylist() == [None]

@@ -14,9 +14,8 @@ from feyntune.core.nested import flattened
 from feyntune.hub import names
 from feyntune.hub.model_cards import adapter_card, base_licence, table_card
 from feyntune.hub.publish import CardJob, write_adapter_card
-from feyntune.report.results import read_results
 from feyntune.report.tables import write_tables
-from support.made_results import make_results, pooled
+from support.made_results import make_results, pooled, read_made
 
 RUN = "tiny_hep-th_all"
 CONFIGURATION = {
@@ -57,9 +56,7 @@ def tables(tmp_path_factory):
     """The tables of made-up results, as DataFrames by name."""
     folder = tmp_path_factory.mktemp("results")
     make_results(folder)
-    results = read_results(
-        pooled(folder, "completions"), pooled(folder, "perplexity"), {"semscore": pooled(folder, "semscore")}
-    )
+    results = read_made(folder)
     stage = TablesStage(seed=1, uncertainty={"resamples": 99}, compared_layers=[("all", "qkv")])
     write_tables(results, pooled(folder, "similarity"), stage, folder / "tables")
     return {name: pandas.read_csv(folder / f"tables/{name}.csv") for name in ("summary", "comparisons")}

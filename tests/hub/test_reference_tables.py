@@ -9,6 +9,7 @@ from feyntune.core.files import write_table, write_text
 from feyntune.hub.imports import read_completions, read_values
 from feyntune.hub.model_cards import table_card
 from feyntune.hub.reference_tables import reference_table
+from support.metrics import METRICS, SEMSCORE
 
 ABSTRACTS = pyarrow.table({"id": ["a", "b"], "title": ["A", "B"], "abstract": ["We study. It is.", "So? Yes."]})
 
@@ -38,18 +39,20 @@ def test_completions_have_the_references_columns_in_the_order_of_the_abstracts()
 
 @pytest.mark.parametrize(("kind", "column"), [("perplexity", "perplexity"), ("semscore", "score"), ("jina", "score")])
 def test_numbers_have_a_column_for_each_model(kind, column):
-    table = reference_table(ABSTRACTS, kind, {"m": pyarrow.table({"id": ["b", "a"], column: [2.0, 1.0]})})
+    results = {"m": pyarrow.table({"id": ["b", "a"], column: [2.0, 1.0]})}
+    table = reference_table(ABSTRACTS, kind, results, METRICS.get(kind))
     assert table.column_names == ["id", "title", "abstract", f"{column}_m"]
     assert table[f"{column}_m"].to_pylist() == [1.0, 2.0]
 
 
 def test_a_reference_table_can_be_read_again(tmp_path):
     table = reference_table(ABSTRACTS, "completions", {"m": completions("a", "b")})
-    table = reference_table(table, "semscore", {"m": pyarrow.table({"id": ["a", "b"], "score": [0.25, 0.5]})})
+    table = reference_table(table, "semscore", {"m": pyarrow.table({"id": ["a", "b"], "score": [0.25, 0.5]})}, SEMSCORE)
     write_table(tmp_path / "reference.parquet", table)
     texts = {name: text for name, (_, text) in read_completions(tmp_path / "reference.parquet", "test", "m").items()}
     assert texts == {"a": "We study. Fine.", "b": "So? No."}
-    assert read_values(tmp_path / "reference.parquet", "semscore", "test", "m") == {"a": 0.25, "b": 0.5}
+    values = read_values(tmp_path / "reference.parquet", "semscore", "test", "m", SEMSCORE)
+    assert values == {"a": {"score": 0.25}, "b": {"score": 0.5}}
 
 
 def test_a_pushed_table_can_be_imported(tmp_path):
@@ -64,4 +67,4 @@ def test_a_pushed_table_can_be_imported(tmp_path):
 @pytest.mark.parametrize("ids", [["a"], ["a", "z"], ["a", "b", "c"]])
 def test_results_of_other_abstracts_are_refused(ids):
     with pytest.raises(FeynTuneError, match=r"semscore of m: (no row for b|rows for c)"):
-        reference_table(ABSTRACTS, "semscore", {"m": pyarrow.table({"id": ids, "score": [0.0] * len(ids)})})
+        reference_table(ABSTRACTS, "semscore", {"m": pyarrow.table({"id": ids, "score": [0.0] * len(ids)})}, SEMSCORE)

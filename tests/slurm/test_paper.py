@@ -30,7 +30,7 @@ SCALED_TO = 150
 def workspace(tmp_path_factory):
     """A workspace with the paper's plan, all that comes from a network in place, in which jobs sleep."""
     workspace = Workspace(tmp_path_factory.mktemp("paper"))
-    planned = workspace.snakemake("plan", *PAPER)
+    planned = workspace.snakemake("--executor", "plan", *PAPER)
     assert planned.returncode == 0, planned.stdout
     (workspace.folder / "data").mkdir()
     (workspace.folder / "data/arxiv-metadata-oai-snapshot.json").touch()

@@ -7,7 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feyntune.core.files import write_json
-from feyntune.report.pool import pool_statistics, pool_tables
+from feyntune.evaluation.metrics import ReportedMetric, file_columns
+from feyntune.report.pool import COLUMNS, pool_statistics, pool_tables
+from feyntune.report.results import PooledFiles, Results, read_results
+from support.metrics import METRICS, SEMSCORE
 
 RUNS = [
     {"set": "unseen", "run": run, "model": model, "dataset": dataset, "layers": layers}
@@ -25,8 +28,11 @@ PROMPT = "We study $N=4$ theories; they are finite."
 TRUTH = "Their beta function vanishes."
 
 
-def make_results(folder, count=30, prompt=PROMPT, prediction="It does not."):
-    """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does."""
+def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=()):
+    """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does.
+
+    ``metrics`` are names in ``METRICS`` besides semscore.
+    """
     rng = np.random.default_rng(0)
     hardness = rng.lognormal(2, 0.3, count)
     for place, run in enumerate(RUNS):
@@ -35,9 +41,15 @@ def make_results(folder, count=30, prompt=PROMPT, prediction="It does not."):
         if run in WITH_MODEL:
             _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
             write_json(folder / f"similarity/unseen/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place})
-    for kind in ("completions", "semscore", "perplexity"):
+    for name in metrics:
+        for place, run in enumerate(RUNS):
+            _write(folder, name, run, _values(METRICS[name], count, place))
+    for kind in ("completions", "perplexity", "semscore", *metrics):
         runs = WITH_MODEL if kind == "perplexity" else RUNS
-        pool_tables(kind, [folder / f"{kind}/unseen/{run['run']}.parquet" for run in runs], runs, pooled(folder, kind))
+        columns = file_columns(METRICS[kind]) if kind in METRICS else COLUMNS[kind]
+        pool_tables(
+            columns, [folder / f"{kind}/unseen/{run['run']}.parquet" for run in runs], runs, pooled(folder, kind)
+        )
     statistics = [folder / f"similarity/unseen/{run['run']}.json" for run in WITH_MODEL]
     pool_statistics(statistics, WITH_MODEL, pooled(folder, "similarity"))
 
@@ -45,6 +57,18 @@ def make_results(folder, count=30, prompt=PROMPT, prediction="It does not."):
 def pooled(folder, kind):
     """Path of a pooled table."""
     return folder / kind / "all.parquet"
+
+
+def read_made(folder, *metrics) -> Results:
+    """Read the pooled results of ``make_results``; ``metrics`` as there."""
+    chosen = [SEMSCORE, *(METRICS[name] for name in metrics)]
+    return read_results(pooled_files(folder, chosen), chosen)
+
+
+def pooled_files(folder, metrics) -> PooledFiles:
+    """The pooled tables under ``folder``."""
+    of_metrics = {metric.name: pooled(folder, metric.name) for metric in metrics}
+    return PooledFiles(pooled(folder, "completions"), pooled(folder, "perplexity"), of_metrics)
 
 
 def make_adapters(folder):
@@ -120,3 +144,14 @@ def _scores(count, rng, mean):
         "score_continuation": pa.array(continuation, pa.float64()),
         "truncated": [False] * count,
     }
+
+
+def _values(metric: ReportedMetric, count, place):
+    """Values of every column of a metric, within its bounds; the later a run, the better."""
+    rng = np.random.default_rng(place)
+    better = {"higher": 1, "lower": -1}
+    columns = {
+        column.name: np.clip(rng.normal(0.4 + 0.05 * place * better[column.direction], 0.1, count), 0, 1)
+        for column in metric.columns
+    }
+    return {"id": _ids(count), **columns, **({"truncated": [False] * count} if metric.truncates else {})}

@@ -139,23 +139,41 @@ def test_every_shipped_configuration_plans_offline(bare, name):
     assert done.returncode == 0, done.stdout
 
 
-COUNTING = """
-import atexit, gc, inspect, sys
-read, original = [], inspect.signature
-inspect.signature = lambda function: read.append(function) or original(function)
-atexit.register(lambda: print("left in peace:", gc.get_freeze_count() > 100_000))
-atexit.register(lambda: print("signatures:", len(read)))
+@pytest.mark.parametrize(
+    ("mode", "given", "declared"),
+    [
+        ("online", {"WANDB_API_KEY": "key"}, "['WANDB_API_KEY']"),
+        ("online", {}, "[]"),
+        ("offline", {"WANDB_API_KEY": "key"}, "[]"),
+    ],
+)
+def test_only_trainings_that_are_tracked_online_get_the_key_of_wandb(bare, tmp_path, mode, given, declared):
+    snakefile = bare.folder / "workflow/declared.smk"
+    snakefile.write_text('include: "Snakefile"\nprint("declared:", sorted(workflow.envvars))\n')
+    command = bare.command("--snakefile", str(snakefile), "--dry-run", "--config", f"tracking={{wandb: {mode}}}")
+    kept = {name: value for name, value in bare.environment.items() if name != "WANDB_API_KEY"}
+    done = subprocess.run(command, cwd=bare.folder, env={**kept, **given}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"declared: {declared}" in done.stdout
+
+
+def test_no_rule_is_run_in_a_way_that_shows_declared_variables_on_a_command_line():
+    rules = [line.strip() for path in (PROJECT / "workflow/rules").glob("*.smk") for line in path.open()]
+    assert "shell:" in rules and not {"run:", "shadow:", "template_engine:"} & set(rules)
+
+
+NEWER = """
+import sys
+import snakemake
 from snakemake.cli import main
+snakemake.__version__ = "10.0.0"
 main(sys.argv[1:])
 """
 
 
-def test_a_plan_reads_a_function_s_parameters_once_however_many_jobs_there_are(bare):
-    counts = []
-    for layer_sets in ("[all]", "[all, qkv]"):
-        options = ["--profile", "profiles/local", "--dry-run", "--config", f"grid={{layer_sets: {layer_sets}}}"]
-        command = [sys.executable, "-c", COUNTING, *options]
-        done = subprocess.run(command, cwd=bare.folder, env=bare.environment, capture_output=True, text=True)
-        assert "left in peace: True" in done.stdout, done.stderr
-        counts.append(done.stdout.split("signatures: ")[1].split()[0])
-    assert counts[0] == counts[1]
+def test_a_newer_snakemake_is_refused_in_one_line(bare):
+    command = [sys.executable, "-c", NEWER, "--dry-run"]
+    done = subprocess.run(command, cwd=bare.folder, env=bare.environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1] == ("Snakemake 10.0.0 is too new: type `pip install 'snakemake>=9.27,<10'`")
+    assert "Traceback" not in done.stderr

@@ -38,7 +38,7 @@ FETCHED = (
         f"results/{registry}/{name}/fetched.json"
         for registry in ("models", "metrics")
         for name, entry in getattr(CONFIG, registry).items()
-        if entry.hub
+        if getattr(entry, "hub", None)  # metrics without a model have none
     ]
     + [
         f"results/adapters/{run}/fetched.json"

@@ -33,7 +33,8 @@ IMPORTED_VALUES = {
 }
 
 
-ruleorder: import_values > semscore
+ruleorder: import_values > metric
+ruleorder: import_values > cpu_metric
 
 
 rule import_completions:

@@ -7,11 +7,24 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.locks import take
 
+if TYPE_CHECKING:
+    import torch
+
 LOCKS = Path(tempfile.gettempdir()) / f"feyntune-gpus-{os.getuid()}"
+
+
+def pick_device() -> torch.device:
+    """The GPU of this process (of several that train together: each its own), else the CPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def visible_gpus(devices: str | Path = "/dev") -> list[str]:

@@ -17,9 +17,10 @@ from feyntune.core.ids import examples, match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.metrics import ReportedMetric, file_columns
 from feyntune.hub.imported_files import read_imported
 from feyntune.hub.reference_tables import model_columns, reference_completions
-from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from feyntune.report.pool import COLUMNS
 
 Halves = Sequence[tuple[str, str]]
 """The (prompt, y_true) of each abstract."""
@@ -64,11 +65,12 @@ def import_values(job: ImportJob, kind: str) -> None:
     """
     known, _ = read_abstracts(job.dataset, "abstract", None)
     ids = known[: job.stage.limit]
-    values = match_rows(read_values(job.table, kind, job.stage.split, job.stage.model), ids, known, job.table)
-    missing = sum(value is None for value in values)
+    read = read_values(job.table, kind, job.stage.split, job.stage.model, job.stage.metric)
+    rows = match_rows(read, ids, known, job.table)
+    missing = sum(None in row.values() for row in rows)
     say(f"{len(ids):,} values of {kind}, {missing:,} of them missing")
     record = {**provenance(), "settings": job.stage.model_dump(mode="json"), "missing": missing}
-    write_table(job.output, imported_values(kind, ids, values), record)
+    write_table(job.output, imported_values(kind, ids, rows, job.stage.metric), record)
 
 
 def read_completions(path: Path, split: str = "test", model: str | None = None) -> dict[str, tuple[str | None, str]]:
@@ -95,17 +97,27 @@ def read_completions(path: Path, split: str = "test", model: str | None = None) 
     return dict(zip(table["id"].to_pylist(), zip(prompts, texts, strict=True), strict=True))
 
 
-def read_values(path: Path, kind: str, split: str = "test", model: str | None = None) -> dict[str, float | None]:
-    """Read a number for each abstract, by id.
+def read_values(
+    path: Path, kind: str, split: str = "test", model: str | None = None, metric: ReportedMetric | None = None
+) -> dict[str, dict[str, float | None]]:
+    """Read numbers for each abstract, by id and column of ours.
 
     Args:
         path, split, model: as for ``read_completions``.
         kind: ``perplexity``, or the name of a metric.
+        metric: the metric of that name; the table has one of its columns at least.
     """
-    (ours, name), *_ = model_columns(kind, model or "").items()
-    name = ours if model is None else name
-    table = read_imported(path, split, [name], numbers=[name])
-    return dict(zip(table["id"].to_pylist(), table[name].to_pylist(), strict=True))
+    if model is not None:
+        names = model_columns(kind, model, metric)
+    else:
+        names = {column.name: column.name for column in metric.columns} if metric else {kind: kind}
+    first, *others = names.values()
+    table = read_imported(path, split, [], [first, *others], numbers=list(names.values()))
+    if table.num_columns == 1:  # only the ids: the error names what is missing
+        table = read_imported(path, split, [first], others, numbers=list(names.values()))
+    columns = {ours: table[name].to_pylist() for ours, name in names.items() if name in table.column_names}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return dict(zip(table["id"].to_pylist(), rows, strict=True))
 
 
 def match_rows(rows: Mapping[str, Row], ids: Sequence[str], known: Sequence[str], place: Path | str) -> list[Row]:
@@ -177,25 +189,23 @@ def _prediction(prompt: str, text: str) -> str:
     return f" {text}" if text else ""
 
 
-UNKNOWN = {
-    "tokens": pyarrow.int64,
-    "nll": pyarrow.float64,
-    "bits_per_byte": pyarrow.float64,
-    "score_continuation": pyarrow.float64,
-    "truncated": pyarrow.bool_,
-}
-"""Columns that imported tables do not have, and their types."""
-
-
-def imported_values(kind: str, ids: Sequence[str], values: Sequence[float | None]) -> pyarrow.Table:
+def imported_values(
+    kind: str, ids: Sequence[str], rows: Sequence[Mapping[str, float | None]], metric: ReportedMetric | None = None
+) -> pyarrow.Table:
     """The tidy table of imported numbers; columns that are not known are null.
 
     Args:
         kind: ``perplexity``, or the name of a metric.
         ids: ids of the abstracts.
-        values: a number for each, or None.
+        rows: for each its numbers by column.
+        metric: the metric of that name.
     """
-    numbers = pyarrow.array(values, pyarrow.float64())
-    nothing = {name: pyarrow.nulls(len(ids), type()) for name, type in UNKNOWN.items()}
-    known = {"id": pyarrow.array(ids, pyarrow.string()), "perplexity": numbers, "score": numbers}
-    return pyarrow.table({name: known.get(name, nothing.get(name)) for name in COLUMNS.get(kind, SCORE_COLUMNS)})
+    columns = file_columns(metric) if metric else COLUMNS[kind]
+    types = {"id": pyarrow.string(), "tokens": pyarrow.int64(), "truncated": pyarrow.bool_()}
+    known = {"id": ids, **{name: [row[name] for row in rows] for name in (rows[0] if rows else ())}}
+    return pyarrow.table(
+        {
+            name: pyarrow.array(known.get(name, [None] * len(ids)), types.get(name, pyarrow.float64()))
+            for name in columns
+        }
+    )

@@ -12,7 +12,7 @@ from feyntune.core.nested import flattened
 from feyntune.hub import markdown
 from feyntune.report.figures.learning import learning_figure
 from feyntune.report.figures.style import SETTINGS, save
-from feyntune.report.results import all_measures
+from feyntune.report.results import all_quantities
 from feyntune.report.tables import comparisons_layout, summary_layout
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def _results(stage: CardStage, summary: pandas.DataFrame) -> dict[str, Table]:
     """For each evaluation set a table with a column for the run and its base model, and a row per quantity."""
     bases = (summary["layers"] == "base") & (summary["model"] == stage.model)
     rows = summary[(summary["run"] == stage.run) | bases]
-    measures = [measure for measure in all_measures(stage.metrics) if measure.name in summary]
-    return {name: _transposed(summary_layout(part, measures)) for name, part in rows.groupby("set", sort=False)}
+    quantities = [quantity for quantity in all_quantities(stage.metrics) if quantity.name in summary]
+    return {name: _transposed(summary_layout(part, quantities)) for name, part in rows.groupby("set", sort=False)}
 
 
 def _transposed(shown: pandas.DataFrame) -> Table:
@@ -125,7 +125,7 @@ def _comparisons(stage: CardStage, comparisons: pandas.DataFrame) -> Table | Non
     rows = comparisons[comparisons["run"] == stage.run]
     if rows.empty:
         return None
-    shown = comparisons_layout(rows, all_measures(stage.metrics)).drop(columns="Run")
+    shown = comparisons_layout(rows, all_quantities(stage.metrics)).drop(columns="Run")
     if "Set" not in shown:
         shown.insert(0, "Set", rows["set"].to_numpy())
     return {"columns": list(shown), "rows": shown.to_numpy().tolist()}

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from feyntune.config.references import mentioned
+from feyntune.config.runs import reported_metrics
 from feyntune.config.schema.hub import CardStage, PushStage, ReferenceStage
 from feyntune.core.errors import FeynTuneError
 
@@ -135,7 +136,7 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
         dataset=run.dataset,
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
-        metrics=list(configuration.metrics),
+        metrics=reported_metrics(configuration),
         confidence=configuration.report.uncertainty.confidence,
     )
 
@@ -163,6 +164,7 @@ def reference_stage(
         limit=entry.limit,
         models=reference_names(configuration, runs),
         repository=table_repository(configuration, kind, evaluation_set),
+        metric=next((metric for metric in reported_metrics(configuration) if metric.name == kind), None),
     )
 
 

@@ -69,6 +69,6 @@ def write_reference_table(job: ReferenceTableJob) -> None:
     for kind in kinds_beside(stage.kind):
         folder = job.results / kind / stage.set
         results = {model: read_table(folder / f"{run}.parquet") for run, model in stage.models.items()}
-        table = reference_table(table, kind, results)
+        table = reference_table(table, kind, results, job.stage.metric)
     write_text(job.card, table_card(stage, table.num_rows, table.column_names))
     write_table(job.output, table)

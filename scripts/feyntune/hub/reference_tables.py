@@ -13,21 +13,26 @@ from feyntune.core.ids import match_ids
 if TYPE_CHECKING:
     import pyarrow
 
+    from feyntune.evaluation.metrics import ReportedMetric
+
 SHARED = ("prompt", "y_true")
 """Columns of completions that are the same for all models."""
 COMPLETION = {"comp": "completion", "preds": "prediction"}
 """Prefixes of a model's columns of completions, and our columns that they contain."""
 
 
-def columns_of(kind: str) -> dict[str, str]:
+def columns_of(kind: str, metric: ReportedMetric | None = None) -> dict[str, str]:
     """Prefixes of a model's columns for a kind of result, and our columns that they contain.
 
     Args:
         kind: ``completions``, ``perplexity``, or the name of a metric.
+        metric: the metric of that name.
     """
     if kind == "completions":
         return COMPLETION
-    return {"perplexity": "perplexity"} if kind == "perplexity" else {"score": "score"}
+    if metric is None:
+        return {"perplexity": "perplexity"}
+    return {column.name: column.name for column in metric.columns if column.in_reference_schema}
 
 
 def kinds_beside(kind: str) -> list[str]:
@@ -35,18 +40,21 @@ def kinds_beside(kind: str) -> list[str]:
     return [kind] if kind in ("completions", "perplexity") else ["completions", kind]
 
 
-def model_columns(kind: str, model: str) -> dict[str, str]:
+def model_columns(kind: str, model: str, metric: ReportedMetric | None = None) -> dict[str, str]:
     """Names of a model's columns for a kind of result, by our columns that they contain."""
-    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind).items()}
+    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind, metric).items()}
 
 
-def reference_table(abstracts: pyarrow.Table, kind: str, results: Mapping[str, pyarrow.Table]) -> pyarrow.Table:
+def reference_table(
+    abstracts: pyarrow.Table, kind: str, results: Mapping[str, pyarrow.Table], metric: ReportedMetric | None = None
+) -> pyarrow.Table:
     """Append the results of all models to a table of abstracts.
 
     Args:
         abstracts: the evaluated rows of a split, with ``id`` and all columns that come first.
         kind: as for ``columns_of``; completions also get the columns ``prompt`` and ``y_true``.
         results: our tables by the model's name in the reference table, in the order of the columns.
+        metric: as for ``columns_of``.
 
     Raises:
         FeynTuneError: a table is not of exactly these abstracts.
@@ -55,7 +63,7 @@ def reference_table(abstracts: pyarrow.Table, kind: str, results: Mapping[str, p
     for place, (model, result) in enumerate(results.items()):
         ordered = result.take(match_ids(ids, result["id"].to_pylist(), f"{kind} of {model}"))
         shared = SHARED if kind == "completions" and place == 0 else ()
-        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model).items()]:
+        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model, metric).items()]:
             table = table.append_column(name, ordered[ours])
     return table
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
+from feyntune.core.gpus import pick_device
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
     from feyntune.config.schema.models import Quantization
-
-
-def pick_device():
-    """The GPU of this process (of several that train together: each its own), else the CPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def load_base(folder, quantization, precision):

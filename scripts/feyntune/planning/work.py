@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feyntune.config import runs as declared
+from feyntune.core.schema import Source
 from feyntune.planning import memory
 from feyntune.planning.memory import (
     block_parameters,
@@ -78,7 +79,8 @@ class Estimator:
         self.shapes: dict[tuple[str, str], ModelShape | None] = {
             (registry, name): shape_of(configuration, registry, name)
             for registry in ("models", "metrics")
-            for name in getattr(configuration, registry)
+            for name, entry in getattr(configuration, registry).items()
+            if isinstance(entry, Source)  # metrics without a model have no shape
         }
 
     def work(self, stage: str, wildcards: Mapping[str, str]) -> Work:
@@ -191,11 +193,16 @@ class Estimator:
             disk=number * rows * rows,
         )
 
-    def _embed_truth(self, metric: str, set: str) -> Work:
+    def _prepare_metric(self, metric: str, set: str) -> Work:
         return self._embedding(metric, set, 4 * 1e3)
 
-    def _semscore(self, metric: str, set: str, run: str) -> Work:
+    def _metric(self, metric: str, set: str, run: str) -> Work:
         return self._embedding(metric, set, 50)
+
+    def _cpu_metric(self, metric: str, set: str, run: str | None = None) -> Work:
+        """Counting words of a completion takes a few milliseconds; more is found by measured jobs."""
+        rows = self.sizes.rows(set)
+        return Work(seconds=5 + rows / 200, disk=rows * 50)
 
     def _embedding(self, metric: str, set: str, bytes_each: float) -> Work:
         """Whole texts and their second halves: one and a half abstracts per row."""
@@ -248,7 +255,7 @@ class Estimator:
         return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
     def _tables(self) -> Work:
-        columns = 4 + 2 * len(self.configuration.metrics)
+        columns = 4 + sum(len(metric.columns) for metric in declared.reported_metrics(self.configuration))
         rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * columns
         return Work(seconds=5 + self.configuration.report.uncertainty.resamples * rows / 4e8)
 
@@ -277,13 +284,17 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "complete": Estimator._complete,
     "perplexity": Estimator._perplexity,
     "similarity": Estimator._similarity,
-    "embed_truth": Estimator._embed_truth,
-    "semscore": Estimator._semscore,
+    "prepare_metric": Estimator._prepare_metric,
+    "prepare_cpu_metric": Estimator._cpu_metric,
+    "metric": Estimator._metric,
+    "cpu_metric": Estimator._cpu_metric,
     "collect": Estimator._collect,
     "tables": Estimator._tables,
     "figures": Estimator._figures,
     "report": Estimator._report,
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
-SHORT = frozenset({"check_compute", "control_papers", "demo_metric_model", "import_completions", "import_values"})
-"""Rules that ask for resources but take seconds, or a minute: the default ``Work`` describes them."""
+SHORT = frozenset(
+    {"control_papers", "demo_metric_model", "import_completions", "import_values", "check_metrics", "check_compute"}
+)
+"""Rules that ask for resources but take seconds: the default ``Work`` describes them."""

@@ -1,13 +1,24 @@
 """One tidy table of all runs: each run's rows, with the run's labels in front."""
 
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, read_table, write_table, written_whole
+from feyntune.core.files import read_json, read_table, table_provenance, write_table, written_whole
 from feyntune.core.ids import check_unique
 
+if TYPE_CHECKING:
+    import pyarrow
+
+Labels = Mapping[str, str | None]
+"""A run's labels: the keys ``LABELS``; None where something is not known."""
 LABELS = ("set", "run", "model", "dataset", "layers")
 """Columns that every pooled table begins with."""
 
-SCORE_COLUMNS = ("id", "score", "score_continuation", "truncated")
 COLUMNS = {
     "completions": (
         "id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped",
@@ -15,15 +26,19 @@ COLUMNS = {
     "perplexity": ("id", "tokens", "nll", "perplexity", "bits_per_byte"),
 }  # fmt: skip
 """Columns of the stages' tables; every other kind is a metric's."""
+MISSING = "missing"
+"""The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
 
 
-def pool_tables(kind, inputs, runs, output):
-    """Write the tables of all runs as one, a row group a run: no more than one run is ever in memory.
+def pool_tables(columns: Sequence[str], inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
+    """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
+
+    Runs for which a metric could not be computed are listed in the metadata: dicts of ``set``, ``run`` and ``reason``.
 
     Args:
-        kind: ``completions``, ``perplexity``, or the name of a metric.
-        inputs: parquet files, one a run.
-        runs: for each input a dict with the keys ``LABELS``; None where something is not known.
+        columns: the columns to take, ``id`` first.
+        inputs: parquet files, one for each run.
+        runs: the labels of each input.
         output: the parquet file to write.
 
     Raises:
@@ -31,19 +46,20 @@ def pool_tables(kind, inputs, runs, output):
     """
     import pyarrow.parquet
 
-    columns = list(COLUMNS.get(kind, SCORE_COLUMNS))
-    first = _labelled(inputs[0], columns, runs[0])
+    first, missing = _labelled(inputs[0], columns, runs[0]), []
     with (
         written_whole(output) as aside,
         pyarrow.parquet.ParquetWriter(aside, first.schema, compression="zstd") as writer,
     ):
-        writer.write_table(first)
-        for path, run in zip(inputs[1:], runs[1:], strict=True):
+        for path, run in zip(inputs, runs, strict=True):
             writer.write_table(_cast(_labelled(path, columns, run), first.schema, path))
+            if reason := table_provenance(path).get(MISSING):
+                missing.append({"set": run["set"], "run": run["run"], "reason": reason})
+        writer.add_key_value_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
 
 
-def pool_statistics(inputs, runs, output):
-    """Write flat JSON files of numbers, one a run, as the rows of one table; a number some run lacks is null."""
+def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
+    """Write flat JSON files of numbers, one for each run, as the rows of one table; null where a run lacks a number."""
     import pyarrow
 
     rows = [{**_labels(run), **read_json(path)} for path, run in zip(inputs, runs, strict=True)]
@@ -54,14 +70,14 @@ def pool_statistics(inputs, runs, output):
     write_table(output, pyarrow.Table.from_pylist(complete, schema=pyarrow.schema([*labels, *numbers])))
 
 
-def _labels(run):
+def _labels(run: Labels) -> dict[str, str | None]:
     return {name: run[name] for name in LABELS}
 
 
-def _labelled(path, columns, run):
+def _labelled(path: Path, columns: Sequence[str], run: Labels) -> pyarrow.Table:
     import pyarrow
 
-    table = read_table(path, columns=columns).select(columns).replace_schema_metadata(None)
+    table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
     check_unique(table["id"].to_pylist(), path)
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
@@ -69,10 +85,10 @@ def _labelled(path, columns, run):
     return table
 
 
-def _cast(table, schema, path):
+def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.Table:
     import pyarrow
 
     try:
         return table.cast(schema)
     except pyarrow.ArrowInvalid as error:
-        raise FeynTuneError(f"{path}: other types of columns than the first run's ({error})") from None
+        raise FeynTuneError(f"{path}: its columns have other types than the first run's ({error})") from None

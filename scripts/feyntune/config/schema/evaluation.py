@@ -1,28 +1,26 @@
-"""Settings of what is judged: the abstracts, and the number formats of the models that complete and score them."""
+"""Settings of the evaluation: the abstracts, and the number formats of the models."""
 
 from typing import Literal
 
-from pydantic import Field
-
-from feyntune.config.schema.base import Name, Section
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.schema import Count, Name, Section
 
 
 class EvaluationSet(Section):
-    """The abstracts on which runs are judged."""
+    """Abstracts on which runs are evaluated."""
 
     dataset: Name
-    """A dataset of the registry."""
+    """A name in `datasets`."""
     split: Literal["test", "validation", "train"] = "test"
     """One of its splits."""
-    limit: int | None = Field(None, ge=1)
-    """The first so many abstracts of the split; null means all of them."""
+    limit: Count | None = None
+    """Use only this many abstracts, the first of the split; null: all."""
 
 
 class EvaluationPrecision(Section):
-    """Storage and number formats for completions and scores; null means as trained."""
+    """Storage and number formats for completions and perplexities, where they differ from training."""
 
     quantization: Quantization | None = None
-    """See `quantization`."""
+    """Keys of `quantization`; keys that are not given are as trained."""
     precision: Precision | None = None
-    """See `precision`."""
+    """Keys of `precision`; keys that are not given are as trained."""

@@ -6,11 +6,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from feyntune.config.schema.base import Name, Section
+from feyntune.core.schema import Name, Section
+from feyntune.evaluation.metrics import ReportedMetric
+
+TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
+"""The fields that each template of a repository's name may have."""
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes. No other command publishes, and no key here makes a result stale."""
+    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
@@ -19,15 +23,15 @@ class Hub(Section):
     tables: str = "{organisation}/{table}_{set}"
     """Name of the repository of a table in the reference's schema; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
-    """Values of `{table}` for `completions`, `perplexity` or a metric, by default the reference's; others keep their
-    own names."""
+    """Text for `{table}`, by `completions`, `perplexity` or a metric; the defaults are those of the reference. A kind
+    that is not listed has its own name."""
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
 
     @field_validator("adapters", "tables")
     @classmethod
     def _template(cls, given: str, info: ValidationInfo) -> str:
-        known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
+        known = TEMPLATES[str(info.field_name)]
         if not set(_fields(given)) <= {(name, "", None) for name in known}:
             raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", given.format_map(dict.fromkeys(known, "x")), re.ASCII):
@@ -57,15 +61,15 @@ class CardStage(Section):
     revision: str | None
     """Commit or tag of that repository; null for a folder."""
     licence: str | None
-    """Licence of the base model; null means the one that its own card names."""
+    """Licence of the base model; null: the one that its own card names."""
     dataset: str
     """Name of the training data."""
     datasets: dict[str, Any]
     """Definition of the training data, and of the datasets that it is mixed from, by name."""
     layers: str
     """Name of the layer set."""
-    metrics: list[str]
-    """Names of the metrics, in the order in which they are shown."""
+    metrics: list[ReportedMetric]
+    """The metrics, in the order in which they are shown."""
     confidence: float
     """Coverage of the tables' intervals."""
 
@@ -87,6 +91,8 @@ class ReferenceStage(Section):
     """Names of the models in the table, by run."""
     repository: str
     """Repository of the table."""
+    metric: ReportedMetric | None = None
+    """The metric whose table it is."""
 
 
 class PushStage(Section):

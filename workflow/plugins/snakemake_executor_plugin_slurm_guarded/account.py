@@ -1,16 +1,21 @@
-"""The account that jobs are charged to: a profile that names a variable for it demands that the variable is set."""
+"""The account that jobs are charged to: if the profile takes it from a variable, that variable must be set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
 
 from feyntune.core.errors import FeynTuneError
 
 
-def demand_account(defaults):
+def demand_account(defaults: Mapping[str, object] | None) -> None:
     """Check ``default-resources``.
 
     Args:
-        defaults: a mapping to Snakemake's resources, or None.
+        defaults: Snakemake's resources by name, or None.
 
     Raises:
-        FeynTuneError: ``slurm_account`` is a variable of the environment that is empty or not there.
+        FeynTuneError: ``slurm_account`` is an environment variable that is empty or not set.
     """
     account = _text(defaults, "slurm_account")
     if account is None or (account and not account.startswith("$")):
@@ -22,10 +27,8 @@ def demand_account(defaults):
     )
 
 
-def _text(defaults, name):
-    """The value of a resource as the profile or the command line has it, variables put in; None if there is none."""
-    import os
-
+def _text(defaults: Mapping[str, object] | None, name: str) -> str | None:
+    """The value of a resource as the profile or the command line gives it, variables expanded; None without one."""
     resource = (defaults or {}).get(name)
     if resource is None:
         return None

@@ -2,7 +2,7 @@
 
 
 def adapter_files(wildcards):
-    """The files of a run's adapter; a base model has none."""
+    """The files of a run's adapter; none for a base model."""
     run = RUNS[wildcards.run]
     if not run.has_adapter:
         return []
@@ -15,7 +15,7 @@ def adapter_files(wildcards):
 
 
 def adapter_option(wildcards):
-    """How a program is told of a run's adapter."""
+    """The option with the folder of a run's adapter; empty for a base model."""
     return (
         f"--adapter {adapter_folder(wildcards.run)}"
         if RUNS[wildcards.run].has_adapter
@@ -29,6 +29,7 @@ def completion_settings(run, evaluation_set):
 
 
 rule complete:
+    """Completions of an evaluation set by a run's model."""
     input:
         base=base_files,
         adapter=adapter_files,

@@ -7,6 +7,7 @@ def perplexity_settings(run, evaluation_set):
 
 
 rule perplexity:
+    """Perplexities and embeddings of an evaluation set under a run's model."""
     input:
         base=base_files,
         adapter=adapter_files,
@@ -36,6 +37,7 @@ rule perplexity:
 
 
 rule similarity:
+    """Cosines between all embeddings of an evaluation set, and their statistics."""
     input:
         "results/embeddings/{set}/{run}.pt",
     output:

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 from feyntune.config.schema.planning import ModelShape
-from feyntune.evaluation.perplexity import LOGITS_AT_ONCE, usual_budget
+from feyntune.evaluation.perplexity import usual_budget
+from feyntune.models.likelihood import LOGITS_AT_ONCE
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import Training
@@ -20,12 +21,10 @@ def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
         training: training settings.
         tokens: tokens in the longest step, which is the first.
     """
-    import torch
-
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         per_device = training.per_device_batch_size or training.batch_size
         raise FeynTuneError(
@@ -33,9 +32,3 @@ def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
             f" lower, gradient_checkpointing (now {str(training.gradient_checkpointing).lower()}) true,"
             f" or max_length (now {training.max_length or 'unset'}) lower"
         ) from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

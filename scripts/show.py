@@ -67,9 +67,7 @@ def sort_arguments(
     files, pairs = list(files or []), list(pairs)
     if run is None and pairs and "=" not in pairs[-1]:
         run = pairs.pop()
-    elif (
-        run is None and len(files) > 1 and not files[-1].exists() and files[-1].suffix not in (".yaml", ".yml", ".json")
-    ):
+    elif run is None and len(files) > 1 and not files[-1].exists() and files[-1].suffix not in endings:
         run = str(files.pop())
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
 from feyntune.config.schema.generation import CompletionStage, Generation
@@ -65,6 +66,7 @@ def resolve_runs(configuration: Configuration) -> dict[str, Run]:
         runs[run.name] = run
     if not runs:
         raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
+    check_evaluation_sets(configuration, runs.values())
     return runs
 
 
@@ -134,7 +136,7 @@ def import_stage(configuration: Configuration, run: Run, evaluation_set: str, ki
     metric = configuration.metrics.get(kind)
     return ImportStage(
         limit=entry.limit,
-        split=entry.split,
+        split=entry.hub_split,
         model=run.imports[kind].model,
         metric=reported(kind, metric) if metric else None,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.config.schema.data import Leaks
+from feyntune.config.schema.data import NearDuplicates
 from feyntune.core.cli import Progress
 from feyntune.core.errors import FeynTuneError
 from feyntune.data.papers import Rows, repeated_texts, row_groups
@@ -33,7 +33,7 @@ class WithoutLeaks(NamedTuple):
 
 
 def without_own_leaks(
-    papers: pyarrow.Table, rows: Mapping[str, Rows], settings: Leaks
+    papers: pyarrow.Table, rows: Mapping[str, Rows], settings: NearDuplicates
 ) -> tuple[dict[str, Rows], dict[str, int], list[dict]]:
     """Drop from the training split of a dataset what is in its test or validation split.
 
@@ -64,7 +64,7 @@ def refuse_empty(train: Rows, before: Rows) -> None:
         )
 
 
-def without_leaks(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: Leaks) -> WithoutLeaks:
+def without_leaks(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: NearDuplicates) -> WithoutLeaks:
     """Drop the papers that are also among other abstracts.
 
     Args:
@@ -78,7 +78,9 @@ def without_leaks(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, sett
     return WithoutLeaks(rest, {"same_id": len(same_id), **counts}, examples)
 
 
-def _without_same_words(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: Leaks) -> WithoutLeaks:
+def _without_same_words(
+    papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: NearDuplicates
+) -> WithoutLeaks:
     """Like ``without_leaks``, by the abstracts alone."""
     abstracts = pyarrow.chunked_array([*papers["abstract"].chunks, *unseen["abstract"].chunks])
     same_text = repeated_texts(abstracts, rows, np.arange(papers.num_rows, len(abstracts)))
@@ -93,8 +95,8 @@ def _without(rows: Rows, dropped: Rows) -> Rows:
     return rows[~np.isin(rows, dropped)]
 
 
-class NearDuplicate(NamedTuple):
-    """A paper and the most similar unseen abstract."""
+class Pair(NamedTuple):
+    """A paper and the unseen abstract that is most similar to it."""
 
     row: int
     """Row of the paper."""
@@ -104,12 +106,12 @@ class NearDuplicate(NamedTuple):
     """Jaccard similarity of their shingle sets."""
 
 
-def _example(papers: pyarrow.Table, unseen: pyarrow.Table, pair: NearDuplicate) -> dict[str, str | float]:
+def _example(papers: pyarrow.Table, unseen: pyarrow.Table, pair: Pair) -> dict[str, str | float]:
     ids = {"dropped": papers["id"][pair.row].as_py(), "for": unseen["id"][pair.other].as_py()}
     return {**ids, "similarity": round(pair.similarity, 3)}
 
 
-def near_duplicates(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: Leaks) -> list[NearDuplicate]:
+def near_duplicates(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, settings: NearDuplicates) -> list[Pair]:
     """Find papers whose abstract is nearly the same as an unseen one.
 
     First, texts are kept that share enough shingles with the union of all texts of the other side: in a pair of
@@ -126,13 +128,17 @@ def near_duplicates(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, se
     Returns:
         For each row that has a near-duplicate, the most similar one.
     """
-    candidates, others = _candidates(papers, rows, unseen, settings.threshold)
-    return _pairs(candidates, others, settings) if candidates else []
+    every = np.arange(unseen.num_rows)
+    if len(rows) >= unseen.num_rows:
+        candidates, others = _candidates(papers, rows, unseen, every, settings.threshold)
+    else:
+        others, candidates = _candidates(unseen, every, papers, rows, settings.threshold)
+    return _pairs(candidates, others, settings) if candidates and others else []
 
 
 def _pairs(
-    candidates: Mapping[int, ShingleSet], others: Mapping[int, ShingleSet], settings: Leaks
-) -> list[NearDuplicate]:
+    candidates: Mapping[int, ShingleSet], others: Mapping[int, ShingleSet], settings: NearDuplicates
+) -> list[Pair]:
     """For each candidate that has a near-duplicate among the others, the most similar one."""
     from datasketch import MinHashLSH
 
@@ -144,19 +150,22 @@ def _pairs(
         near = index.query(_signature(shingles, settings.permutations))
         highest, other = max(((similarity(shingles, others[each]), -each) for each in near), default=(0, 0))
         if highest >= settings.threshold:
-            found.append(NearDuplicate(row, -other, highest))
+            found.append(Pair(row, -other, highest))
     return found
 
 
 def _candidates(
-    papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, threshold: float
+    many: pyarrow.Table, many_rows: Rows, few: pyarrow.Table, few_rows: Rows, threshold: float
 ) -> tuple[dict[int, ShingleSet], dict[int, ShingleSet]]:
-    """Shingle sets, by row, of the papers and of the unseen texts that may have a near-duplicate on the other side."""
-    with Progress("looking for near-duplicates", unseen.num_rows + len(rows), "abstracts") as progress:
-        held_out = list(_shingled(unseen, np.arange(unseen.num_rows), progress))
-        union = ShingleUnion(shingles.numbers for _, shingles in held_out)
-        candidates = _sharing(_shingled(papers, rows, progress), union, threshold)
-    return candidates, _sharing(held_out, ShingleUnion(candidates.values()), threshold)
+    """Shingle sets, by row, of the texts of either side that may have a near-duplicate on the other side.
+
+    Those of the few texts are held in memory; those of the many are computed batch by batch.
+    """
+    with Progress("looking for near-duplicates", len(few_rows) + len(many_rows), "abstracts") as progress:
+        held = list(_shingled(few, few_rows, progress))
+        union = ShingleUnion(shingles.numbers for _, shingles in held)
+        candidates = _sharing(_shingled(many, many_rows, progress), union, threshold)
+    return candidates, _sharing(held, ShingleUnion(candidates.values()), threshold)
 
 
 def _shingled(papers: pyarrow.Table, rows: Rows, progress: Progress) -> Iterator[tuple[Rows, Shingles]]:

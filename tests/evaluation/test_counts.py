@@ -15,7 +15,8 @@ from feyntune.config.schema.data import MixtureStage
 from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.files import read_table
 from feyntune.data import mix, snapshot, store
-from feyntune.evaluation.metrics.embedding import score_table
+from feyntune.evaluation.metrics.base import Completions
+from feyntune.evaluation.metrics.embedding import Embedding, EmbeddingSettings
 from feyntune.evaluation.model import load_evaluated
 from feyntune.evaluation.perplexity import encode_abstracts, evaluate_batch, usual_budget
 from feyntune.models.likelihood import batches_by_length
@@ -102,9 +103,11 @@ def test_a_run_is_embedded_and_the_truth_is_not_again():
             embedded.extend(texts)
             return np.ones((len(texts), 2), dtype=np.float32), np.zeros(len(texts), dtype=bool)
 
-    truth = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
-    truth |= {f"{name}_truncated": np.zeros(2, dtype=bool) for name in ("abstract", "y_true")}
-    score_table(["1", "2"], ["a b", "c d"], ["b", "d"], truth, Embedder())
+    reference = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
+    reference |= {name: np.zeros(2, dtype=bool) for name in ("truncated", "y_true_truncated")}
+    metric = Embedding(EmbeddingSettings(path="model"))
+    metric.embedder = Embedder()
+    metric.score(Completions(["1", "2"], ["a", "c"], ["b", "d"], ["b", "d"], ["a b", "c d"]), reference)
     assert embedded == ["a b", "c d", "b", "d"]
 
 

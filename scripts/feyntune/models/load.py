@@ -151,7 +151,7 @@ def _log_casts_once() -> None:
 def check_quantization(quantization: Quantization, device: torch.device) -> None:
     """Raise FeynTuneError if bitsandbytes cannot quantise this way on ``device``: int8 needs a GPU."""
     if quantization.method == "int8" and device.type != "cuda":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
+        raise FeynTuneError("quantization.method: int8 needs a GPU; set it to nf4, fp4 or none on this machine")
 
 
 def context_length(config: PretrainedConfig) -> int | None:

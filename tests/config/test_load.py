@@ -155,12 +155,12 @@ def test_the_published_defaults_are_the_papers():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"metrics": {}}, "config: $: 'metrics' is now called 'metrics'; rename it"),
+        ({"scorers": {}}, "config: $: 'scorers' is now called 'metrics'; rename it"),
         ({"scoring": {}}, "config: $: 'scoring' is now called 'perplexity'; rename it"),
         ({"resources": {"score": {}}}, "config: $.resources: 'score' is now called 'perplexity'; rename it"),
         (
-            {"training": {"evaluation": {"control_prompts": 1}}},
-            "config: $.training.evaluation: 'control_prompts' is now called 'control_prompts'; rename it",
+            {"training": {"evaluation": {"watched": 1}}},
+            "config: $.training.evaluation: 'watched' is now called 'control_prompts'; rename it",
         ),
     ],
 )

@@ -114,10 +114,10 @@ def parse_metric(name: str, entry: Any) -> Any:
 
 
 RENAMED = {
-    "metrics": "metrics",
+    "scorers": "metrics",
     "scoring": "perplexity",
     "scores": "metrics",
-    "control_prompts": "control_prompts",
+    "watched": "control_prompts",
     "score": "perplexity",
     "semscore": "metrics",
     "card": "gpu",

@@ -141,7 +141,7 @@ def _mirror(matrix: torch.Tensor) -> None:
 
 
 def write_similarity(path: Path, matrix: torch.Tensor, embeddings: Path, settings: Similarity) -> None:
-    """Write ``ids``, ``matrix``, ``settings`` and, under ``scoring``, the record of the embeddings.
+    """Write ``ids``, ``matrix``, ``settings`` and, under ``perplexity``, the record of the embeddings.
 
     Args:
         path: ``.pt`` file to write.

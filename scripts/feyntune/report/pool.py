@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, read_table, table_provenance, write_table, written_whole
+from feyntune.core.files import read_json, read_table, write_table, written_whole
 from feyntune.core.ids import check_unique
 
 if TYPE_CHECKING:
@@ -53,16 +53,23 @@ def pool_tables(
     """
     import pyarrow.parquet
 
-    first, missing = _labelled(inputs[0], columns, runs[0], sets), []
-    with (
-        written_whole(output) as aside,
-        pyarrow.parquet.ParquetWriter(aside, first.schema, compression="zstd") as writer,
-    ):
+    reasons = [_missing_reason(path) for path in inputs]
+    missing = [
+        {"set": run["set"], "run": run["run"], "reason": reason}
+        for run, reason in zip(runs, reasons, strict=True)
+        if reason
+    ]
+    first = _labelled(inputs[0], columns, runs[0], sets).schema
+    schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
         for path, run in zip(inputs, runs, strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run, sets), first.schema, path))
-            if reason := table_provenance(path).get(MISSING):
-                missing.append({"set": run["set"], "run": run["run"], "reason": reason})
-        writer.add_key_value_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+            writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
+
+
+def _missing_reason(path: Path) -> str | None:
+    """Why a metric has no values in a file; None if it has some."""
+    metadata = read_table(path, columns=["id"]).schema.metadata or {}
+    return json.loads(metadata.get(b"feyntune", b"{}")).get(MISSING)
 
 
 def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:

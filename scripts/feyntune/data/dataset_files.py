@@ -12,8 +12,8 @@ import pyarrow
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from feyntune.config.schema.base import Section
 from feyntune.core.files import write_batches, write_json
+from feyntune.core.schema import Section
 from feyntune.data.papers import Column, first_days, primary_categories, word_counts
 from feyntune.data.schema import DATASET
 

@@ -61,7 +61,7 @@ def test_a_dataset_of_the_hub_is_fetched_once_and_imported_offline(tmp_path):
     with hub.serving() as address:
         done = fetch(tmp_path, address)
         assert done.returncode == 0, done.stdout
-        assert sorted({path for path, _ in hub.downloads}) == sorted(set(hub.files) - {"model.bin"})
+        assert sorted({path for path, _ in hub.downloads}) == sorted(set(repository()) - {"model.bin"})
         hub.downloads.clear()
         assert fetch(tmp_path, address, revision=COMMIT).returncode == 0
         assert hub.downloads == []

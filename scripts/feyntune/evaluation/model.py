@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.evaluated import EvaluationStage
+from feyntune.config.schema.models import Quantization
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokens import ModelTokens, load_tokens
 
@@ -30,19 +31,21 @@ def load_evaluated(
     """Load the model of a run.
 
     Args:
-        base: folder of the base model.
+        base: folder of the base model; of the dequantised one if the settings say so.
         adapter: folder of a PEFT adapter, or None for the base model alone.
         stage: settings of the job.
         decoding: load it for generation. The adapter is merged into weights that are not quantised, which saves time
             at every token; quantised weights would have to be quantised again. Attention is never flash attention,
             which synchronises in every layer when rows are padded.
     """
-    tokens, precision = load_tokens(base), stage.precision
+    tokens, quantization, precision = load_tokens(base), stage.quantization, stage.precision
+    if stage.weights != "quantised":
+        quantization = Quantization(method="none")
     if decoding and precision.attention != "eager":
         precision = precision.model_copy(update={"attention": "sdpa"})
-    causal = load_base(base, stage.quantization, precision).eval()
+    causal = load_base(base, quantization, precision).eval()
     if adapter:
         adapted = load_adapter(causal, adapter, stage.base_names)
-        merges = decoding and stage.quantization.method == "none"
+        merges = decoding and quantization.method == "none"
         causal = adapted.merge_and_unload() if merges else adapted.get_base_model()
     return EvaluatedModel(causal, tokens)

@@ -1,5 +1,7 @@
 """Settings that every program has in common that evaluates a model."""
 
+from typing import Literal
+
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.schema import Count, Section
 
@@ -15,5 +17,19 @@ class EvaluationStage(Section):
     """Storage of the base model's weights."""
     precision: Precision
     """Number formats."""
+    weights: Literal["quantised", "dequantised", "merged"] = "quantised"
+    """What the model folder contains: the base model, to be stored as `quantization` says; its dequantised weights; or
+    those with the run's adapter merged into them."""
     base_names: list[str]
     """Names by which an adapter may identify this base model."""
+
+
+class DequantizeStage(Section):
+    """Settings of `dequantize.py`."""
+
+    quantization: Quantization
+    """Storage of the base model's weights."""
+    precision: Precision
+    """Number formats."""
+    base_names: list[str]
+    """Names that an adapter may have for this base model."""

@@ -61,3 +61,7 @@ class EvaluationPrecision(Section):
     """Keys of `quantization`; keys that are not given are as trained."""
     precision: Precision | None = None
     """Keys of `precision`; keys that are not given are as trained."""
+    weights: Literal["auto", "quantised", "dequantised"] = "auto"
+    """Weights of 4-bit models: `quantised` as in training; `dequantised`, which are the same numbers at two or four
+    bytes per weight, and faster; `auto`: dequantised where the job has a GPU. Results change by rounding only. vLLM
+    always uses dequantised weights."""

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from feyntune.config.schema.evaluated import EvaluationStage
 from feyntune.core.schema import Count, CountOrZero, Section, Seed
-from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Generation(Section):
@@ -40,16 +39,3 @@ class CompletionStage(EvaluationStage):
     """Seed of the sampling."""
     generation: Generation
     """Generation settings."""
-
-
-class ImportStage(Section):
-    """Settings of `import_completions.py` and `import_values.py`."""
-
-    limit: Count | None
-    """As in the evaluation set."""
-    split: str = "test"
-    """As in the evaluation set."""
-    model: str | None = None
-    """The model of a reference table whose columns are read; null: the table is of one run."""
-    metric: ReportedMetric | None = None
-    """The metric whose values are imported; null for completions and perplexities."""

@@ -66,7 +66,7 @@ def check_arguments(stage: TrainingStage) -> None:
 
     from feyntune.training.trainer import training_arguments
 
-    arguments = training_arguments(stage, 10, 1, ".", pick_device())
+    arguments = training_arguments(stage, 10, ".", pick_device())
     number = torch.nn.Parameter(torch.zeros(1))
     place = "optimizer"
     try:

@@ -11,7 +11,7 @@ from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.training import checks
 from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
-from feyntune.training.microbatches import MicroBatches, order_steps
+from feyntune.training.microbatches import MicroBatches, micro_batches_per_device, order_steps
 from feyntune.training.record import Meter
 
 if TYPE_CHECKING:
@@ -68,15 +68,17 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     from feyntune.training.adapter import load_adapted
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
-    job, stage, micro_batches = setup.job, setup.stage, _micro_batches(setup)
-    arguments = training_arguments(stage, len(setup.order), micro_batches.per_device, job.checkpoints, pick_device())
+    job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
+    per_device = micro_batches_per_device(stage.training.batch_size, devices, stage.training.per_device_batch_size)
+    arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
     trainer = AdapterTrainer(
         model=model,
         args=arguments,
-        train_dataset=micro_batches,
-        evaluator=_evaluator(setup, micro_batches),
+        micro_batches=_micro_batches(setup, devices),
+        per_device=per_device,
+        evaluator=_evaluator(setup, devices * per_device),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
     )
@@ -84,31 +86,29 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     return trainer
 
 
-def _micro_batches(setup: TrainingSetup) -> MicroBatches:
+def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     flash = attention(setup.stage.precision, pick_device()) == "flash_attention_2"
     return MicroBatches(
         setup.data.train,
         setup.order,
-        devices=max(setup.job.gpus, 1),
-        limit=setup.stage.training.per_device_batch_size,
+        devices=devices,
         pad_id=setup.tokenizer.pad_token_id,
         hidden_size=None if flash else setup.config.hidden_size,
     )
 
 
-def _evaluator(setup: TrainingSetup, micro_batches: MicroBatches) -> Evaluator:
+def _evaluator(setup: TrainingSetup, per_step: int) -> Evaluator:
     """An evaluator whose batches have as many tokens as the longest micro-batch, so that the memory suffices."""
-    budget = max(setup.tokens.max() // micro_batches.per_step, setup.data.lengths.max())
+    budget = max(setup.tokens.max() // per_step, setup.data.lengths.max())
     settings, context = setup.stage.training.evaluation, checks.context_length(setup.config)
     return Evaluator(setup.data, setup.tokenizer, settings, budget, context, setup.stage.seed)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:
     """One line for the log: data, steps, micro-batches, device and attention."""
-    micro_batches, world_size = trainer.args.gradient_accumulation_steps, trainer.args.world_size
     return (
         f"{len(setup.data.train):,} abstracts, {len(setup.order):,} steps of {setup.tokens.mean():,.0f} tokens,"
-        f" {micro_batches} x {world_size} micro-batches a step on {device_name(trainer.args.device)},"
+        f" {trainer.per_device} x {trainer.args.world_size} micro-batches a step on {device_name(trainer.args.device)},"
         f" {trainer.model.config._attn_implementation} attention"
     )
 
@@ -124,7 +124,7 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "attention": trainer.model.config._attn_implementation,
         "tokens": token_conventions(setup.tokenizer),
         "steps": len(setup.order),
-        "micro_batches_per_step": trainer.args.gradient_accumulation_steps * trainer.args.world_size,
+        "micro_batches_per_step": trainer.per_device * trainer.args.world_size,
         "train_abstracts": len(setup.data.train),
         "train_tokens": tokens,
         "test_sample": len(setup.data.test_sample),

@@ -12,25 +12,23 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
-from feyntune.training.distributed import is_launched
+from feyntune.training.distributed import average_gradients, is_launched
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
+    from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
 
 KEPT = 2  # checkpoints on disk: the previous one stays until the newest is complete
 
 
-def training_arguments(
-    stage: TrainingStage, steps: int, micro_batches: int, folder: Path | str, device: torch.device
-) -> TrainingArguments:
-    """Arguments of ``Trainer``. Its own logs, evaluations and checkpoints are off: ours replace them.
+def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, device: torch.device) -> TrainingArguments:
+    """Arguments of ``Trainer``. Its own logs, evaluations, checkpoints and accumulation are off: ours replace them.
 
     Args:
         stage: settings of the run.
         steps: number of steps.
-        micro_batches: micro-batches of each device in a step.
         folder: folder of the checkpoints.
         device: device of this process.
     """
@@ -39,7 +37,6 @@ def training_arguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=micro_batches,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
@@ -73,17 +70,31 @@ def training_arguments(
 
 
 class AdapterTrainer(Trainer):
-    """Trainer of one adapter.
+    """Trainer of one adapter. To ``Trainer`` a step is one batch; this class divides it into micro-batches.
 
     Args:
+        micro_batches: micro-batches of all steps.
+        per_device: micro-batches of each device in a step.
         evaluator: evaluates the model.
         meter: counts time and tokens.
         dtype: number format of the computation.
         others: arguments of ``Trainer``.
     """
 
-    def __init__(self, *, evaluator: Evaluator, meter: Meter, dtype: torch.dtype, **others: Any) -> None:
-        super().__init__(data_collator=_single, **others)
+    loss_is_scaled_for_ga = True  # our loss is divided by all tokens of the step
+
+    def __init__(
+        self,
+        *,
+        micro_batches: MicroBatches,
+        per_device: int,
+        evaluator: Evaluator,
+        meter: Meter,
+        dtype: torch.dtype,
+        **others: Any,
+    ) -> None:
+        super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
+        self.micro_batches, self.per_device = micro_batches, per_device
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
         self.remove_callback(PrinterCallback)
 
@@ -94,11 +105,17 @@ class AdapterTrainer(Trainer):
         return super().train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
     def training_step(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None
+        self, model: torch.nn.Module, inputs: dict[str, int], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """Forward and backward pass of one micro-batch."""
-        self.meter.computed += inputs["input_ids"].numel() * self.args.world_size
-        return super().training_step(model, inputs, num_items_in_batch)
+        """Forward and backward passes of this device's micro-batches of a step; returns the loss."""
+        step = inputs["step"]
+        batches = self.micro_batches.of_step(step, self.args.process_index, self.per_device)
+        tokens = self.micro_batches.target_tokens(step)
+        with self.accelerator.no_sync(model):
+            losses = [super(AdapterTrainer, self).training_step(model, batch, tokens) for batch in batches]
+        average_gradients(model)
+        self.meter.computed += sum(batch["input_ids"].numel() for batch in batches) * self.args.world_size
+        return sum(losses[1:], losses[0])
 
     def autocast_smart_context_manager(
         self, cache_enabled: bool | None = True
@@ -134,6 +151,6 @@ class AdapterTrainer(Trainer):
             self.accelerator.wait_for_everyone()
 
 
-def _single(batch: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    (micro_batch,) = batch
-    return micro_batch
+def _step_input(steps: list[int]) -> dict[str, int]:
+    (step,) = steps
+    return {"step": step}

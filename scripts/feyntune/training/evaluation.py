@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import TrainingEvaluation
     from feyntune.training.data import TrainingData
+    from feyntune.training.loss import NextTokenLoss
 
 
 class Evaluator:
@@ -23,6 +24,7 @@ class Evaluator:
     Args:
         data: training data.
         tokenizer: the model's tokenizer.
+        loss: loss of the model.
         settings: evaluation settings.
         budget: tokens in a batch, padding included.
         context: tokens that the model can attend to; None: no limit.
@@ -33,12 +35,14 @@ class Evaluator:
         self,
         data: TrainingData,
         tokenizer: PreTrainedTokenizerBase,
+        loss: NextTokenLoss,
         settings: TrainingEvaluation,
         budget: int,
         context: int | None,
         seed: int,
     ) -> None:
-        self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
+        self.tokenizer, self.loss, self.settings = tokenizer, loss, settings
+        self.context, self.seed = context, seed
         self.samples = {
             name: batches_by_length(sequences, budget)
             for name, sequences in (("test", data.test_sample), ("train", data.train_sample))
@@ -58,16 +62,16 @@ class Evaluator:
         metrics: dict[str, Any] = {}
         with torch.no_grad():
             for name, batches in self.samples.items():
-                summary = summarise(self._negative_log_likelihoods(model, batches))
+                summary = summarise(self._negative_log_likelihoods(batches))
                 metrics.update({f"{name}_{key}": value for key, value in summary.items()})
             if self.control_prompts:
                 metrics["control_prompts"] = self._completions(model)
         return metrics
 
-    def _negative_log_likelihoods(self, model: PreTrainedModel, batches: list[list[np.ndarray]]) -> np.ndarray:
+    def _negative_log_likelihoods(self, batches: list[list[np.ndarray]]) -> np.ndarray:
         eos_id = self.tokenizer.eos_token_id
         return np.concatenate(
-            map_across_processes(lambda batch: negative_log_likelihoods(model, batch, eos_id), batches)
+            map_across_processes(lambda batch: negative_log_likelihoods(self.loss, batch, eos_id), batches)
         )
 
     def _completions(self, model: PreTrainedModel) -> list[dict[str, str]]:
@@ -102,13 +106,13 @@ def batches_by_length(sequences: Sequence[np.ndarray], budget: int) -> list[list
     return batches
 
 
-def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
+def negative_log_likelihoods(loss: NextTokenLoss, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
     """Sums of negative log-likelihoods over each sequence of one batch.
 
     Sequences are padded on the right. A causal model does not attend to later tokens, so no mask is needed.
 
     Args:
-        model: a causal language model.
+        loss: loss of a causal language model.
         batch: arrays of token ids.
         eos_id: id of the end-of-sequence token.
 
@@ -122,12 +126,8 @@ def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray]
     padded = np.full((len(batch), width), IGNORED)
     for row, sequence in zip(padded, batch, strict=True):
         row[: len(sequence)] = sequence
-    labels = torch.from_numpy(padded).to(model.device)
-    logits = model(input_ids=labels.clamp(min=0), use_cache=False).logits
-    targets = labels[:, 1:]
-    nats = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=IGNORED
-    ).view(targets.shape)
+    labels = torch.from_numpy(padded).to(loss.model.device)
+    nats, targets = loss.by_token(labels.clamp(min=0), labels), labels[:, 1:]
     every = targets != IGNORED
     text = every & (targets != eos_id)
     sums = [(nats * text).sum(1), text.sum(1), nats.sum(1), every.sum(1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.job import TrainingJob
+    from feyntune.training.loss import NextTokenLoss
     from feyntune.training.trainer import AdapterTrainer
 
 
@@ -66,6 +68,7 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     from accelerate.utils import set_seed
 
     from feyntune.training.adapter import load_adapted
+    from feyntune.training.loss import NextTokenLoss
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
     job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
@@ -73,12 +76,16 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
+    loss = NextTokenLoss(model.get_base_model())
+    if not loss.chunked:
+        say(f"{setup.config.model_type} changes its logits after the head: all logits of a micro-batch are in memory")
     trainer = AdapterTrainer(
         model=model,
         args=arguments,
         micro_batches=_micro_batches(setup, devices),
         per_device=per_device,
-        evaluator=_evaluator(setup, devices * per_device),
+        loss=loss,
+        evaluator=_evaluator(setup, devices * per_device, loss),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
     )
@@ -97,11 +104,11 @@ def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     )
 
 
-def _evaluator(setup: TrainingSetup, per_step: int) -> Evaluator:
+def _evaluator(setup: TrainingSetup, per_step: int, loss: NextTokenLoss) -> Evaluator:
     """An evaluator whose batches have as many tokens as the longest micro-batch, so that the memory suffices."""
     budget = max(setup.tokens.max() // per_step, setup.data.lengths.max())
     settings, context = setup.stage.training.evaluation, checks.context_length(setup.config)
-    return Evaluator(setup.data, setup.tokenizer, settings, budget, context, setup.stage.seed)
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, budget, context, setup.stage.seed)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:

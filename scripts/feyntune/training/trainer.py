@@ -17,6 +17,7 @@ from feyntune.training.distributed import average_gradients, is_launched
 if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
+    from feyntune.training.loss import NextTokenLoss
     from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
 
@@ -75,6 +76,7 @@ class AdapterTrainer(Trainer):
     Args:
         micro_batches: micro-batches of all steps.
         per_device: micro-batches of each device in a step.
+        loss: loss of the model.
         evaluator: evaluates the model.
         meter: counts time and tokens.
         dtype: number format of the computation.
@@ -88,13 +90,14 @@ class AdapterTrainer(Trainer):
         *,
         micro_batches: MicroBatches,
         per_device: int,
+        loss: NextTokenLoss,
         evaluator: Evaluator,
         meter: Meter,
         dtype: torch.dtype,
         **others: Any,
     ) -> None:
         super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
-        self.micro_batches, self.per_device = micro_batches, per_device
+        self.micro_batches, self.per_device, self.loss = micro_batches, per_device, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
         self.remove_callback(PrinterCallback)
 
@@ -111,17 +114,25 @@ class AdapterTrainer(Trainer):
         step = inputs["step"]
         batches = self.micro_batches.of_step(step, self.args.process_index, self.per_device)
         tokens = self.micro_batches.target_tokens(step)
-        with self.accelerator.no_sync(model):
-            losses = [super(AdapterTrainer, self).training_step(model, batch, tokens) for batch in batches]
+        losses = [super(AdapterTrainer, self).training_step(model, batch, tokens) for batch in batches]
         average_gradients(model)
         self.meter.computed += sum(batch["input_ids"].numel() for batch in batches) * self.args.world_size
         return sum(losses[1:], losses[0])
 
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *_: Any, num_items_in_batch: int, **__: Any
+    ) -> torch.Tensor:
+        """The part of a micro-batch in the step's mean loss, times the processes over which gradients are averaged.
+
+        The forward pass is not that of the DistributedDataParallel wrapper, so its hooks leave the gradients alone.
+        """
+        return self.loss.total(inputs) * (self.args.world_size / num_items_in_batch)
+
     def autocast_smart_context_manager(
         self, cache_enabled: bool | None = True
     ) -> contextlib.AbstractContextManager[None]:
-        """Compute in bfloat16 (adapters stay in float32); accelerate's autocast would copy all logits to float32."""
-        if self.dtype is torch.bfloat16:
+        """Compute in ``dtype``; adapters stay in float32."""
+        if self.dtype is not torch.float32:
             return torch.autocast(self.args.device.type, self.dtype, cache_enabled=cache_enabled)
         return contextlib.nullcontext()
 

@@ -1,7 +1,7 @@
-"""Run a program on graphics cards of its own: ``on_gpus.py COUNT PROGRAM [ARGUMENT ...]``.
+"""Run a program on GPUs of its own: ``on_gpus.py COUNT PROGRAM [ARGUMENT ...]``.
 
-Several jobs of one machine then never meet on a card. Without cards, or in a job to which SLURM has given its cards,
-the program runs as it is.
+Jobs that run at the same time on one machine then never share a GPU. Without GPUs, or in a job to which SLURM has given
+its GPUs, the program runs unchanged.
 """
 
 import os
@@ -12,11 +12,11 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.gpus import hold_gpus, visible_gpus
 
 
-def main(count, program):
-    """Choose the cards and become the program."""
-    cards = visible_gpus()
-    if count and cards and "SLURM_JOB_ID" not in os.environ:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(hold_gpus(count, cards))
+def main(count: int, program: list[str]) -> None:
+    """Choose the GPUs and become the program."""
+    gpus = visible_gpus()
+    if count and gpus and "SLURM_JOB_ID" not in os.environ:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(hold_gpus(count, gpus))
     os.execv(sys.executable, [sys.executable, *program])
 
 

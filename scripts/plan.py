@@ -19,7 +19,7 @@ def main(options):
     from feyntune.planning.calibrate import keep
     from feyntune.planning.dag import read_jobs
     from feyntune.planning.plan import make_plan
-    from feyntune.planning.render import tell, warnings
+    from feyntune.planning.render import render
 
     given = options.snakemake[:-1] if options.snakemake[-1:] == ["--"] else options.snakemake
     try:
@@ -27,7 +27,7 @@ def main(options):
         plan = make_plan(jobs, configuration, runs, offered)
     except FeynTuneError as error:  # all is on the terminal here, where a traceback would bury what it says
         sys.exit(f"plan: {error}")
-    print("\n".join(tell(plan, warnings(plan))))
+    print("\n".join(render(plan)))
     keep(plan, set(jobs), options.record)
 
 

@@ -1,4 +1,4 @@
-"""The frame of programs: what the terminal sees, what the log holds, how errors end."""
+"""The frame of programs: what the terminal shows, what the log contains, how errors end."""
 
 import signal
 import subprocess
@@ -28,7 +28,7 @@ def run(tmp_path, body, *options):
     )
 
 
-def test_the_terminal_sees_the_main_lines_and_the_log_everything(tmp_path):
+def test_the_terminal_shows_the_main_lines_and_the_log_everything(tmp_path):
     done = run(tmp_path, "about('run-1'); say('half done'); print('detail')", "--log", tmp_path / "logs/a.log")
     assert (done.returncode, done.stderr, done.stdout) == (0, "trial run-1: half done\n", "")
     log = (tmp_path / "logs/a.log").read_text()
@@ -40,7 +40,7 @@ def test_the_terminal_sees_the_main_lines_and_the_log_everything(tmp_path):
     [
         ("raise FeynTuneError('bad thing; do this')", 2, "trial: error: bad thing; do this"),
         ("raise StoppedInTime('saved; again')", 75, "trial: error: saved; again"),
-        ("raise KeyError('x')", 1, "trial: error: KeyError: 'x' (not a foreseen one: the traceback is in the log)"),
+        ("raise KeyError('x')", 1, "trial: error: KeyError: 'x' (unexpected: the traceback is in the log)"),
         ("raise KeyboardInterrupt", 130, "trial: interrupted"),
     ],
 )
@@ -51,12 +51,12 @@ def test_errors_are_one_line_and_leave_the_traceback_in_the_log(tmp_path, body, 
     assert ("Traceback" in log.read_text()) == (code != 130)
 
 
-def test_by_hand_a_foreseen_error_is_that_line_and_nothing_else(tmp_path):
+def test_without_a_log_an_expected_error_is_one_line_and_nothing_else(tmp_path):
     done = run(tmp_path, "raise FeynTuneError('bad thing; do this')")
     assert done.stdout + done.stderr == "trial: error: bad thing; do this\n"
 
 
-def test_sigterm_ends_it_with_its_own_code_and_runs_the_cleaning_up(tmp_path):
+def test_sigterm_runs_the_cleanup_and_ends_with_its_own_code(tmp_path):
     body = f"""
     import os
     try:

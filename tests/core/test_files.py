@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are complete or absent."""
 
 import pyarrow
 import pytest
@@ -32,20 +32,20 @@ def test_a_missing_column_is_named_with_those_there(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"PAR1 torn"])
-def test_a_corrupt_table_is_told_in_one_line(tmp_path, content):
+def test_a_corrupt_table_is_one_line(tmp_path, content):
     (tmp_path / "t.parquet").write_bytes(content)
     with pytest.raises(FeynTuneError, match="not a readable parquet file") as caught:
         read_table(tmp_path / "t.parquet")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_told_by_name(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     for read in (read_table, read_json):
         with pytest.raises(FeynTuneError, match="none: no such file"):
             read(tmp_path / "none")
 
 
-def test_nan_is_no_json(tmp_path):
+def test_nan_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Fingerprints follow the meaning of code, not its wording, and reach every imported module."""
+"""Fingerprints depend on the meaning of code, not on its wording, and include every imported module."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_meaning_in_a_module_imported_late_changes_it(scripts):
     assert anew() != before
 
 
-def test_a_package_on_the_way_counts(scripts):
+def test_the_packages_that_contain_a_module_count(scripts):
     before = anew()
     (scripts / "ours/__init__.py").write_text("b = 1\n")
     assert anew() != before
@@ -62,6 +62,16 @@ def test_what_is_not_imported_does_not_count(scripts):
     assert anew() == before
 
 
+def test_an_import_for_type_checkers_does_not_count(scripts):
+    before = anew()
+    edit(scripts / "program.py", "import json\n", "import json\nif TYPE_CHECKING:\n    from ours.unused import a\n")
+    assert anew() == before
+    edit(scripts / "ours/unused.py", "a = 1", "a = 2")
+    assert anew() == before
+    edit(scripts / "program.py", "unused import a\n", "unused import a\nelse:\n    from ours.unused import a\n")
+    assert anew() != before
+
+
 def test_descriptions_of_settings_are_wording(scripts):
     (scripts / "ours/used.py").write_text('class S:\n    r: int = 8\n    """Rank."""\n')
     before = anew()
@@ -74,3 +84,12 @@ def test_descriptions_of_settings_are_wording(scripts):
 def test_an_unknown_program_is_an_error(scripts):
     with pytest.raises(FileNotFoundError):
         fingerprint.code_fingerprint("none.py")
+
+
+def test_an_annotation_of_a_function_does_not_count(scripts):
+    (scripts / "ours/used.py").write_text("def f(x, *rest, y=1):\n    return x\n")
+    before = anew()
+    (scripts / "ours/used.py").write_text("def f(x: int, *rest: str, y: int = 1) -> int:\n    return x\n")
+    assert anew() == before
+    (scripts / "ours/used.py").write_text("def f(x: int, *rest: str, y: int = 2) -> int:\n    return x\n")
+    assert anew() != before

@@ -1,4 +1,4 @@
-"""Jobs of one machine side by side: each on graphics cards of its own."""
+"""Jobs that run at the same time on one machine: each on GPUs of its own."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "scripts/on_gpus.py"
 
 
 def run(count, tmp_path, code, **environment):
-    """Start ``on_gpus.py`` with a program of one line, on a machine that has no cards but those it is told of."""
+    """Start ``on_gpus.py`` with a program of one line, on a machine that has only the GPUs of its environment."""
     program = tmp_path / "program.py"
     program.write_text(code)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "CUDA_"))}
@@ -27,13 +27,15 @@ def run(count, tmp_path, code, **environment):
 SHOW = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); input()"
 
 
-def test_jobs_that_run_together_hold_different_cards(tmp_path):
+def test_jobs_that_run_together_hold_different_gpus(tmp_path):
     running = [run(count, tmp_path, SHOW, CUDA_VISIBLE_DEVICES="0,1,2") for count in (1, 2)]
     held = [process.stdout.readline().strip().split(",") for process in running]
-    assert [len(cards) for cards in held] == [1, 2]
+    assert [len(gpus) for gpus in held] == [1, 2]
     assert sorted(held[0] + held[1]) == ["0", "1", "2"]
     _, said = run(1, tmp_path, SHOW, CUDA_VISIBLE_DEVICES="0,1,2").communicate()
-    assert said == ("program: error: other jobs hold 3 of 3 cards; say how many there are for all: --resources gpu=N\n")
+    assert said == (
+        "program: error: other jobs hold 3 of 3 GPUs; tell Snakemake how many there are in total: --resources gpu=N\n"
+    )
     running[1].kill()
     running[1].wait()
     again = run(1, tmp_path, SHOW, CUDA_VISIBLE_DEVICES="0,1,2")
@@ -48,13 +50,13 @@ def test_jobs_that_run_together_hold_different_cards(tmp_path):
     (1, {"CUDA_VISIBLE_DEVICES": "2", "SLURM_JOB_ID": "7"}, "2"),
     (1, {"CUDA_VISIBLE_DEVICES": ""}, ""),
 ])  # fmt: skip
-def test_jobs_without_cards_or_with_those_of_slurm_run_as_they_are(tmp_path, count, environment, seen):
+def test_jobs_without_gpus_or_with_those_of_slurm_run_unchanged(tmp_path, count, environment, seen):
     said, _ = run(count, tmp_path, SHOW, **environment).communicate("\n")
     assert said.strip() == seen
 
 
-def test_more_cards_than_there_are_is_told():
-    with pytest.raises(FeynTuneError, match="asks for 3 cards, and here are 1"):
+def test_more_gpus_than_there_are_is_an_error():
+    with pytest.raises(FeynTuneError, match="needs 3 GPUs, and this machine has 1"):
         hold_gpus(3, ["0"])
 
 

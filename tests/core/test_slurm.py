@@ -1,4 +1,4 @@
-"""The time that SLURM leaves a job."""
+"""The time that is left for a SLURM job."""
 
 import time
 
@@ -29,14 +29,14 @@ def test_outside_of_a_job_there_is_no_end(monkeypatch):
     assert slurm.seconds_left() is None
 
 
-def test_a_newer_slurm_tells_the_end_itself(monkeypatch):
+def test_a_newer_slurm_gives_the_end_in_the_environment(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3600))
     assert 3500 < slurm.seconds_left() <= 3600
 
 
 @pytest.mark.parametrize(("answer", "left"), [("echo 1-00:00:01", 86401), ("exit 1", None)])
-def test_an_older_one_is_asked(monkeypatch, tmp_path, answer, left):
+def test_an_older_slurm_is_asked(monkeypatch, tmp_path, answer, left):
     (tmp_path / "squeue").write_text(f"#!/bin/sh\n{answer}\n")
     (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
@@ -45,7 +45,7 @@ def test_an_older_one_is_asked(monkeypatch, tmp_path, answer, left):
     assert slurm.seconds_left() == left
 
 
-def test_without_its_programs_nothing_is_known(monkeypatch, tmp_path):
+def test_without_squeue_the_time_is_unknown(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)

@@ -151,7 +151,7 @@ def test_quantised_on_the_cpu(tmp_path, parse, tiny_model, tiny_adapter, dataset
     ("ids", "texts", "fault"),
     [
         ([], [], "no rows"),
-        (["a", "a"], ["We", "study"], "a there more than once"),
+        (["a", "a"], ["We", "study"], "duplicate ids: a"),
         (["a", "b"], ["We", None], "no 'abstract' for b"),
     ],
 )

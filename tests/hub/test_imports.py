@@ -91,7 +91,7 @@ def test_completions_of_other_prompts_are_refused():
         ("t.csv", "name,text\na,b\n", "no column 'id' among columns 'id' and 'completion'"),
         ("t.csv", "", "not a CSV file with columns 'id' and 'completion'"),
         ("t.csv", "id,text\na,b\n", "no column 'completion' among columns 'id' and 'completion'; it has id, text"),
-        ("t.csv", "id,completion\na,b\na,c\n", "a there more than once"),
+        ("t.csv", "id,completion\na,b\na,c\n", "duplicate ids: a"),
         ("t.txt", "id,completion\n", r"tables from elsewhere come as \.csv or \.parquet"),
         ("t.parquet", "junk", "not a readable parquet file"),
     ],

@@ -1,6 +1,7 @@
-"""What plans compute: shapes, sizes, operations, memory, times. Expected numbers are worked out by hand or measured."""
+"""The numbers of a plan: shapes, sizes, operations, memory, times; checked by hand or by measurement."""
 
 import json
+import re
 
 import pyarrow
 import pyarrow.parquet
@@ -21,7 +22,8 @@ from feyntune.planning.memory import (
 )
 from feyntune.planning.plan import wall_seconds
 from feyntune.planning.sizes import ARXIV, PAPERS, Sizes
-from feyntune.planning.work import Estimator, Work
+from feyntune.planning.work import ESTIMATES, SHORT, Estimator, Work
+from support.workspace import PROJECT
 
 LLAMA = KNOWN["meta-llama/Llama-3.1-8B"]
 HUB = {"hub": "meta-llama/Llama-3.1-8B", "revision": "main"}
@@ -70,23 +72,23 @@ def test_a_folder_without_a_transformer_has_no_shape(tmp_path):
         assert read_shape(tmp_path) is None
 
 
-def test_a_told_shape_wins_and_an_unknown_model_has_none():
+def test_a_configured_shape_comes_first_and_an_unknown_model_has_none():
     models = {"mine": {"hub": "somebody/model", "revision": "main"}, "llama": HUB}
-    told = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-    shapes = {"llama": {**told, "vocab_size": 100}}
+    configured = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    shapes = {"llama": {**configured, "vocab_size": 100}}
     configuration = parse_configuration({"models": models, "planning": {"shapes": shapes}})
     assert shape_of(configuration, "models", "llama").hidden_size == 64
     assert shape_of(configuration, "models", "mine") is None
 
 
-def test_datasets_that_are_not_there_are_estimated_by_category(tmp_path):
+def test_missing_datasets_are_estimated_by_category(tmp_path):
     sizes = estimator(tmp_path).sizes
     assert sizes.dataset("hep-th").rows == {"train": 73_500, "test": 15_750, "validation": 15_750}
     assert not sizes.dataset("hep-th").known
     assert sizes.tokens("hep-th", tmp_path) == 150
 
 
-def test_a_mixture_is_estimated_by_its_own_arithmetic(tmp_path):
+def test_a_mixture_is_estimated_from_its_parts(tmp_path):
     other = {"snapshot": "arxiv", "categories": ["gr-qc"]}
     mix = {"mix": ["hep-th", {"dataset": "gr-qc", "fraction": 0.5}]}
     datasets = {**BASE["datasets"], "gr-qc": other, "mixed": mix}
@@ -94,14 +96,14 @@ def test_a_mixture_is_estimated_by_its_own_arithmetic(tmp_path):
     assert rows["train"] == int(0.7 * PAPERS["hep-th"]) + int(0.7 * PAPERS["gr-qc"]) // 2
 
 
-def test_a_snapshot_that_is_there_is_measured_by_its_size(tmp_path):
+def test_the_papers_of_a_snapshot_are_estimated_from_its_file_size(tmp_path):
     (tmp_path / "half.json").write_bytes(b"x" * 1650 * 1000)
     sizes = estimator(tmp_path, snapshots={"arxiv": str(tmp_path / "half.json")}).sizes
     assert sizes.papers("arxiv") == 1000
     assert sum(sizes.dataset("hep-th").rows.values()) == pytest.approx(PAPERS["hep-th"] * 1000 / ARXIV, abs=3)
 
 
-def test_a_dataset_that_is_there_is_counted(tmp_path, tiny_model):
+def test_an_existing_dataset_is_counted(tmp_path, tiny_model):
     from transformers import AutoTokenizer
 
     folder = tmp_path / "results/datasets/hep-th"
@@ -115,7 +117,7 @@ def test_a_dataset_that_is_there_is_counted(tmp_path, tiny_model):
     real = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     assert sizes.dataset("hep-th").rows["train"] == 2
     assert sizes.tokens("hep-th", tiny_model) == sum(real) / 2
-    assert sizes.tokens("hep-th", tmp_path) == 4.5 * 1.5  # no tokenizer there
+    assert sizes.tokens("hep-th", tmp_path) == 4.5 * 1.5  # no tokenizer in this folder
 
 
 def test_a_dataset_of_other_settings_is_not_counted(tmp_path):
@@ -137,7 +139,7 @@ def test_training_tokens_and_operations(tmp_path):
     assert plain.peak > 1.5 * work.peak
 
 
-def test_cards_that_train_together_share_the_work(tmp_path):
+def test_gpus_that_train_together_divide_the_work(tmp_path):
     runs = {"mine": {"model": "llama", "dataset": "hep-th", "layers": "qkv", "gpus": 4}}
     estimates = estimator(tmp_path, runs=runs)
     one, four = (estimates.work("train", {"run": run}) for run in ("llama_hep-th_qkv", "mine"))
@@ -155,7 +157,7 @@ def test_max_steps_and_limits_bound_the_work(tmp_path):
     assert similarity.disk == 4 * 100 * 100
 
 
-def test_a_base_model_is_expected_to_write_on(tmp_path):
+def test_a_base_model_is_expected_to_generate_longer_texts(tmp_path):
     estimates = estimator(tmp_path)
     base, adapted = (
         estimates.work("complete", {"set": "hep-th", "run": run}) for run in ("llama_base", "llama_hep-th_qkv")
@@ -172,12 +174,12 @@ def test_a_quantised_llama_fits_where_a_plain_one_does_not():
     assert plain == pytest.approx(16.06e9, rel=0.01)
 
 
-def test_an_unknown_shape_leaves_costs_out_and_tokens_in(tmp_path):
+def test_without_a_shape_tokens_are_known_and_costs_are_not(tmp_path):
     models = {"llama": {"hub": "somebody/model", "revision": "main"}}
     work = estimator(tmp_path, models=models).work("train", {"run": "llama_hep-th_qkv"})
     assert not work.known
     assert work.tokens == 73_500 * 4 * 152
-    assert calibrate.by_table(work, devices.processor(1)) is None
+    assert calibrate.by_table(work, devices.cpu(1)) is None
 
 
 @pytest.mark.parametrize(
@@ -194,40 +196,58 @@ def test_an_unknown_shape_leaves_costs_out_and_tokens_in(tmp_path):
         ("A5000", None),
     ],
 )
-def test_cards_are_found_by_their_many_names(text, name):
-    card = devices.find_card(text)
-    assert (card and card.name) == name
+def test_gpus_are_found_by_their_many_names(text, name):
+    gpu = devices.find_gpu(text)
+    assert (gpu and gpu.name) == name
 
 
 def test_measured_jobs_correct_the_table():
-    card, work = devices.find_card("A100"), Work(operations=1e17)
+    gpu, work = devices.find_gpu("A100"), Work(operations=1e17)
     jobs = {
         key: Job("train", {"run": key}, why=why, gpu=1)
         for key, why in (("done", []), ("also", []), ("stale", ["changed"]))
     }
-    expected = sum(calibrate.by_table(work, card))
+    expected = sum(calibrate.by_table(work, gpu))
     seconds = {"done": 2 * expected, "also": 4 * expected, "stale": 100 * expected}
     names = dict.fromkeys(jobs, "NVIDIA A100-SXM4-40GB")
     works = dict.fromkeys(jobs, work)
-    assert calibrate.corrections(jobs, works, seconds, names, card)["train"].factor == pytest.approx(3)
-    assert calibrate.corrections(jobs, works, {"stale": seconds["stale"]}, names, card)["train"].factor == 100
+    assert calibrate.corrections(jobs, works, seconds, names, gpu)["train"].factor == pytest.approx(3)
+    assert calibrate.corrections(jobs, works, {"stale": seconds["stale"]}, names, gpu)["train"].factor == 100
     on_cpu = dict.fromkeys(jobs, "x86_64 CPU, 2 threads")
-    assert calibrate.corrections(jobs, works, seconds, on_cpu, card) == {}
-    prediction = calibrate.predict(jobs["stale"], work, card, {"train": calibrate.Correction(factor=3)})
+    assert calibrate.corrections(jobs, works, seconds, on_cpu, gpu) == {}
+    prediction = calibrate.predict(jobs["stale"], work, gpu, {"train": calibrate.Correction(factor=3)})
     assert prediction.seconds == pytest.approx(3 * expected)
     assert prediction.measured
 
 
-def test_jobs_that_hardly_did_anything_teach_only_how_long_a_start_takes():
-    card, small, large = devices.find_card("A100"), Work(operations=1e12), Work(operations=1e18)
+def test_short_jobs_correct_only_the_time_to_start():
+    gpu, small, large = devices.find_gpu("A100"), Work(operations=1e12), Work(operations=1e18)
     job = Job("train", {"run": "a"}, gpu=1)
-    start, work = calibrate.by_table(small, card)
+    start, work = calibrate.by_table(small, gpu)
     took = {job.key: start + work + 60}
-    learned = calibrate.corrections({job.key: job}, {job.key: small}, took, {job.key: "A100"}, card)
+    learned = calibrate.corrections({job.key: job}, {job.key: small}, took, {job.key: "A100"}, gpu)
     assert learned["train"] == calibrate.Correction(extra=pytest.approx(60))
-    assert calibrate.predict(job, large, card, learned).seconds == pytest.approx(
-        sum(calibrate.by_table(large, card)) + 60
+    assert calibrate.predict(job, large, gpu, learned).seconds == pytest.approx(
+        sum(calibrate.by_table(large, gpu)) + 60
     )
+
+
+def rules_with_resources():
+    """Names of the workflow's rules, and whether each asks for resources."""
+    for file in sorted((PROJECT / "workflow/rules").glob("*.smk")):
+        names_and_bodies = re.split(r"^rule (\w+):", file.read_text(), flags=re.MULTILINE)[1:]
+        yield from (
+            (name, "resources:" in body)
+            for name, body in zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)
+        )
+
+
+def test_every_rule_that_asks_for_resources_is_estimated_or_deliberately_short():
+    rules = dict(rules_with_resources())
+    assert len(rules) > 20
+    assert set(ESTIMATES) | SHORT >= {name for name, asks in rules.items() if asks}
+    assert rules.keys() >= set(ESTIMATES) | SHORT  # no entry of a rule that was renamed
+    assert not set(ESTIMATES) & SHORT
 
 
 def chain(*names):
@@ -237,16 +257,16 @@ def chain(*names):
     }
 
 
-def test_wall_time_goes_by_what_waits_for_what_and_by_room():
+def test_wall_time_follows_dependencies_and_free_resources():
     unlimited = {"jobs": None, "cores": None, "gpu": None}
     line = chain("a", "b", "c")
     assert wall_seconds(line, {"a": 1, "b": 2, "c": 3}, unlimited) == 6
-    assert wall_seconds(line, {"b": 2, "c": 3}, unlimited) == 5  # a is made already
+    assert wall_seconds(line, {"b": 2, "c": 3}, unlimited) == 5  # the result of a exists
     beside = {name: Job(name, {}, why=["new"], threads=2, gpu=1) for name in "abcd"}
     seconds = dict.fromkeys(beside, 10)
     assert wall_seconds(beside, seconds, unlimited) == 10
     assert wall_seconds(beside, seconds, {**unlimited, "jobs": 3}) == 20
     assert wall_seconds(beside, seconds, {**unlimited, "cores": 4}) == 20
     assert wall_seconds(beside, seconds, {**unlimited, "gpu": 1}) == 40
-    assert wall_seconds(beside, seconds, {**unlimited, "cores": 1}) == 40  # too large for the machine: alone
+    assert wall_seconds(beside, seconds, {**unlimited, "cores": 1}) == 40  # too large for the machine: each runs alone
     assert wall_seconds({}, {}, unlimited) == 0

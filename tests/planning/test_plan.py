@@ -1,4 +1,4 @@
-"""A whole plan from jobs: which datasets count as they are, which card is meant, what earlier jobs teach."""
+"""A whole plan from jobs: which datasets are counted, which GPU is chosen, how measured jobs correct the table."""
 
 import json
 
@@ -9,7 +9,7 @@ from feyntune.config.runs import resolve_runs
 from feyntune.core.errors import FeynTuneError
 from feyntune.planning import devices
 from feyntune.planning.jobs import AGAIN, CODE, NEW, Job
-from feyntune.planning.plan import choose_card, make_plan
+from feyntune.planning.plan import choose_gpu, make_plan
 
 BASE = {
     "snapshots": {"arxiv": "nowhere.json"},
@@ -24,9 +24,9 @@ OFFERED = {"jobs": 2, "cores": None, "gpu": None}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A project whose dataset of ten training abstracts is there, on a machine without a card."""
+    """A project with a dataset of ten training abstracts, on a machine without a GPU."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(devices, "card_here", lambda: None)
+    monkeypatch.setattr(devices, "local_gpu", lambda: None)
     summary = {"rows": {"train": 10, "test": 2, "validation": 2}, "words": {"mean": 100}}
     (tmp_path / "results/datasets/hep-th").mkdir(parents=True)
     (tmp_path / "results/datasets/hep-th/summary.json").write_text(json.dumps(summary))
@@ -47,15 +47,15 @@ def plan(why_snapshot=(), why_dataset=(), why_train=(NEW,), **train):
     ("why_snapshot", "why_dataset", "rows"),
     [
         ((), (), 10),
-        ((CODE,), (f"{AGAIN} read_snapshot",), 10),  # the same papers, made again
-        ((NEW,), (f"{AGAIN} read_snapshot",), 73_500),  # of another snapshot
+        ((CODE,), (f"{AGAIN} read_snapshot",), 10),  # the same papers
+        ((NEW,), (f"{AGAIN} read_snapshot",), 73_500),  # another snapshot
         ((), ("dataset.seed: 42 -> 43",), 73_500),
     ],
 )
-def test_a_dataset_counts_if_it_holds_what_the_configuration_says(folder, why_snapshot, why_dataset, rows):
+def test_a_dataset_is_counted_if_it_matches_the_configuration(folder, why_snapshot, why_dataset, rows):
     made = plan(why_snapshot, why_dataset)
     assert made.jobs["train/llama_hep-th_qkv"].work.tokens == rows * 4 * 152
-    assert any("datasets are not there" in line for line in made.assumed) == (rows != 10)
+    assert any("datasets do not exist" in line for line in made.assumed) == (rows != 10)
 
 
 def test_only_stale_jobs_are_planned_one_after_another(folder):
@@ -66,7 +66,7 @@ def test_only_stale_jobs_are_planned_one_after_another(folder):
     assert plan(why_train=()).jobs == {}
 
 
-def test_an_earlier_training_on_the_same_card_corrects_the_table(folder):
+def test_an_earlier_training_on_the_same_gpu_corrects_the_table(folder):
     benchmark, record = folder / "costs.tsv", folder / "run.json"
     by_table = plan().jobs["train/llama_hep-th_qkv"].seconds
     benchmark.write_text("s\tmax_rss\n1.0\t100\n")
@@ -79,24 +79,29 @@ def test_an_earlier_training_on_the_same_card_corrects_the_table(folder):
     assert not other.measured and other.seconds == by_table
 
 
-def test_the_configured_card_wins_then_the_profiles_then_the_one_here(folder, monkeypatch):
-    jobs = {"a": Job("train", {}, card="ampere_a100"), "b": Job("report", {})}
-    told = parse_configuration({"planning": {"card": "H100"}})
-    assert choose_card(told, jobs).name == "H100"
-    silent = parse_configuration({})
-    assert choose_card(silent, jobs).name == "A100"
-    assert choose_card(silent, {"b": jobs["b"]}).name == devices.DEFAULT
-    monkeypatch.setattr(devices, "card_here", lambda: "NVIDIA L4")
-    assert choose_card(silent, {"b": jobs["b"]}).name == "L4"
-    assert choose_card(silent, jobs).name == "A100"
+def test_the_configured_gpu_comes_first_then_the_profiles_then_the_local_one(folder, monkeypatch):
+    jobs = {"a": Job("train", {}, gpu_model="ampere_a100"), "b": Job("report", {})}
+    configured = parse_configuration({"planning": {"gpu": "H100"}})
+    assert choose_gpu(configured, jobs).name == "H100"
+    default = parse_configuration({})
+    assert choose_gpu(default, jobs).name == "A100"
+    assert choose_gpu(default, {"b": jobs["b"]}) == devices.DEFAULT
+    monkeypatch.setattr(devices, "local_gpu", lambda: "NVIDIA L4")
+    assert choose_gpu(default, {"b": jobs["b"]}).name == "L4"
+    assert choose_gpu(default, jobs).name == "A100"
 
 
-def test_a_configured_card_that_nobody_knows_is_refused(folder):
-    with pytest.raises(FeynTuneError, match=r"planning.card: 'abacus' is not in the table; .* A100"):
-        choose_card(parse_configuration({"planning": {"card": "abacus"}}), {})
+def test_a_configured_gpu_that_is_not_in_the_table_is_refused(folder):
+    with pytest.raises(FeynTuneError, match=r"planning.gpu: 'abacus' is not in the table; .* A100"):
+        choose_gpu(parse_configuration({"planning": {"gpu": "abacus"}}), {})
 
 
-def test_the_card_is_as_large_as_it_is(folder):
+def test_the_old_key_names_the_new_one():
+    with pytest.raises(FeynTuneError, match=r"config: \$\.planning: 'card' is now called 'gpu'; rename it"):
+        parse_configuration({"planning": {"card": "A100"}})
+
+
+def test_a_job_may_use_the_memory_of_its_gpu(folder):
     held = plan().jobs["train/llama_hep-th_qkv"]
     assert held.memory == 40 * 2**30
     assert held.gpu_seconds == held.seconds

@@ -1,4 +1,4 @@
-"""What plans say: reasons, warnings, the terminal's table; and what is kept of them for the report."""
+"""The text of a plan: reasons, warnings, tables; and the predictions that are kept for the report."""
 
 import json
 import os
@@ -6,14 +6,14 @@ import os
 import pytest
 
 from feyntune.planning import calibrate
-from feyntune.planning.devices import find_card
+from feyntune.planning.devices import find_gpu
 from feyntune.planning.jobs import CODE, DELETED, NEW, Job, grouped, is_about_content, settings_changes
 from feyntune.planning.plan import Plan, Planned
-from feyntune.planning.render import count, duration, gigabytes, tell, warnings
+from feyntune.planning.render import count, duration, gigabytes, render, warnings
 from feyntune.planning.work import Work
 from feyntune.report.costs import by_stage, costs, costs_layout
 
-A100 = find_card("A100")
+A100 = find_gpu("A100")
 
 
 def planned(stage="train", run="tiny_all", seconds=3600.0, gpu=1, peak=10e9, **asked):
@@ -38,19 +38,19 @@ def test_a_changed_setting_is_named_with_both_values():
     assert settings_changes([settings()], [now]) == ["generation.temperature: 0.7 -> 0.5"]
 
 
-def test_changed_code_is_told_apart_from_settings():
+def test_changed_code_is_distinguished_from_settings():
     before, now = "'0123456789abcdef'", "'0123456789abcdee'"
     assert settings_changes([before], [now]) == [CODE]
     assert settings_changes([settings(), before], [settings(new=1), now]) == ["new: none -> 1", CODE]
 
 
-def test_many_changes_are_counted_and_unreadable_ones_admitted():
+def test_many_changes_are_counted_and_unreadable_ones_mentioned():
     before, now = (settings(many={str(key): value for key in range(9)}) for value in (1, 2))
     assert settings_changes([before], [now])[-1] == "6 more settings"
     assert settings_changes(["rubbish"], ["other rubbish"]) == ["its settings changed"]
 
 
-def test_only_some_reasons_speak_against_the_old_content():
+def test_only_some_reasons_are_about_the_content():
     assert [is_about_content(reason) for reason in (CODE, "new results of train", DELETED, "seed: 1 -> 2", NEW)] == [
         False,
         False,
@@ -65,45 +65,45 @@ def test_reasons_of_many_jobs_are_counted():
     assert grouped(jobs) == "x; y (1)"
 
 
-def test_the_table_adds_up():
-    told = tell(plan(planned(), planned(run="tiny_qkv", seconds=1800.0), planned("perplexity", gpu=0)), [])
-    rows = {line.split()[0]: line for line in told if line}
+def test_the_table_has_the_sums():
+    lines = render(plan(planned(), planned(run="tiny_qkv", seconds=1800.0), planned("perplexity", gpu=0)))
+    rows = {line.split()[0]: line for line in lines if line}
     assert "1.5 h" in rows["train"] and "1.0 h" in rows["train"] and "1.5" in rows["train"]
     assert "tiny_qkv" in rows and "train, perplexity" in rows["tiny_all"]
-    total = next(line for line in told if line.startswith("3 of 9 jobs"))
+    total = next(line for line in lines if line.startswith("3 of 9 jobs"))
     assert "2.0 h of wall time (3 jobs at a time)" in total
-    assert "1.5 GPU-hours (4 asked for by time limits)" in total
+    assert "1.5 GPU-hours (time limits ask for 4)" in total
     assert "6.0 GB of disk" in total
-    assert "12 cores asked for, 4 by the largest job" in total
-    assert "assumed: something" in told
+    assert "12 cores in all, at most 4 per job" in total
+    assert "assumed: something" in lines
 
 
-def test_runs_come_in_their_own_order_and_unknown_costs_are_said():
-    told = tell(plan(planned(), planned(run="tiny_qkv", seconds=None)), [])
-    first = [line.split()[0] for line in told if line.startswith("tiny")]
+def test_runs_keep_their_order_and_unknown_costs_are_shown():
+    lines = render(plan(planned(), planned(run="tiny_qkv", seconds=None)))
+    first = [line.split()[0] for line in lines if line.startswith("tiny")]
     assert first == ["tiny_qkv", "tiny_all"]
-    assert any("more than 2.0 h" in line for line in told)
-    assert any(line.startswith("tiny_qkv") and "unknown" in line for line in told)
+    assert any("more than 2.0 h" in line for line in lines)
+    assert any(line.startswith("tiny_qkv") and "unknown" in line for line in lines)
 
 
-def test_nothing_to_do_is_said():
-    assert tell(plan(), []) == ["All 9 jobs are up to date: nothing would run."]
+def test_a_plan_without_stale_jobs_is_one_line():
+    assert render(plan()) == ["All 9 jobs are up to date: nothing would run."]
 
 
-def test_a_late_job_is_warned_of_with_the_setting():
+def test_a_warning_about_time_names_the_setting():
     (line,) = warnings(plan(planned(seconds=3600.0), planned(run="slow", seconds=9000.0)))
-    assert line.startswith("train: 1 of 2 jobs will hardly end within the time limit; train/slow may take 150 of 120")
+    assert line.startswith("train: 1 of 2 jobs may exceed the time limit; train/slow may take 150 of 120")
     assert "resources.train.runtime" in line
     (line,) = warnings(plan(planned("embed_truth", seconds=9000.0)))
-    assert "resources.semscore.runtime" in line
+    assert "resources.metrics.runtime" in line
 
 
-def test_a_large_job_is_warned_of_with_the_setting():
+def test_a_warning_about_memory_names_the_setting():
     (line,) = warnings(plan(planned(peak=41e9)))
-    assert "may not fit a card; train/tiny_all needs about 41.0 of 42.9 GB" in line
+    assert "may exceed the memory of a GPU; train/tiny_all needs about 41.0 of 42.9 GB" in line
     assert "training.per_device_batch_size" in line and "mem_mb" not in line
     (line,) = warnings(plan(planned("similarity", gpu=0, peak=9e9)))
-    assert "may not fit the memory that it asks for" in line and "resources.similarity.mem_mb" in line
+    assert "may exceed the memory that they ask for" in line and "resources.similarity.mem_mb" in line
     assert warnings(plan(planned(peak=None), planned(run="b", seconds=None))) == []
 
 
@@ -113,7 +113,7 @@ def test_numbers_are_short():
     assert [gigabytes(size) for size in (0, 5e6, 1.6e10)] == ["-", "5 MB", "16.0 GB"]
 
 
-def test_a_prediction_counts_only_if_it_was_made_before(tmp_path):
+def test_a_prediction_counts_only_if_it_was_made_before_the_job(tmp_path):
     path = tmp_path / "plan.json"
     for moment, seconds in ((100, 60.0), (200, 70.0), (300, 80.0), (400, 90.0)):
         calibrate.keep(plan(planned(seconds=seconds)), {"train/tiny_all"}, path, now=moment)
@@ -124,7 +124,7 @@ def test_a_prediction_counts_only_if_it_was_made_before(tmp_path):
     assert calibrate.predicted_before(kept, "train/other", 310) == {}
 
 
-def test_what_never_ran_and_is_gone_is_forgotten(tmp_path):
+def test_jobs_that_never_ran_and_no_longer_exist_are_dropped(tmp_path):
     benchmark(tmp_path / "costs", "train/ran", 1.0, 60)
     calibrate.keep(plan(planned(run="gone"), planned(run="ran")), set(), tmp_path / "plan.json")
     calibrate.keep(plan(planned(run="new")), {"train/new"}, tmp_path / "plan.json")
@@ -132,7 +132,7 @@ def test_what_never_ran_and_is_gone_is_forgotten(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "rubbish", "[]", '{"jobs": 3}', "{}"])
-def test_a_broken_record_is_as_none(tmp_path, text):
+def test_a_broken_record_counts_as_none(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     assert calibrate.read(tmp_path / "plan.json") == {}
 
@@ -145,14 +145,14 @@ def benchmark(folder, job, seconds, began, memory="100.0"):
     return path
 
 
-def test_predicted_stands_against_measured(tmp_path):
+def test_predicted_and_measured_costs_are_compared(tmp_path):
     made = plan(planned(seconds=100.0), planned("perplexity", gpu=0, seconds=10.0, peak=None))
     calibrate.keep(made, set(), tmp_path / "p", now=50)
     trained = tmp_path / "adapters/tiny_all/run.json"
     trained.parent.mkdir(parents=True)
     trained.write_text('{"measured": {"seconds": 300.0, "peak_memory_mb": 1024}}')
     files = [
-        benchmark(tmp_path, "train/tiny_all", 200.0, 60),  # its last job; it took another before
+        benchmark(tmp_path, "train/tiny_all", 200.0, 60),  # the second of two jobs
         benchmark(tmp_path, "perplexity/tiny_all", 20.0, 60),
         benchmark(tmp_path, "perplexity/unplanned", 30.0, 60, memory="NA"),
         tmp_path / "perplexity/lost.tsv",

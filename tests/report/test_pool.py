@@ -49,7 +49,7 @@ def test_narrower_types_of_another_run_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"id": ["a", "a"]}, "abstract 'a' is there more than once"),
+        ({"id": ["a", "a"]}, "duplicate ids: a"),
         ({"score": ["high", "low"]}, "other types of columns"),
     ],
 )

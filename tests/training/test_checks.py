@@ -66,7 +66,7 @@ def test_a_folder_without_a_model(tmp_path):
 
 def test_a_folder_in_which_another_process_trains(tiny_model, tmp_path):
     with locked(tmp_path / "checkpoints"):
-        refuses(tiny_model, tmp_path, "another process is at work there")
+        refuses(tiny_model, tmp_path, "another process is using it")
 
 
 def test_more_gpus_than_the_machine_has(monkeypatch):

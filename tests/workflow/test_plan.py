@@ -30,14 +30,14 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     assert sorted(path.name for path in (workspace.folder / "results").iterdir()) == ["plan.json"]
 
 
-def test_the_papers_twenty_runs_are_planned_on_the_profiles_cards(tmp_path):
+def test_the_papers_twenty_runs_are_planned_on_the_profiles_gpus(tmp_path):
     workspace = Workspace(tmp_path / "bare")
     done = workspace.snakemake("--configfile", "config/paper.yaml", "--", "plan", profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
     told = rows(done.stdout)
     assert told["train"].split()[1] == "20" and told["complete"].split()[1] == "41"
     assert "274 of 274 jobs" in done.stdout and "30 jobs at a time" in done.stdout
-    assert "graphics cards: A100, 40 GB" in done.stdout
+    assert "GPU: A100, 40 GB" in done.stdout
     kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
     (run,) = kept["train/llama-3.1-8b_hep-th_all"]
     assert 40e6 < run["tokens"] < 50e6  # four epochs of 73,500 abstracts of about 150 tokens
@@ -82,7 +82,7 @@ def test_a_plan_is_made_while_another_snakemake_runs(workspace):
 def test_time_limits_that_do_not_suffice_are_warned_of(workspace):
     limits = "resources={train: {runtime: 1, threads: 1, mem_mb: 200}}"
     told = workspace.snakemake("--config", limits, "--forceall", "--", "plan").stdout
-    assert "warning: train: 4 of 4 jobs may not fit the memory" in told
+    assert "warning: train: 4 of 4 jobs may exceed the memory" in told
     assert "resources.train.mem_mb" in told
 
 

@@ -81,7 +81,7 @@ def test_a_key_of_evaluation_never_retrains(workspace, change):
 
 def test_tracking_resources_and_planning_make_nothing_stale(workspace):
     changes = ["tracking={wandb: offline}", "resources={train: {mem_mb: 3000}, perplexity: {runtime: 9}}"]
-    changes.append("planning={card: H100, tokens_per_word: 1.4}")
+    changes.append("planning={gpu: H100, tokens_per_word: 1.4}")
     assert workspace.stale("--config", *changes) == []
 
 

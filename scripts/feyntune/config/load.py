@@ -86,6 +86,7 @@ RENAMED = {
     "watched": "control_prompts",
     "score": "perplexity",
     "semscore": "metrics",
+    "card": "gpu",
 }
 """Keys of earlier versions and what they are called now, for error messages."""
 

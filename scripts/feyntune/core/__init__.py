@@ -1,1 +1,1 @@
-"""What every other package uses: files, errors, locks, fingerprints, command lines. It imports nothing of ours."""
+"""What all packages use: errors, files, locks, hashes, fingerprints, command lines. It imports nothing of ours."""

@@ -1,8 +1,10 @@
-"""The frame of every program under ``scripts/``: arguments, log, progress, and how errors end.
+"""The frame of every program under ``scripts/``: arguments, log, progress, and how errors end the program.
 
-With ``--log FILE`` both streams of the process, libraries' chatter and tracebacks included, go to the file, and the
-terminal sees only what ``say`` says. Without it, everything goes to the terminal.
+With ``--log FILE`` both output streams of the process, including the output of libraries and tracebacks, go to the
+file, and the terminal shows only the lines that ``say`` prints. Without it, everything goes to the terminal.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -14,46 +16,60 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.provenance import provenance
 
-_terminal = None  # the stream that people watch while a log takes everything else
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from tqdm import tqdm
+
+    Settings = TypeVar("Settings", bound=BaseModel)
+
+_terminal: TextIO | None = None  # the terminal, when a log takes the output streams
+_subject = ""
+_speaks = True
 
 
-def launch(description, arguments, main):
+def launch(
+    description: str | None,
+    arguments: Callable[[argparse.ArgumentParser], None],
+    main: Callable[[argparse.Namespace], None],
+) -> None:
     """Parse the command line, run ``main(options)``, and exit: 0, a FeynTuneError's own code, or 1 with a traceback.
 
-    ``arguments(parser)`` declares the program's options.
+    ``arguments(parser)`` declares the program's options; ``description`` is the text of ``--help``.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments(parser)
-    parser.add_argument("--log", type=Path, help="write both streams here; the terminal sees only the main lines")
+    parser.add_argument("--log", type=Path, help="write all output here; the terminal shows only the main lines")
     options = parser.parse_args()
     if options.log:
         _redirect_streams(options.log)
         _print_header()
     signal.signal(signal.SIGTERM, _terminate)
-    # Shells start what runs in the background with SIGINT ignored, and their children inherit that.
+    # Shells start background processes with SIGINT ignored, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(_guarded(main, options))
+    sys.exit(_exit_code(main, options))
 
 
-def read_settings(section, text):
-    """Parse a stage's settings: JSON, or the path of a file that holds it.
+def read_settings(section: type[Settings], text: str) -> Settings:
+    """Parse a stage's settings: JSON, or the path of a file that contains JSON.
 
     Args:
-        section: a subclass of ``settings.base.Section``.
-        text: what stood behind ``--settings``.
+        section: a subclass of ``config.schema.base.Section``.
+        text: the value of ``--settings``.
 
     Raises:
-        FeynTuneError: no such file, or settings that are none of this stage's.
+        FeynTuneError: there is no such file, or the settings are not valid for this stage.
     """
     from pydantic import ValidationError
 
     try:
-        return section.model_validate_json(text if text.lstrip().startswith("{") else Path(text).read_text())
+        return section.model_validate_json(text if text.lstrip().startswith("{") else Path(text).read_text("utf-8"))
     except FileNotFoundError:
         raise FeynTuneError(f"--settings: {text!r} is neither JSON nor a file; see scripts/show.py") from None
     except ValidationError as error:
@@ -62,11 +78,11 @@ def read_settings(section, text):
         raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()}; see scripts/show.py") from None
 
 
-def _terminate(*_):
+def _terminate(*_: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _guarded(main, options):
+def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     try:
         main(options)
         return 0
@@ -81,11 +97,11 @@ def _guarded(main, options):
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
-        say(f"error: {fault} (not a foreseen one: the traceback is in the log)")
+        say(f"error: {fault} (unexpected: the traceback is in the log)")
         return 1
 
 
-def _redirect_streams(log):
+def _redirect_streams(log: Path) -> None:
     global _terminal
     log.parent.mkdir(parents=True, exist_ok=True)
     _terminal = os.fdopen(os.dup(2), "w", buffering=1)
@@ -96,7 +112,7 @@ def _redirect_streams(log):
 
 
 @contextlib.contextmanager
-def terminal_for_children():
+def terminal_for_children() -> Iterator[None]:
     """While the block runs, processes that are started inherit the terminal; each then opens the log by itself."""
     if _terminal is None:
         yield
@@ -110,21 +126,21 @@ def terminal_for_children():
         os.close(log)
 
 
-def quiet():
-    """Let this process say nothing: it is one of several that work together, and another one speaks."""
+def quiet() -> None:
+    """Make ``say`` of this process print nothing: it is one of several processes of a job, and another one prints."""
     global _speaks
     _speaks = False
 
 
-def _print_header():
+def _print_header() -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     print(f"# {now} process {os.getpid()}")
     print(f"# {shlex.join(sys.argv)}")
     print(f"# {json.dumps(provenance())}", flush=True)
 
 
-def say(line):
-    """Print one line for people, to the terminal and to the log, with the program's name and subject in front."""
+def say(line: str) -> None:
+    """Print one line to the terminal and to the log, preceded by the program's name and its subject."""
     if not _speaks:
         return
     line = f"{Path(sys.argv[0]).stem}{_subject}: {line}"
@@ -134,39 +150,36 @@ def say(line):
             print(line, file=_terminal, flush=True)
 
 
-_subject = ""
-_speaks = True
-
-
-def about(subject):
-    """Name what this process works on (a run, a dataset): it stands in front of each line of ``say``."""
+def about(subject: str) -> None:
+    """Name what this process works on (a run, a dataset): every line of ``say`` begins with it."""
     global _subject
     _subject = f" {subject}"
 
 
 class Progress:
-    """Tell people how far a long piece of work is: a bar on a terminal, else a line every ``seconds``.
+    """Show the progress of a long computation: a bar on a terminal, else one line every ``seconds``.
 
     Use as a context manager; call ``advance(count)``. ``total`` is in ``unit``; None if unknown.
     """
 
-    def __init__(self, what, total=None, unit="", seconds=10):
+    def __init__(self, what: str, total: int | None = None, unit: str = "", seconds: float = 10) -> None:
         self.what, self.total, self.unit, self.seconds = what, total, unit, seconds
-        self.done, self.start, self.last, self.bar = 0, time.monotonic(), time.monotonic(), None
+        self.done, self.start, self.last = 0, time.monotonic(), time.monotonic()
+        self.bar: tqdm | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if sys.stderr.isatty() and not _terminal:
             from tqdm import tqdm
 
             self.bar = tqdm(desc=self.what, total=self.total, unit=f" {self.unit}")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.bar:
             self.bar.close()
 
-    def advance(self, count=1, note=""):
-        """Count ``count`` more; ``note`` (a loss, say) is shown behind."""
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count ``count`` more; ``note`` (such as a loss) is shown at the end of the line."""
         self.done += count
         if self.bar:
             self.bar.set_postfix_str(note, refresh=False)
@@ -175,7 +188,7 @@ class Progress:
             self.last = time.monotonic()
             say(self._line(note))
 
-    def _line(self, note):
+    def _line(self, note: str) -> str:
         elapsed = time.monotonic() - self.start
         if not self.total:
             return f"{self.what}: {self.done:,} {self.unit} in {elapsed:.0f} s {note}".rstrip()

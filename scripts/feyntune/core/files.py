@@ -1,17 +1,25 @@
-"""Files that are either whole or not there: every result is written aside, flushed to disk, then renamed."""
+"""Files that are either complete or absent: every result is written beside its path, flushed to disk, then renamed."""
+
+from __future__ import annotations
 
 import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from feyntune.core.errors import FeynTuneError
 
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.compute
+
 
 @contextlib.contextmanager
-def written_whole(path):
-    """Give a path beside ``path`` to write to; rename it to ``path`` if the block ends well, else remove it.
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it.
 
     The name keeps the suffix of ``path``, by which some libraries choose a format.
     """
@@ -20,17 +28,17 @@ def written_whole(path):
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield aside
-        _flush(aside)
+        flush_to_disk(aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def folder_written_whole(folder):
-    """Give an empty folder beside ``folder`` to write to; if the block ends well, move its files into ``folder``.
+def folder_written_whole(folder: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside ``folder``; if the block succeeds, move its files into ``folder``.
 
-    Weights come last, so that a folder that has them has everything.
+    Weights are moved last, so that a folder that has weights has all of its files.
     """
     folder = Path(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -41,7 +49,7 @@ def folder_written_whole(folder):
         folder.mkdir(exist_ok=True)
         for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
             if file.is_file():
-                _flush(file)
+                flush_to_disk(file)
                 target = folder / file.relative_to(aside)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, target)
@@ -49,24 +57,25 @@ def folder_written_whole(folder):
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _flush(path):
+def flush_to_disk(path: str | Path) -> None:
+    """Wait until the content of a file is on the disk, so that a power cut cannot lose it."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
-def write_text(path, text):
-    """Write ``text`` to ``path``, whole or not at all."""
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path``, completely or not at all."""
     with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
-def write_json(path, content):
-    """Write ``content`` as indented JSON, whole or not at all; NaN is refused, for JSON has none."""
+def write_json(path: str | Path, content: Any) -> None:
+    """Write ``content`` as indented JSON, completely or not at all; NaN is refused, because JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path):
-    """Read one JSON file; a fault in it is told with its path."""
+def read_json(path: str | Path) -> Any:
+    """Read one JSON file. Raises FeynTuneError with its path if it is missing or not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -75,31 +84,38 @@ def read_json(path):
         raise FeynTuneError(f"{path}: not valid JSON ({error}); delete it and let it be made again") from None
 
 
-def write_table(path, table, provenance=None):
-    """Write a pyarrow table as parquet, whole or not at all; see ``write_batches``."""
+def write_table(path: str | Path, table: pyarrow.Table, provenance: dict[str, Any] | None = None) -> None:
+    """Write a pyarrow table as parquet, completely or not at all; see ``write_batches``."""
     write_batches(path, table.schema, [table], provenance)
 
 
-def write_batches(path, schema, batches, provenance=None):
-    """Write pyarrow tables of one schema as one parquet file, whole or not at all.
+def write_batches(
+    path: str | Path,
+    schema: pyarrow.Schema,
+    batches: Iterable[pyarrow.Table],
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write pyarrow tables of one schema as one parquet file, completely or not at all.
 
-    ``provenance`` (a JSON-able dict) goes into the file's metadata under the key ``feyntune``. The bytes depend on
-    the content alone: no time and no machine is recorded.
+    ``provenance`` (JSON) goes into the file's metadata under the key ``feyntune``. The bytes depend only on the
+    content: no time and no machine is recorded.
     """
     import pyarrow.parquet
 
     if provenance is not None:
-        note = json.dumps(provenance, sort_keys=True).encode()
-        schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": note})
+        metadata = json.dumps(provenance, sort_keys=True).encode()
+        schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": metadata})
     with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_table(batch)
 
 
-def read_table(path, columns=None, filters=None):
-    """Read a parquet file as a pyarrow table, or the rows of it that ``filters`` (as pyarrow has them) let through.
+def read_table(
+    path: str | Path, columns: Sequence[str] | None = None, filters: pyarrow.compute.Expression | list | None = None
+) -> pyarrow.Table:
+    """Read a parquet file as a pyarrow table, or only the rows that ``filters`` (as for pyarrow) select.
 
-    Raises FeynTuneError if the file is not there, is no parquet, or lacks one of ``columns``.
+    Raises FeynTuneError if the file is missing, is not parquet, or lacks one of ``columns``.
     """
     import pyarrow
     import pyarrow.parquet
@@ -110,7 +126,7 @@ def read_table(path, columns=None, filters=None):
             missing = [name for name in columns or [] if name not in present]
             if missing:
                 raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
-            if filters is None:  # pyarrow's read_table takes a fifth of a second to import all that it might need
+            if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
                 return file.read(columns).select(columns or present)
         return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
     except FileNotFoundError:
@@ -120,7 +136,7 @@ def read_table(path, columns=None, filters=None):
         raise FeynTuneError(f"{path}: not a readable parquet file ({reason}); delete it and run again") from None
 
 
-def table_provenance(path):
+def table_provenance(path: str | Path) -> dict[str, Any]:
     """The provenance that ``write_table`` put into a parquet file, or an empty dict."""
     import pyarrow.parquet
 

@@ -1,8 +1,10 @@
 """Fingerprints of the *meaning* of code: a program and every module of ours that it imports, without comments.
 
-Snakemake compares them as parameters (it cannot see imported helpers itself): an edit that changes what a program does
-makes its results stale, a better comment, docstring or layout does not.
+Snakemake compares them as parameters, because it does not look into imported modules: an edit that changes what a
+program does makes its results stale; an edit of a comment, docstring, layout or import for types only does not.
 """
+
+from __future__ import annotations
 
 import ast
 import functools
@@ -13,8 +15,8 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 @functools.cache
-def code_fingerprint(program):
-    """Fingerprint of ``scripts/{program}`` and of all modules under ``scripts/`` that it imports, however deep.
+def code_fingerprint(program: str) -> str:
+    """Fingerprint of ``scripts/{program}`` and of all modules under ``scripts/`` that it imports, also indirectly.
 
     Nothing is imported or run. Raises FileNotFoundError if there is no such program.
     """
@@ -23,7 +25,7 @@ def code_fingerprint(program):
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
-def _closure(program):
+def _closure(program: str) -> set[str]:
     found, left = set(), [program]
     while left:
         name = left.pop()
@@ -34,26 +36,27 @@ def _closure(program):
 
 
 @functools.cache
-def _imports(name):
+def _imports(name: str) -> list[str]:
     """Files under ``scripts/`` that a file imports."""
     return sorted(file for module in _read(name)[0] for file in _files(module))
 
 
 @functools.cache
-def _read(name):
-    """The modules that a file imports anywhere in it, also late, inside functions; and its code without docstrings."""
-    tree, modules = ast.parse((SCRIPTS / name).read_text(encoding="utf-8")), set()
+def _read(name: str) -> tuple[set[str], str]:
+    """The modules that a file imports anywhere, also inside functions; and its code without docstrings."""
+    tree = _OnlyMeaning().visit(ast.parse((SCRIPTS / name).read_text(encoding="utf-8")))
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return modules, ast.unparse(_WithoutDocstrings().visit(tree))
+    return modules, ast.unparse(tree)
 
 
-def _files(module):
-    """The module's own file, and the packages' ``__init__`` that Python runs on the way to it."""
+def _files(module: str) -> list[str]:
+    """The module's own file, and the ``__init__`` of each package that contains it, which Python runs first."""
     parts = module.split(".")
     packages = ["/".join([*parts[: depth + 1], "__init__.py"]) for depth in range(len(parts))]
     candidates = ["/".join(parts) + ".py", *packages]
@@ -61,22 +64,34 @@ def _files(module):
 
 
 @functools.cache
-def _meaning(name):
-    """Digest of a file's code, and for a package of the style sheets and the like that lie in it."""
+def _meaning(name: str) -> str:
+    """Digest of a file's code; for a package also of its data files, such as style sheets."""
     digest = hashlib.sha256(_read(name)[1].encode())
     for data in _data_files(name):
         digest.update(data.name.encode() + data.read_bytes())
     return digest.hexdigest()
 
 
-def _data_files(name):
+def _data_files(name: str) -> list[Path]:
     path = SCRIPTS / name
     beside = sorted(path.parent.iterdir()) if path.name == "__init__.py" else []
     return [file for file in beside if file.is_file() and file.suffix != ".py"]
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops strings that stand alone as statements: docstrings, and the descriptions under settings."""
+class _OnlyMeaning(ast.NodeTransformer):
+    """Removes what never changes a result: docstrings, annotations of functions, imports for type checkers."""
 
-    def visit_Expr(self, node):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        return self.generic_visit(node)

@@ -1,17 +1,67 @@
-"""Identifiers of abstracts: checks that they are unique, and examples of them for messages."""
+"""Identifiers of abstracts: whether they are unique, how two lists of them match, and examples for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
 
 
-def check_unique(ids, place):
-    """Raise FeynTuneError if an id is there twice; ``place`` says where the ids stand."""
-    seen = set()
-    twice = [name for name in ids if name in seen or seen.add(name)]
-    if twice:
-        raise FeynTuneError(f"{place}: {examples(twice)} there more than once; each abstract may be there once")
+def check_unique(ids: Iterable[str], place: str | Path) -> None:
+    """Raise FeynTuneError if an id occurs more than once; ``place`` names the file or table that holds them."""
+    seen: set[str] = set()
+    duplicates: dict[str, None] = {}
+    for name in ids:
+        if name in seen:
+            duplicates[name] = None
+        seen.add(name)
+    if duplicates:
+        raise FeynTuneError(f"{place}: duplicate ids: {examples(list(duplicates))}; each abstract may occur only once")
 
 
-def examples(ids, limit=3):
+def match_ids(
+    ids: Sequence[str], other_ids: Sequence[str], place: str | Path, known: Collection[str] | None = None
+) -> list[int]:
+    """Find each of ``ids`` among ``other_ids``.
+
+    Args:
+        ids: the abstracts of the evaluation set, in the order that is wanted.
+        other_ids: the ids that a table or file has, in any order.
+        place: the file or table that holds ``other_ids``, for messages.
+        known: abstracts that ``other_ids`` may contain besides ``ids``, such as the rest of the dataset; None: none.
+
+    Returns:
+        For each of ``ids`` its position in ``other_ids``.
+
+    Raises:
+        FeynTuneError: an abstract has no row, a row belongs to no abstract, or an id occurs more than once.
+    """
+    check_unique(other_ids, place)
+    positions = {name: position for position, name in enumerate(other_ids)}
+    missing = [name for name in ids if name not in positions]
+    if missing:
+        raise FeynTuneError(
+            f"{place}: no row for {examples(missing)};"
+            f" it needs one for each of the evaluation set's {len(ids):,} abstracts"
+        )
+    allowed = set(ids).union(known or ())
+    unknown = [name for name in other_ids if name not in allowed]
+    if unknown:
+        whole = "evaluation set" if known is None else "dataset"
+        raise FeynTuneError(
+            f"{place}: rows for {examples(unknown)}, which the {whole} does not have; use a table of this {whole}"
+        )
+    return [positions[name] for name in ids]
+
+
+def examples(ids: Sequence[str], limit: int = 3) -> str:
     """A few ids for a message: ``2401.00001, 2401.00002, 2401.00003 and 7 more``."""
     more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
-    return ", ".join(ids[:limit]) + more
+    return ", ".join(_printable(name) for name in ids[:limit]) + more
+
+
+def _printable(name: str, length: int = 40) -> str:
+    """An id as a message may show it: without control characters, and not longer than ``length``."""
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(name))
+    return text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"

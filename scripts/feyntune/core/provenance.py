@@ -1,33 +1,39 @@
 """Where a result comes from: versions, revision of the project, device. No time, no host, no secret."""
 
+from __future__ import annotations
+
 import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "sentence-transformers", "pyarrow", "numpy")
 
 
-def provenance():
+def provenance() -> dict[str, Any]:
     """Versions of Python and of the libraries that decide results, and the git revision of this project."""
     return {"python": platform.python_version(), "libraries": _versions(), "revision": _revision()}
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     found = {}
     for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    if "torch" in sys.modules:  # which tells for what cards it was built; an index's metadata does not
+    if "torch" in sys.modules:  # its own version names the CUDA build; the installed metadata may not
         found["torch"] = str(sys.modules["torch"].__version__)
     return found
 
 
-def _revision():
-    """The commit that is checked out, with ``-dirty`` behind it if tracked files differ; None outside git."""
+def _revision() -> str | None:
+    """The commit that is checked out, followed by ``-dirty`` if tracked files differ; None outside git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -36,8 +42,8 @@ def _revision():
     return done.stdout.strip() or None
 
 
-def device_name(device):
-    """The name that a card gives itself, or the processor architecture and thread count."""
+def device_name(device: torch.device) -> str:
+    """Name of the GPU as CUDA reports it, or processor architecture and number of threads."""
     import torch
 
     if device.type == "cuda":

@@ -1,18 +1,20 @@
 """The SLURM job that this process runs in, if it runs in one."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
 import time
 
-# Seconds that the controller is given to answer.
-PATIENCE = 30
+TIMEOUT = 30
+"""Seconds that the controller has to answer."""
 
 
-def seconds_left():
-    """Seconds until SLURM ends this job; None outside of a job, without a limit, or where SLURM does not tell.
+def seconds_left() -> float | None:
+    """Seconds until SLURM ends this job; None outside of a job, without a limit, or if SLURM does not say.
 
-    It is less than was asked for: before a program of ours begins, two Snakemakes have started in its job.
+    It is less than the job requested: two Snakemake processes start in the job before a program of ours does.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if not job:
@@ -21,14 +23,14 @@ def seconds_left():
         return max(0.0, int(os.environ["SLURM_JOB_END_TIME"]) - time.time())
     command = ["squeue", "--noheader", f"--jobs={job}", "--format=%L"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return parse_duration(done.stdout.strip())
 
 
-def parse_duration(text):
-    """Seconds of a duration as SLURM writes it, ``[days-][hours:]minutes:seconds``; None if it is none."""
+def parse_duration(text: str) -> float | None:
+    """Seconds of a duration as SLURM writes it, ``[days-][hours:]minutes:seconds``; None for any other text."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
     if not found:
         return None

@@ -1,11 +1,17 @@
 """Dictionaries of tensors and plain values in ``.pt`` files that ``torch.load(weights_only=True)`` reads."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import written_whole
 
 
-def write_tensors(path, content):
-    """Write a dict with ``torch.save``, whole or not at all; the bytes depend on the content alone."""
+def write_tensors(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a dict with ``torch.save``, completely or not at all; the bytes depend only on the content."""
     import torch
 
     # A file object, not a name: torch writes the name of the file into the file.
@@ -13,8 +19,8 @@ def write_tensors(path, content):
         torch.save(content, file)
 
 
-def read_tensors(path, keys):
-    """Read a dict that has ``keys``, mapped into memory, so that unused tensors cost nothing.
+def read_tensors(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
+    """Read a dict with these ``keys``, mapped into memory, so that unused tensors are not loaded.
 
     Raises:
         FeynTuneError: no such file, not readable, or a key is missing.
@@ -32,5 +38,5 @@ def read_tensors(path, keys):
         raise FeynTuneError(f"{path}: not a readable .pt file ({reason}); delete it and run again") from None
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
-        raise FeynTuneError(f"{path}: no {missing[0]!r} in it; it was not made by this project's score.py")
+        raise FeynTuneError(f"{path}: no {missing[0]!r} in it; it is not a file of this project; run again")
     return content

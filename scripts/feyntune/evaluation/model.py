@@ -8,7 +8,7 @@ from typing import Any
 from feyntune.core.fingerprint import code_fingerprint
 from feyntune.core.hashing import content_hash
 from feyntune.core.provenance import device_name, provenance
-from feyntune.models.load import load_adapter, load_base
+from feyntune.models.load import context_length, load_adapter, load_base
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 
 
@@ -42,7 +42,7 @@ def load_evaluated(base, adapter, stage, merge=False):
         adapted = load_adapter(causal, adapter, stage.base_names)
         merges = merge and stage.quantization.method == "none"
         causal = adapted.merge_and_unload() if merges else adapted.get_base_model()
-    context = getattr(causal.config, "max_position_embeddings", None)
+    context = context_length(causal.config)
     return EvaluatedModel(causal, tokenizer, context, _ends(causal, tokenizer))
 
 

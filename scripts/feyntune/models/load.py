@@ -1,10 +1,19 @@
 """Base models and adapters: loaded one way for training, completion and scoring, always offline."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig
+
+    from feyntune.config.schema.models import Quantization
 
 
 def pick_device():
@@ -63,9 +72,8 @@ def _bitsandbytes(quantization, precision, device):
 
     if quantization.method == "none":
         return None
+    check_quantization(quantization, device)
     if quantization.method == "int8":
-        if device.type != "cuda":
-            raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -73,6 +81,17 @@ def _bitsandbytes(quantization, precision, device):
         bnb_4bit_use_double_quant=quantization.double,
         bnb_4bit_compute_dtype=getattr(torch, precision.dtype),
     )
+
+
+def check_quantization(quantization: Quantization, device: torch.device) -> None:
+    """Raise FeynTuneError if bitsandbytes cannot quantise this way on ``device``: int8 needs a GPU."""
+    if quantization.method == "int8" and device.type != "cuda":
+        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
+
+
+def context_length(config: PretrainedConfig) -> int | None:
+    """The most tokens that a model can attend to; None if its configuration has no limit."""
+    return getattr(config, "max_position_embeddings", None)
 
 
 def attention(precision, device):

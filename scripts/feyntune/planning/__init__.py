@@ -1,1 +1,1 @@
-"""Predicts what would run, why, and what it costs, in seconds and without a model or a network."""
+"""Predicts which jobs would run, why, and their time, memory and disk; it loads no model and needs no network."""

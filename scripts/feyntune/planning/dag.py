@@ -103,7 +103,7 @@ def _job(dag, job, keys):
         mem_mb=_number(asked.get("mem_mb")),
         runtime=_number(asked.get("runtime")),
         gpu=_number(asked.get("gpu")) or 0,
-        card=_card(asked),
+        gpu_model=_gpu_model(asked),
         benchmark=str(job.benchmark) if job.benchmark else None,
         outputs=[str(file) for file in job.output],
     )
@@ -113,8 +113,8 @@ def _number(value):
     return int(value) if isinstance(value, int | float) else None
 
 
-def _card(resources):
-    """What a profile calls the card: in ``gpu_model``, or in ``gres`` as ``gpu:MODEL:NUMBER``."""
+def _gpu_model(resources):
+    """What a profile calls the GPU: in ``gpu_model``, or in ``gres`` as ``gpu:MODEL:NUMBER``."""
     told = resources.get("gpu_model") or str(resources.get("gres") or "").partition(":")[2].partition(":")[0]
     return told if isinstance(told, str) and not told.isdigit() else None
 

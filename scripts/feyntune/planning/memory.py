@@ -1,15 +1,31 @@
-"""Peak memory of the stages that hold a model: weights, an adapter's training, activations, keys and values.
+"""Models by their shape: number of weights, operations of a forward pass, and peak memory of each stage.
 
-Activations are counted in numbers that a block keeps for each token: of its width, and of its feed-forward width. What
-allocators waste and libraries hold is a margin on top.
+Peak memory is weights, adapter with optimizer state, activations, logits and KV cache, plus a margin for the allocator
+and the libraries. Activations are counted as numbers per token and block, in multiples of its width and of its
+feed-forward width.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Literal
 
 from feyntune.config.schema.planning import ModelShape
 from feyntune.evaluation.perplexity import LOGITS_AT_ONCE, usual_budget
+
+if TYPE_CHECKING:
+    from feyntune.config.load import Configuration
+    from feyntune.config.schema.demo import DemoModel
+    from feyntune.config.schema.generation import CompletionStage
+    from feyntune.config.schema.models import Precision, Quantization
+    from feyntune.config.schema.perplexity import PerplexityStage
+    from feyntune.config.schema.training import TrainingStage
+
+Registry = Literal["models", "metrics"]
+"""The part of the configuration that names a model."""
 
 _LLAMA_8B = ModelShape(
     hidden_size=4096,
@@ -39,7 +55,7 @@ KNOWN = {
         gated=False,
     ),
 }
-"""From these repositories' own `config.json`."""
+"""Shapes of models on the hub, from their `config.json`."""
 
 _SAME = {
     "hidden_size": ("hidden_size", "n_embd", "d_model"),
@@ -49,38 +65,27 @@ _SAME = {
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
     "vocab_size": ("vocab_size",),
 }
-"""What architectures call the same size."""
-_UNGATED = {
-    "bert",
-    "mpnet",
-    "roberta",
-    "xlm-roberta",
-    "distilbert",
-    "gpt2",
-    "gpt_neox",
-    "opt",
-    "bloom",
-    "phi",
-    "falcon",
-}
+"""The keys that architectures use for the same size."""
+_UNGATED = frozenset("bert mpnet roberta xlm-roberta distilbert gpt2 gpt_neox opt bloom phi falcon".split())
+"""Architectures with two feed-forward matrices in each block."""
 
 
-def shape_of(configuration, registry, name):
-    """The shape of an entry of ``models`` or ``metrics``; None if nothing tells it.
+def shape_of(configuration: Configuration, registry: Registry, name: str) -> ModelShape | None:
+    """The shape of an entry of ``models`` or ``metrics``; None if it is not known.
 
-    What the configuration says comes first, then the model's own file, then what is known by name, last the settings
-    from which the embedded default will make it.
+    The configuration's shape comes first, then the model's own file, then the table of known models, last the settings
+    from which the embedded default will make the model.
     """
     entry = getattr(configuration, registry)[name]
     folder = Path(entry.path or f"results/{registry}/{name}")
-    told = configuration.planning.shapes.get(name)
-    return told or read_shape(folder) or KNOWN.get(entry.hub) or _demo_shape(configuration.demo.model, folder)
+    configured = configuration.planning.shapes.get(name)
+    return configured or read_shape(folder) or KNOWN.get(entry.hub) or _demo_shape(configuration.demo.model, folder)
 
 
-def read_shape(folder):
-    """The shape in a model folder's `config.json`; None if there is none, or none of a transformer's."""
+def read_shape(folder: Path) -> ModelShape | None:
+    """The shape in a model folder's `config.json`; None without the file, or if it is not a transformer's."""
     try:
-        content = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
@@ -91,7 +96,7 @@ def read_shape(folder):
     return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
 
 
-def _demo_shape(model, folder):
+def _demo_shape(model: DemoModel, folder: Path) -> ModelShape | None:
     if folder != Path("results/demo/model"):
         return None
     return ModelShape(
@@ -104,54 +109,69 @@ def _demo_shape(model, folder):
     )
 
 
-def layer_sizes(shape):
-    """Rows and columns of the linear layers of one block, by the names that Llama gives them."""
+def layer_sizes(shape: ModelShape) -> dict[str, tuple[int, int]]:
+    """Rows and columns of the linear layers of one block, by Llama's names for them."""
     head = shape.hidden_size // shape.num_attention_heads
-    small = head * (shape.num_key_value_heads or shape.num_attention_heads)
-    width, wide = shape.hidden_size, shape.intermediate_size
-    sizes = {"q_proj": (width, width), "k_proj": (width, small), "v_proj": (width, small), "o_proj": (width, width)}
-    sizes |= {"up_proj": (width, wide), "down_proj": (wide, width)}
-    return sizes | ({"gate_proj": (width, wide)} if shape.gated else {})
+    keys = head * (shape.num_key_value_heads or shape.num_attention_heads)
+    width, feed = shape.hidden_size, shape.intermediate_size
+    sizes = {"q_proj": (width, width), "k_proj": (width, keys), "v_proj": (width, keys), "o_proj": (width, width)}
+    sizes |= {"up_proj": (width, feed), "down_proj": (feed, width)}
+    return sizes | ({"gate_proj": (width, feed)} if shape.gated else {})
 
 
-def block_parameters(shape):
-    """Weights in the linear layers of all blocks: what bitsandbytes quantises."""
+def block_parameters(shape: ModelShape) -> int:
+    """Weights in the linear layers of all blocks: those that bitsandbytes quantises."""
     return shape.num_hidden_layers * sum(rows * columns for rows, columns in layer_sizes(shape).values())
 
 
-def head_parameters(shape):
+def head_parameters(shape: ModelShape) -> int:
     """Weights of the matrix from hidden states to the vocabulary."""
     return shape.hidden_size * shape.vocab_size
 
 
-def lora_parameters(shape, target_modules, rank):
-    """Weights of an adapter; a layer of another name than Llama's counts as a square of the width."""
+def lora_parameters(shape: ModelShape, target_modules: Sequence[str], rank: int) -> int:
+    """Weights of an adapter; a layer with a name that Llama does not have counts as a square of the width."""
     sizes, square = layer_sizes(shape), (shape.hidden_size, shape.hidden_size)
     return shape.num_hidden_layers * sum(rank * sum(sizes.get(name, square)) for name in target_modules)
+
+
+def forward_operations(shape: ModelShape, length: float) -> float:
+    """Operations of a forward pass per token of a text of ``length`` tokens, the head included.
+
+    A matrix of P weights costs 2 P operations. Attention adds 4 x layers x width for each pair of tokens that see each
+    other, half of all pairs.
+    """
+    matrices = 2 * (block_parameters(shape) + head_parameters(shape))
+    return matrices + 2 * shape.num_hidden_layers * shape.hidden_size * length
+
+
+def stored_bytes(shape: ModelShape) -> int:
+    """Bytes of a model's files: two per weight."""
+    return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
 
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 MARGIN = 1.1
 CONTEXT = 0.7e9
-"""Bytes that Python, the libraries and a card's context take before any weight."""
+"""Bytes that Python, the libraries and the CUDA context take before any weight."""
 
 
-def weight_bytes(shape, quantization, precision):
-    """Bytes of a base model's weights as they are held: blocks quantised, embeddings and head in ``dtype``."""
+def weight_bytes(shape: ModelShape, quantization: Quantization, precision: Precision) -> float:
+    """Bytes of a base model's weights in memory: blocks quantised, embeddings and head in ``dtype``."""
     plain = DTYPE_BYTES[precision.dtype]
-    # 4 bits a weight, and for each 64 of them a scale: 32 bits, or 8 and a little where scales are quantised too.
+    # 4 bits per weight, and a scale per 64 weights: 32 bits, or a little more than 8 if scales are quantised too.
     four_bits = 0.5 + (0.016 if quantization.double else 0.0625)
     of_blocks = {"nf4": four_bits, "fp4": four_bits, "int8": 1, "none": plain}[quantization.method]
     return block_parameters(shape) * of_blocks + 2 * head_parameters(shape) * plain
 
 
-def training_bytes(shape, stage, tokens, trained):
-    """Peak of a training step.
+def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int) -> float:
+    """Peak memory of a training step in bytes.
 
     Args:
-        shape: ``settings.planning.ModelShape``.
-        stage: ``settings.training.TrainingStage``.
-        tokens: tokens that a device holds at once.
+        shape: shape of the base model.
+        stage: settings of the training.
+        tokens: tokens in one forward pass of a device.
         trained: weights of the adapter, each with its gradient and two moments in float32.
     """
     plain = DTYPE_BYTES[stage.precision.dtype]
@@ -159,18 +179,18 @@ def training_bytes(shape, stage, tokens, trained):
     kept = shape.num_hidden_layers * shape.hidden_size * plain + block
     if not stage.training.gradient_checkpointing:
         kept = shape.num_hidden_layers * block
-    logits = shape.vocab_size * (2 * plain + 8)  # with their gradient, and both in float32
+    logits = shape.vocab_size * (2 * plain + 8)  # logits and their gradient, and both again in float32
     weights = weight_bytes(shape, stage.quantization, stage.precision)
     return CONTEXT + MARGIN * (weights + 16 * trained + tokens * (kept + logits))
 
 
-def completion_bytes(shape, stage, length):
-    """Peak while texts grow side by side.
+def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -> float:
+    """Peak memory of generation in bytes.
 
     Args:
-        shape: ``settings.planning.ModelShape``.
-        stage: ``settings.completion.CompletionStage``.
-        length: tokens of the longest of them, prompt and continuation.
+        shape: shape of the base model.
+        stage: settings of the completions.
+        length: tokens of the longest text, prompt and continuation.
     """
     plain, batch = DTYPE_BYTES[stage.precision.dtype], stage.generation.batch_size
     heads = (shape.num_key_value_heads or shape.num_attention_heads) / shape.num_attention_heads
@@ -179,13 +199,13 @@ def completion_bytes(shape, stage, length):
     return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
 
 
-def perplexity_bytes(shape, stage, device):
-    """Peak of a forward pass over a batch; the head sees a part of its tokens at a time.
+def perplexity_bytes(shape: ModelShape, stage: PerplexityStage, device: Literal["cuda", "cpu"]) -> float:
+    """Peak memory of a forward pass over a batch in bytes; the logits are computed in parts.
 
     Args:
-        shape: ``settings.planning.ModelShape``.
-        stage: ``settings.scoring.PerplexityStage``.
-        device: ``cuda`` or ``cpu``, which have batches of their own.
+        shape: shape of the base model.
+        stage: settings of the perplexities.
+        device: type of the device, which decides the usual batch size.
     """
     tokens = stage.perplexity.batch_tokens or usual_budget(SimpleNamespace(type=device))
     plain = DTYPE_BYTES[stage.precision.dtype]
@@ -195,8 +215,8 @@ def perplexity_bytes(shape, stage, device):
     return CONTEXT + MARGIN * (weights + tokens * block + logits)
 
 
-def embedding_bytes(shape, batch, length):
-    """Peak of a sentence-embedding model over a batch of texts of ``length`` tokens; its weights are in float32."""
+def embedding_bytes(shape: ModelShape, batch: int, length: float) -> float:
+    """Peak memory in bytes of a sentence-embedding model over a batch of texts of ``length`` tokens, in float32."""
     weights = 4 * (block_parameters(shape) + head_parameters(shape))
     scores = shape.num_attention_heads * length * length
     token = 12 * shape.hidden_size + 3 * shape.intermediate_size

@@ -1,37 +1,47 @@
-"""A plan: every job with its prediction, ready to be told and to be kept."""
+"""A plan: every stale job with its prediction, and the wall time of all of them."""
+
+from __future__ import annotations
 
 import functools
 import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.planning import calibrate, devices
 from feyntune.planning.calibrate import device_name, measured_seconds
-from feyntune.planning.jobs import is_about_content
+from feyntune.planning.devices import Device
+from feyntune.planning.jobs import Job, Offered, is_about_content
 from feyntune.planning.sizes import Sizes
-from feyntune.planning.work import Estimator
+from feyntune.planning.work import Estimator, Work
+
+if TYPE_CHECKING:
+    from feyntune.config.load import Configuration
+    from feyntune.config.runs import Run
 
 
-def wall_seconds(jobs, seconds, offered):
-    """Wall time of all jobs by a list schedule: a job begins as soon as what it needs is made and there is room.
+def wall_seconds(jobs: Mapping[str, Job], seconds: Mapping[str, float], offered: Offered) -> float:
+    """Wall time of all jobs by a list schedule: a job starts as soon as its inputs exist and resources are free.
 
     Args:
-        jobs: ``jobs.Job`` by key.
-        seconds: seconds by key of those that run; others are made already.
-        offered: dict of ``jobs``, ``cores`` and ``gpu`` at a time; None is no limit.
+        jobs: all jobs by key.
+        seconds: seconds by key of those that run; the results of the others exist.
+        offered: what may be used at a time.
 
     Returns:
-        Seconds until the last job ends. What asks for more than is offered runs alone.
+        Seconds until the last job ends. A job that asks for more than is offered runs alone.
     """
     waiting = {key: {need for need in jobs[key].needs if need in seconds} for key in seconds}
-    followers = {}
+    followers: dict[str, list[str]] = {}
     for key, needs in waiting.items():
         for need in needs:
             followers.setdefault(need, []).append(key)
     ready = [key for key in seconds if not waiting[key]]
-    running, now = [], 0.0
+    running: list[tuple[float, str]] = []
+    now = 0.0
     while ready or running:
-        ready = _begin(jobs, seconds, offered, ready, running, now)
+        ready = _start(jobs, seconds, offered, ready, running, now)
         now, ended = heapq.heappop(running)
         for key in followers.get(ended, []):
             waiting[key].discard(ended)
@@ -40,16 +50,23 @@ def wall_seconds(jobs, seconds, offered):
     return now
 
 
-def _begin(jobs, seconds, offered, ready, running, now):
-    """Start what there is room for, in order; returns what still waits."""
+def _start(
+    jobs: Mapping[str, Job],
+    seconds: Mapping[str, float],
+    offered: Offered,
+    ready: Sequence[str],
+    running: list[tuple[float, str]],
+    now: float,
+) -> list[str]:
+    """Start the jobs that fit, in order, and add them to ``running``; returns those that still wait."""
     held = {"jobs": len(running), "cores": 0, "gpu": 0}
     for _, key in running:
         held["cores"] += jobs[key].threads
         held["gpu"] += jobs[key].gpu
-    left = []
+    left: list[str] = []
     for place, key in enumerate(ready):
         if any(offered[name] is not None and held[name] >= offered[name] for name in ("jobs", "cores")):
-            return left + ready[place:]
+            return [*left, *ready[place:]]
         asked = {"jobs": 1, "cores": jobs[key].threads, "gpu": jobs[key].gpu}
         fits = all(limit is None or held[name] + asked[name] <= limit for name, limit in offered.items())
         if fits or not running:
@@ -62,130 +79,129 @@ def _begin(jobs, seconds, offered, ready, running, now):
 
 @dataclass
 class Planned:
-    """One job, what it has to do, and what it will take."""
+    """One job with its work and its prediction."""
 
-    job: object
-    """``jobs.Job``."""
-    work: object
-    """``work.Work``."""
+    job: Job
+    work: Work
     seconds: float | None
-    """Wall time; None if nothing is known of its model."""
+    """Wall time; None if the shape of its model is not known."""
     measured: bool
     """Whether earlier jobs of its stage were measured."""
     memory: float | None
-    """Bytes that it may hold: of its cards each, or of the machine if it has none; None if it has no limit."""
+    """Bytes that it may use: of each of its GPUs, or of the machine if it has none; None if there is no limit."""
 
     @property
-    def gpu_seconds(self):
-        """Seconds times graphics cards."""
+    def gpu_seconds(self) -> float:
+        """Seconds times GPUs."""
         return (self.seconds or 0) * self.job.gpu
 
     @property
-    def asked_gpu_seconds(self):
-        """What it asks for: its time limit times graphics cards."""
+    def asked_gpu_seconds(self) -> float:
+        """Time limit in seconds times GPUs."""
         return 60 * (self.job.runtime or 0) * self.job.gpu
 
 
 @dataclass
 class Plan:
-    """All of it."""
+    """All stale jobs, and what was assumed about them."""
 
-    jobs: dict
-    """``Planned`` by key, stale jobs only."""
-    runs: list
+    jobs: dict[str, Planned]
+    """By key, stale jobs only."""
+    runs: list[str]
     """Names of all runs, in their order."""
     total: int
-    """Jobs in all, stale or not."""
+    """Number of all jobs, stale or not."""
     wall: float
     """Seconds until the last job ends."""
-    offered: dict
-    """What may run side by side: ``jobs``, ``cores``, ``gpu``; None is no limit."""
-    card: object
-    """``devices.Device`` of jobs that hold a card."""
-    assumed: list
-    """What was not known, in sentences."""
+    offered: Offered
+    """What may be used at a time."""
+    device: Device
+    """The GPU of jobs that ask for one."""
+    assumed: list[str]
+    """Sentences about values that were not known."""
 
 
-def make_plan(jobs, configuration, runs, offered):
+def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mapping[str, Run], offered: Offered) -> Plan:
     """Predict every stale job.
 
     Args:
-        jobs: ``jobs.Job`` by key.
-        configuration: ``configuration.Configuration``.
-        runs: ``runs.Run`` by name.
-        offered: see ``Plan``.
+        jobs: all jobs by key.
+        configuration: the configuration.
+        runs: its runs by name.
+        offered: what may be used at a time.
+
+    Raises:
+        FeynTuneError: the configured GPU is not in the table.
     """
-    card = choose_card(configuration, jobs)
+    gpu = choose_gpu(configuration, jobs)
     sizes = Sizes(configuration, _outdated(jobs))
     estimator = Estimator(configuration, runs, sizes)
     works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
-    learned = _corrections(jobs, works, card)
-    planned = {key: _planned(job, works[key], card, learned) for key, job in jobs.items() if job.stale}
+    learned = _corrections(jobs, works, gpu)
+    planned = {key: _planned(job, works[key], gpu, learned) for key, job in jobs.items() if job.stale}
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
-    return Plan(
-        planned, list(runs), len(jobs), wall, offered, card, _assumed(configuration, planned, sizes, card, estimator)
-    )
+    assumed = [*_assumed(configuration, planned, sizes, gpu), *_shapeless(configuration, estimator), _basis(planned)]
+    return Plan(planned, list(runs), len(jobs), wall, offered, gpu, assumed)
 
 
-def _outdated(jobs):
-    """Datasets whose files do not hold what the configuration says: of other settings, or made from such."""
+def _outdated(jobs: Mapping[str, Job]) -> set[str]:
+    """Datasets whose files do not match the configuration: made with other settings, or from such files."""
 
     @functools.cache
-    def other(key):
+    def outdated(key: str) -> bool:
         job = jobs[key]
-        return job.stale and (any(map(is_about_content, job.why)) or any(map(other, job.needs)))
+        return job.stale and (any(map(is_about_content, job.why)) or any(map(outdated, job.needs)))
 
-    return {job.wildcards["dataset"] for key, job in jobs.items() if "dataset" in job.wildcards and other(key)}
+    return {job.wildcards["dataset"] for key, job in jobs.items() if "dataset" in job.wildcards and outdated(key)}
 
 
-def choose_card(configuration, jobs):
-    """The graphics card that jobs run on: as configured, as the profile asks, as is here, or the default one.
+def choose_gpu(configuration: Configuration, jobs: Mapping[str, Job]) -> Device:
+    """The GPU that jobs run on: the configured one, the profile's, this machine's, or the default.
 
-    Raises FeynTuneError if the configured one is not known.
+    Raises:
+        FeynTuneError: the configured one is not in the table.
     """
-    told = configuration.planning.card
-    if told and not devices.find_card(told):
-        known = ", ".join(card.name for card in devices.CARDS)
-        raise FeynTuneError(f"config: $.planning.card: {told!r} is not in the table; take the likest of {known}")
-    asked = next((job.card for job in jobs.values() if job.card), None)
-    for text in (told, asked, devices.card_here()):
-        if text and (card := devices.find_card(text)):
-            return card
-    return devices.find_card(devices.DEFAULT)
+    configured = configuration.planning.gpu
+    if configured and not devices.find_gpu(configured):
+        known = ", ".join(gpu.name for gpu in devices.GPUS)
+        raise FeynTuneError(f"config: $.planning.gpu: {configured!r} is not in the table; use the closest of {known}")
+    asked = next((job.gpu_model for job in jobs.values() if job.gpu_model), None)
+    named = (devices.find_gpu(text) for text in (configured, asked, devices.local_gpu()) if text)
+    return next(filter(None, named), devices.DEFAULT)
 
 
-def _corrections(jobs, works, card):
+def _corrections(jobs: Mapping[str, Job], works: Mapping[str, Work], gpu: Device) -> dict[str, calibrate.Correction]:
     measured = {key: seconds for key, job in jobs.items() if (seconds := measured_seconds(job))}
     names = {key: device_name(jobs[key]) for key in measured}
-    return calibrate.corrections(jobs, works, measured, names, card)
+    return calibrate.corrections(jobs, works, measured, names, gpu)
 
 
-def _planned(job, work, card, learned):
-    device = calibrate.device_of(job, card)
-    prediction = calibrate.predict(job, work, device, learned)
-    holds = card.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
-    return Planned(job, work, prediction.seconds, prediction.measured, holds)
+def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.Correction]) -> Planned:
+    prediction = calibrate.predict(job, work, calibrate.device_of(job, gpu), learned)
+    memory = gpu.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
+    return Planned(job, work, prediction.seconds, prediction.measured, memory)
 
 
-def _assumed(configuration, planned, sizes, card, estimator):
-    """What was taken for lack of better, in sentences."""
-    lines = []
-    if any(each.job.gpu for each in planned.values()):
-        lines.append(f"graphics cards: {card.name}, {card.memory / 2**30:.0f} GB (planning.card names another)")
+def _assumed(configuration: Configuration, planned: Mapping[str, Planned], sizes: Sizes, gpu: Device) -> Iterator[str]:
+    """Sentences about the GPU and about datasets that do not exist yet."""
+    if gpu.memory and any(each.job.gpu for each in planned.values()):
+        yield f"GPU: {gpu.name}, {gpu.memory / 2**30:.0f} GB (planning.gpu names another)"
     absent = [name for name in configuration.datasets if not sizes.dataset(name).known]
     if absent:
-        lines.append(
-            f"{len(absent)} of {len(configuration.datasets)} datasets are not there: their sizes are estimated"
-        )
-    unknown = [entry for entry, shape in estimator.shapes.items() if shape is None]
-    lines += [_shapeless(*entry) for entry in unknown if getattr(configuration, entry[0])[entry[1]].hub]
+        yield f"{len(absent)} of {len(configuration.datasets)} datasets do not exist yet: their sizes are estimated"
+
+
+def _shapeless(configuration: Configuration, estimator: Estimator) -> Iterator[str]:
+    """Sentences about models of the hub whose shape is not known."""
+    effect = {"models": "the costs of its runs are left out", "metrics": "its jobs are assumed to be short"}
+    for (registry, name), shape in estimator.shapes.items():
+        if shape is None and getattr(configuration, registry)[name].hub:
+            remedy = f"run `snakemake fetch`, or set planning.shapes.{name}"
+            yield f"{registry}.{name}: its shape is not known, so {effect[registry]}; {remedy}"
+
+
+def _basis(planned: Mapping[str, Planned]) -> str:
+    """A sentence about where the times come from."""
     measured = sum(each.measured for each in planned.values())
     by_table = len(planned) - measured
-    return [*lines, f"time: of {measured} jobs by what earlier jobs of their stage took, of {by_table} by table"]
-
-
-def _shapeless(registry, name):
-    costs = "the costs of its runs are left out" if registry == "models" else "its jobs are taken for short"
-    return (
-        f"{registry}.{name}: its shape is not known, so {costs}; run `snakemake fetch`, or give planning.shapes.{name}"
-    )
+    return f"times: {measured} jobs from earlier jobs of their stage, {by_table} from the table of devices"

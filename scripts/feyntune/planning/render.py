@@ -1,93 +1,99 @@
-"""What will not fit: time limits, cards, memory; each with the setting to change."""
+"""The plan as text: tables by stage and by run, totals, and warnings with the setting to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from feyntune.config.schema.resources import Resources
 from feyntune.planning.jobs import grouped
+
+if TYPE_CHECKING:
+    from feyntune.planning.jobs import Job
+    from feyntune.planning.plan import Plan, Planned
 
 MOST_ROWS = 60
 MISSING = "-"
 UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
-def tell(plan, lines):
-    """The plan as lines of text.
-
-    Args:
-        plan: ``making.Plan``.
-        lines: warnings, one a line.
-    """
+def render(plan: Plan) -> list[str]:
+    """The plan as lines of text, with its warnings at the end."""
     if not plan.jobs:
         return [f"All {plan.total:,} jobs are up to date: nothing would run."]
-    told = [*_columns(_stage_rows(plan)), ""]
+    lines = [*_columns(_stage_rows(plan)), ""]
     runs = _run_rows(plan)
     if len(runs) > 1:
-        told += [*_columns(runs[: MOST_ROWS + 1]), ""]
+        lines += [*_columns(runs[: MOST_ROWS + 1]), ""]
         if len(runs) > MOST_ROWS + 1:
-            told += [f"... and {len(runs) - MOST_ROWS - 1:,} more runs", ""]
-    told += _total(plan)
-    told += [f"assumed: {line}" for line in plan.assumed]
-    return told + [f"warning: {line}" for line in lines]
+            lines += [f"... and {len(runs) - MOST_ROWS - 1:,} more runs", ""]
+    lines.append(_total(plan))
+    lines += [f"assumed: {line}" for line in plan.assumed]
+    return lines + [f"warning: {line}" for line in warnings(plan)]
 
 
-def _total(plan):
+def _total(plan: Plan) -> str:
     jobs = plan.jobs.values()
     at_once = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in _limits(plan))
-    cores = max(each.job.threads for each in jobs)
-    hours, asked = (sum(getattr(each, name) for each in jobs) / 3600 for name in ("gpu_seconds", "asked_gpu_seconds"))
+    hours = sum(each.gpu_seconds for each in jobs) / 3600
+    asked = sum(each.asked_gpu_seconds for each in jobs) / 3600
     disk = sum(each.work.disk for each in jobs)
     about = "more than" if any(each.seconds is None for each in jobs) else "about"
-    cards = f" {hours:,.1f} GPU-hours ({asked:,.0f} asked for by time limits);" if asked else ""
-    return [
+    threads = [each.job.threads for each in jobs]
+    gpus = f" {hours:,.1f} GPU-hours (time limits ask for {asked:,.0f});" if asked else ""
+    return (
         f"{len(plan.jobs):,} of {plan.total:,} jobs; {about} {duration(plan.wall)} of wall time ({at_once} at a time);"
-        f"{cards} {gigabytes(disk) + ' of' if disk >= 1e6 else 'hardly any'} disk;"
-        f" {sum(each.job.threads for each in jobs):,} cores asked for, {cores} by the largest job",
-    ]
+        f"{gpus} {gigabytes(disk) if disk >= 1e6 else 'less than 1 MB'} of disk;"
+        f" {sum(threads):,} cores in all, at most {max(threads)} per job"
+    )
 
 
-def _limits(plan):
-    """What bounds how many jobs run side by side, as pairs of a name and a number."""
-    named = {"jobs": "job", "cores": "core"} | ({"gpu": "GPU"} if any(e.job.gpu for e in plan.jobs.values()) else {})
-    return [(told, plan.offered[name]) for name, told in named.items() if plan.offered[name] is not None]
+def _limits(plan: Plan) -> list[tuple[str, int]]:
+    """Names and numbers of what limits how many jobs run at a time."""
+    offered, gpus = plan.offered, any(each.job.gpu for each in plan.jobs.values())
+    limits = [("job", offered["jobs"]), ("core", offered["cores"]), ("GPU", offered["gpu"] if gpus else None)]
+    return [(name, number) for name, number in limits if number is not None]
 
 
-def _groups(plan, name_of):
-    groups = {}
+def _groups(plan: Plan, name_of: Callable[[Job], str | None]) -> dict[str, list[Planned]]:
+    groups: dict[str, list[Planned]] = {}
     for each in plan.jobs.values():
-        if name_of(each.job):
-            groups.setdefault(name_of(each.job), []).append(each)
+        if name := name_of(each.job):
+            groups.setdefault(name, []).append(each)
     return groups
 
 
-def _stage_rows(plan):
-    """A row for each stage: what its jobs take together, the longest and the largest of them, and why they run."""
-    header = ["stage", "jobs", "tokens", "together", "longest", "limit", "GPU-hours", "peak memory", "disk", "why"]
-    rows = [header]
+HEADER = ("jobs", "tokens", "total time", "longest", "limit", "GPU-hours", "peak memory", "disk")
+
+
+def _stage_rows(plan: Plan) -> list[list[str]]:
+    """A row for each stage: the sums over its jobs, the longest and the largest job, and why they run."""
+    rows = [["stage", *HEADER, "why"]]
     for stage, jobs in _groups(plan, lambda job: job.stage).items():
-        rows.append([stage, f"{len(jobs):,}", *_numbers(jobs), grouped([each.job for each in jobs])])
-    everything = list(plan.jobs.values())
-    return [*rows, ["total", f"{len(everything):,}", *_numbers(everything), ""]]
+        rows.append([stage, *_numbers(jobs), grouped([each.job for each in jobs])])
+    return [*rows, ["total", *_numbers(list(plan.jobs.values())), ""]]
 
 
-def _run_rows(plan):
-    header = ["run", "jobs", "tokens", "together", "longest", "limit", "GPU-hours", "peak memory", "disk", "stages"]
-    rows = [header]
+def _run_rows(plan: Plan) -> list[list[str]]:
+    rows = [["run", *HEADER, "stages"]]
     groups = _groups(plan, lambda job: job.run)
     for run in filter(groups.get, plan.runs):
-        jobs = groups[run]
-        stages = dict.fromkeys(each.job.stage for each in jobs)
-        rows.append([run, f"{len(jobs):,}", *_numbers(jobs), ", ".join(stages)])
+        stages = dict.fromkeys(each.job.stage for each in groups[run])
+        rows.append([run, *_numbers(groups[run]), ", ".join(stages)])
     return rows
 
 
-def _numbers(jobs):
-    """Tokens, wall time together, the longest job with its limit, GPU-hours, peak memory and disk of jobs."""
+def _numbers(jobs: Sequence[Planned]) -> list[str]:
+    """The columns of ``HEADER``."""
     known = [each for each in jobs if each.seconds is not None]
-    longest = max(known, key=lambda each: each.seconds, default=None)
+    longest = max(known, key=lambda each: each.seconds or 0, default=None)
     peak = max((each.work.peak or 0 for each in jobs), default=0)
     gpu = sum(each.gpu_seconds for each in jobs) / 3600
     return [
+        f"{len(jobs):,}",
         count(sum(each.work.tokens or 0 for each in jobs)),
-        duration(sum(each.seconds for each in known)) if known else "unknown",
-        duration(longest.seconds) if longest else "unknown",
+        duration(sum(each.seconds or 0 for each in known)) if known else "unknown",
+        duration(longest.seconds or 0) if longest else "unknown",
         duration(60 * longest.job.runtime) if longest and longest.job.runtime else MISSING,
         f"{gpu:,.1f}" if gpu else MISSING,
         gigabytes(peak),
@@ -95,8 +101,8 @@ def _numbers(jobs):
     ]
 
 
-def _columns(rows):
-    """Rows of text in columns: first and last to the left, numbers to the right."""
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of text in columns: the first and the last aligned to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
     return [
@@ -108,37 +114,38 @@ def _columns(rows):
     ]
 
 
-def duration(seconds):
-    """``3.4 h``, in the largest unit of which there is at least one."""
+def duration(seconds: float) -> str:
+    """Format seconds as ``3.4 h``, in the largest unit that gives at least 1."""
     unit, length = next(((unit, length) for unit, length in UNITS if seconds >= length), ("s", 1))
     return f"{seconds / length:.1f} {unit}" if length > 1 else f"{seconds:.0f} s"
 
 
-def count(number):
-    """``1.9 G``, ``310 M``, ``42 k``; a dash for none."""
+def count(number: float) -> str:
+    """Format a number as ``1.9 G``, ``310 M`` or ``42 k``; a dash for zero."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number:.0f}" if number else MISSING
 
 
-def gigabytes(size):
-    """Bytes as ``12 GB``; in MB below a tenth of that, a dash for none."""
+def gigabytes(size: float) -> str:
+    """Format bytes as ``12.0 GB``, or in MB below 0.1 GB; a dash below 1 MB."""
     if size < 1e6:
         return MISSING
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
 
 
 SAFE = 0.9
-"""Share of a limit that a prediction may fill before it is warned of."""
+"""Fraction of a limit that a prediction may reach without a warning."""
 REQUEST_OF = {
     "control_papers": "dataset",
     "build_dataset": "dataset",
     "mix_dataset": "dataset",
     "import_dataset": "dataset",
-    "embed_truth": "semscore",
+    "embed_truth": "metrics",
+    "semscore": "metrics",
 }
-"""The entry of `resources` that a stage asks by, where it has another name than its own or `summarise`."""
+"""The entry of `resources` that a rule uses, if it has another name than the rule; else it is `summarise`."""
 LESS_MEMORY = {
     "train": "training.per_device_batch_size (smaller) or training.gradient_checkpointing (true)",
     "complete": "generation.batch_size (smaller)",
@@ -147,49 +154,45 @@ LESS_MEMORY = {
     "semscore": "the metric's batch_size (smaller)",
     "similarity": "the evaluation set's limit",
 }
+"""The settings that reduce the memory of a stage."""
 
 
-def warnings(plan):
-    """A line for each stage that will not fit, with its worst job and the setting to change.
-
-    Args:
-        plan: ``making.Plan``.
-    """
-    stages = {}
-    for each in plan.jobs.values():
-        stages.setdefault(each.job.stage, []).append(each)
+def warnings(plan: Plan) -> list[str]:
+    """A line for each stage with jobs that exceed a limit, with the worst job and the setting to change."""
+    stages = _groups(plan, lambda job: job.stage)
     return [line for stage, jobs in stages.items() for line in (*_late(stage, jobs), *_large(stage, jobs))]
 
 
-def _late(stage, jobs):
-    late = [each for each in jobs if each.job.runtime and (each.seconds or 0) > SAFE * 60 * each.job.runtime]
+def _late(stage: str, jobs: Sequence[Planned]) -> Iterator[str]:
+    late = [(each, each.seconds or 0, each.job.runtime) for each in jobs if each.job.runtime]
+    late = [(each, seconds, limit) for each, seconds, limit in late if seconds > SAFE * 60 * limit]
     if late:
-        worst = max(late, key=lambda each: each.seconds / each.job.runtime)
-        goes_on = "; a training saves itself and goes on in a retry" if stage == "train" else ""
+        worst, seconds, limit = max(late, key=lambda each: each[1] / each[2])
+        resumed = "; a training saves a checkpoint and a retry continues from it" if stage == "train" else ""
         yield (
-            f"{stage}: {_how_many(late, jobs)} will hardly end within the time limit; {worst.job.key} may take"
-            f" {worst.seconds / 60:,.0f} of {worst.job.runtime:,} minutes: raise resources.{request_of(stage)}.runtime"
-            f"{goes_on}"
+            f"{stage}: {_how_many(late, jobs)} may exceed the time limit; {worst.job.key} may take"
+            f" {seconds / 60:,.0f} of {limit:,} minutes: raise resources.{request_of(stage)}.runtime{resumed}"
         )
 
 
-def _large(stage, jobs):
-    large = [each for each in jobs if each.memory and (each.work.peak or 0) > SAFE * each.memory]
+def _large(stage: str, jobs: Sequence[Planned]) -> Iterator[str]:
+    large = [(each, each.work.peak or 0, each.memory) for each in jobs if each.memory]
+    large = [(each, peak, memory) for each, peak, memory in large if peak > SAFE * memory]
     if large:
-        worst = max(large, key=lambda each: each.work.peak / each.memory)
-        place = "a card" if worst.job.gpu else "the memory that it asks for"
+        worst, peak, memory = max(large, key=lambda each: each[1] / each[2])
+        place = "the memory of a GPU" if worst.job.gpu else "the memory that they ask for"
         changes = [LESS_MEMORY[stage]] if stage in LESS_MEMORY else []
-        changes += [] if worst.job.gpu else [f"resources.{request_of(stage)}.mem_mb (more)"]
+        changes += [] if worst.job.gpu else [f"resources.{request_of(stage)}.mem_mb (larger)"]
         yield (
-            f"{stage}: {_how_many(large, jobs)} may not fit {place}; {worst.job.key} needs about"
-            f" {worst.work.peak / 1e9:.1f} of {worst.memory / 1e9:.1f} GB: change {' or '.join(changes)}"
+            f"{stage}: {_how_many(large, jobs)} may exceed {place}; {worst.job.key} needs about"
+            f" {peak / 1e9:.1f} of {memory / 1e9:.1f} GB: change {' or '.join(changes)}"
         )
 
 
-def _how_many(some, jobs):
+def _how_many(some: Sequence[object], jobs: Sequence[Planned]) -> str:
     return "its only job" if len(jobs) == 1 else f"{len(some)} of {len(jobs)} jobs"
 
 
-def request_of(stage):
+def request_of(stage: str) -> str:
     """The entry of `resources` by which a stage asks."""
     return REQUEST_OF.get(stage, stage if stage in Resources.model_fields else "summarise")

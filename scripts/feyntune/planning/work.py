@@ -1,125 +1,156 @@
-"""What one job of each stage has to do: tokens, operations, bytes; from the shape of its model and its data's size.
+"""The work of each stage: tokens, operations and bytes, from the shape of its model and the size of its data.
 
-A matrix of P weights costs 2 P operations a token forward, and as many backward for the activations' gradients. The
-base model's weights have no gradients, and an adapter's are few: so a training costs 4 P, and 6 P where activations are
-computed again. Attention adds 4 × layers × width operations for each pair of tokens that see each other.
+A matrix of P weights costs 2 P operations per token forward, and as many backward for the gradients of the activations.
+The base model's weights have no gradients, and an adapter has few weights: so a training costs 4 P, and 6 P where
+activations are recomputed.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from feyntune.config import runs as declared
 from feyntune.planning import memory
-from feyntune.planning.memory import block_parameters, head_parameters, lora_parameters, shape_of
+from feyntune.planning.memory import (
+    block_parameters,
+    forward_operations,
+    lora_parameters,
+    shape_of,
+    stored_bytes,
+    weight_bytes,
+)
+
+if TYPE_CHECKING:
+    from feyntune.config.load import Configuration
+    from feyntune.config.schema.planning import ModelShape
+    from feyntune.config.schema.training import Training, TrainingStage
+    from feyntune.planning.devices import Phase
+    from feyntune.planning.sizes import Sizes
 
 LONGEST = 4
-"""The longest abstracts have about so many times the mean of tokens."""
+"""The longest abstracts have about this many times the mean number of tokens."""
+PADDING = 1.3
+"""Tokens of a batch with padding, relative to those without."""
 
 
 @dataclass
 class Work:
-    """What a job has to do; None where the model's shape is not known."""
+    """The work of a job; without a shape of its model there are no operations."""
 
     tokens: float | None = None
-    """Tokens to process, real ones."""
+    """Tokens to process, without padding; None for a job without a model."""
     operations: float = 0
     """Floating-point operations."""
-    share: str = "forward"
-    """Which share of a device's peak they reach: ``forward`` or ``training``."""
+    phase: Phase = "forward"
+    """Decides the fraction of a device's peak rate that they reach."""
     steps: float = 0
-    """Tokens that grow one after another, by whole batches."""
+    """Decoding steps: tokens that are generated one after another, by whole batches."""
     layers: int = 0
-    """Blocks that each of those goes through."""
+    """Blocks of the model that each step runs through."""
     moved: float = 0
-    """Bytes of weights that each of those reads."""
+    """Bytes of weights that each step reads."""
     loaded: float = 0
-    """Bytes read from disk before it begins."""
+    """Bytes read from disk at the start."""
     seconds: float = 5
-    """What it takes besides."""
+    """Time for everything else."""
     peak: float | None = None
-    """Peak memory in bytes, of a card where the job has one."""
+    """Peak memory in bytes, of a GPU if the job has one; None if it is not known."""
     disk: float = 0
-    """Bytes that it leaves behind."""
+    """Bytes that it writes."""
     known: bool = True
-    """Whether a shape was known; without it there are no operations."""
+    """Whether the shape of its model is known."""
 
 
 class Estimator:
     """Estimates the work of jobs under one configuration.
 
     Args:
-        configuration: ``configuration.Configuration``.
-        runs: ``runs.Run`` by name.
-        sizes: ``sizes.Sizes``.
+        configuration: the configuration.
+        runs: its runs by name.
+        sizes: sizes of its datasets.
     """
 
-    def __init__(self, configuration, runs, sizes):
+    def __init__(self, configuration: Configuration, runs: Mapping[str, declared.Run], sizes: Sizes) -> None:
         self.configuration, self.runs, self.sizes = configuration, runs, sizes
-        self.shapes = {
+        self.shapes: dict[tuple[str, str], ModelShape | None] = {
             (registry, name): shape_of(configuration, registry, name)
             for registry in ("models", "metrics")
             for name in getattr(configuration, registry)
         }
 
-    def work(self, stage, wildcards):
-        """The ``Work`` of a job.
+    def work(self, stage: str, wildcards: Mapping[str, str]) -> Work:
+        """The work of a job: by the function in ``ESTIMATES``; the default ``Work`` for stages without one.
 
         Args:
             stage: name of its rule.
-            wildcards: dict of its wildcards' values.
+            wildcards: its wildcards' values by name.
         """
-        estimate = getattr(self, f"_{stage}", None)
-        return estimate(**wildcards) if estimate else Work()
+        estimate = ESTIMATES.get(stage)
+        return estimate(self, **wildcards) if estimate else Work()
 
-    def _model(self, run):
-        """Shape of a run's model, tokens of an abstract by its tokenizer as a function of the dataset."""
+    def _shape(self, run: str) -> ModelShape | None:
+        """Shape of a run's model."""
+        return self.shapes["models", self.runs[run].model]
+
+    def _tokens(self, run: str, dataset: str) -> float:
+        """Mean tokens per abstract of a dataset, by the tokenizer of a run's model."""
         name = self.runs[run].model
-        entry = self.configuration.models[name]
-        folder = entry.path or f"results/models/{name}"
-        return self.shapes["models", name], lambda dataset: self.sizes.tokens(dataset, folder)
+        return self.sizes.tokens(dataset, self.configuration.models[name].path or f"results/models/{name}")
 
-    def _train(self, run):
-        shape, count = self._model(run)
+    def _train(self, run: str) -> Work:
+        shape, dataset = self._shape(run), self.runs[run].dataset
         stage = declared.training_stage(self.configuration, self.runs[run])
-        training, dataset = stage.training, self.runs[run].dataset
-        rows = self.sizes.dataset(dataset).rows["train"]
-        each = count(dataset) + 2
+        training, rows = stage.training, self.sizes.dataset(dataset).rows["train"]
+        each = self._tokens(run, dataset) + 2
         seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
         if not shape:
             return Work(tokens=seen * each, known=False)
-        passes = 6 if training.gradient_checkpointing else 4
-        operations = seen * each * passes / 2 * forward_operations(shape, each)
-        measured, checked = self._evaluated_while_training(training, rows, seen)
-        operations = operations * (1 + measured) + checked * each * forward_operations(shape, each)
-        devices = declared.gpus(self.configuration, self.runs[run]) or 1
-        held = math.ceil(min(training.per_device_batch_size or training.batch_size, training.batch_size) / devices)
-        trained = lora_parameters(shape, stage.target_modules, stage.lora.r)
+        gpus = declared.gpus(self.configuration, self.runs[run]) or 1
         control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
+        adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
         return Work(
             tokens=seen * each,
-            operations=operations / devices,
-            share="training",
+            operations=self._training_operations(shape, training, rows, seen, each) / gpus,
+            phase="training",
             steps=control_prompts * bool(training.evaluation.control_prompts),
             layers=shape.num_hidden_layers,
-            moved=memory.weight_bytes(shape, stage.quantization, stage.precision),
+            moved=weight_bytes(shape, stage.quantization, stage.precision),
             loaded=stored_bytes(shape),
-            peak=memory.training_bytes(shape, stage, 1.3 * held * each, trained),
-            disk=4 * trained,
+            peak=memory.training_bytes(shape, stage, PADDING * _per_device(stage, gpus) * each, adapter),
+            disk=4 * adapter,
         )
 
-    def _evaluated_while_training(self, training, rows, seen):
-        """Measuring while training: as a share of it where it is `auto`, and abstracts where they are counted."""
+    def _training_operations(self, shape: ModelShape, training: Training, rows: int, seen: float, each: float) -> float:
+        """Operations of training steps and evaluations.
+
+        Args:
+            shape: shape of the base model.
+            training: settings of the training.
+            rows: abstracts in the training split.
+            seen: abstracts that the training processes in all.
+            each: tokens per abstract.
+        """
+        passes = 6 if training.gradient_checkpointing else 4
+        forward = seen * each * forward_operations(shape, each)
+        fraction, evaluated = self._evaluated_while_training(training, rows)
+        return forward * passes / 2 * (1 + fraction) + evaluated * each * forward_operations(shape, each)
+
+    def _evaluated_while_training(self, training: Training, rows: int) -> tuple[float, float]:
+        """Cost of the evaluations: a fraction of the training's where it is `auto`, and abstracts where it is not."""
         asked = (training.evaluation.test_rows, training.evaluation.train_rows)
         times = training.evaluation.times + 1
         counted = sum(rows if each is None else each for each in asked if each != "auto")
         return 0.025 * asked.count("auto") / 3, times * min(counted, 2 * rows)
 
-    def _complete(self, set, run):
-        shape, count = self._model(run)
+    def _complete(self, set: str, run: str) -> Work:
+        shape, rows = self._shape(run), self.sizes.rows(set)
         stage = declared.completion_stage(self.configuration, self.runs[run], set)
-        generation, rows = stage.generation, self.sizes.rows(set)
-        prompt = count(self.configuration.evaluation_sets[set].dataset) / 2 + 1
-        # An adapted model ends where an abstract would; a base model may write on to the longest length.
+        generation = stage.generation
+        prompt = self._tokens(run, self.configuration.evaluation_sets[set].dataset) / 2 + 1
+        # An adapted model stops after an abstract; a base model may generate up to the maximum length.
         wanted = prompt if self.runs[run].has_adapter else generation.max_new_tokens
         new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
         if not shape:
@@ -127,32 +158,31 @@ class Estimator:
         return Work(
             tokens=rows * (prompt + new),
             operations=rows * (prompt + new) * forward_operations(shape, prompt + new),
-            steps=rows * new / min(generation.batch_size, rows) / 0.85,  # rows leave and come in eighths of a batch
+            steps=rows * new / min(generation.batch_size, rows) / 0.85,  # an eighth of a batch is replaced at a time
             layers=shape.num_hidden_layers,
-            moved=memory.weight_bytes(shape, stage.quantization, stage.precision),
+            moved=weight_bytes(shape, stage.quantization, stage.precision),
             loaded=stored_bytes(shape),
             peak=memory.completion_bytes(shape, stage, LONGEST / 2 * prompt + generation.max_new_tokens),
             disk=rows * 3e3,
         )
 
-    def _perplexity(self, set, run):
-        shape, count = self._model(run)
-        stage, rows = declared.perplexity_stage(self.configuration, self.runs[run], set), self.sizes.rows(set)
-        each = count(self.configuration.evaluation_sets[set].dataset) + 1
+    def _perplexity(self, set: str, run: str) -> Work:
+        shape, rows = self._shape(run), self.sizes.rows(set)
+        stage = declared.perplexity_stage(self.configuration, self.runs[run], set)
+        each = self._tokens(run, self.configuration.evaluation_sets[set].dataset) + 1
         if not shape:
             return Work(tokens=rows * each, known=False)
+        device = "cuda" if self.configuration.resources.perplexity.gpu else "cpu"
         return Work(
             tokens=rows * each,
             operations=rows * each * forward_operations(shape, each),
             loaded=stored_bytes(shape),
-            peak=memory.perplexity_bytes(
-                shape, stage, "cuda" if self.configuration.resources.perplexity.gpu else "cpu"
-            ),
+            peak=memory.perplexity_bytes(shape, stage, device),
             disk=rows * (4 * shape.hidden_size + 60),
         )
 
-    def _similarity(self, set, run):
-        shape, rows = self._model(run)[0], self.sizes.rows(set)
+    def _similarity(self, set: str, run: str) -> Work:
+        shape, rows = self._shape(run), self.sizes.rows(set)
         width, number = shape.hidden_size if shape else 4096, memory.DTYPE_BYTES[self.configuration.similarity.dtype]
         return Work(
             operations=2 * rows * rows * width,
@@ -161,14 +191,14 @@ class Estimator:
             disk=number * rows * rows,
         )
 
-    def _embed_truth(self, metric, set):
+    def _embed_truth(self, metric: str, set: str) -> Work:
         return self._embedding(metric, set, 4 * 1e3)
 
-    def _semscore(self, metric, set, run):
+    def _semscore(self, metric: str, set: str, run: str) -> Work:
         return self._embedding(metric, set, 50)
 
-    def _embedding(self, metric, set, bytes_each):
-        """Whole texts and their second halves: one and a half abstracts each."""
+    def _embedding(self, metric: str, set: str, bytes_each: float) -> Work:
+        """Whole texts and their second halves: one and a half abstracts per row."""
         shape, rows = self.shapes["metrics", metric], self.sizes.rows(set)
         settings, dataset = self.configuration.metrics[metric], self.configuration.evaluation_sets[set].dataset
         each = self.sizes.tokens(dataset, settings.path or f"results/metrics/{metric}") + 2
@@ -178,65 +208,82 @@ class Estimator:
         longest = min(settings.max_length or 512, LONGEST * each)
         return Work(
             tokens=tokens,
-            operations=1.3 * tokens * 2 * block_parameters(shape),  # short texts are padded
+            operations=PADDING * tokens * 2 * block_parameters(shape),
             loaded=stored_bytes(shape),
             peak=memory.embedding_bytes(shape, settings.batch_size, longest),
             disk=rows * bytes_each,
         )
 
-    def _read_snapshot(self, snapshot):
+    def _read_snapshot(self, snapshot: str) -> Work:
         papers = self.sizes.papers(snapshot)
         return Work(seconds=3 + papers / 30_000, disk=papers * 900)
 
-    def _build_dataset(self, dataset):
+    def _build_dataset(self, dataset: str) -> Work:
         return Work(seconds=5 + self._rows(dataset) / 30_000, disk=self._rows(dataset) * 1_500)
 
-    _import_dataset = _build_dataset
-
-    def _mix_dataset(self, dataset):
+    def _mix_dataset(self, dataset: str) -> Work:
         return Work(seconds=5 + self._rows(dataset) / 1_500, disk=self._rows(dataset) * 1_500)
 
-    def _rows(self, dataset):
+    def _rows(self, dataset: str) -> int:
         return sum(self.sizes.dataset(dataset).rows.values())
 
-    def _demo_model(self):
+    def _demo_model(self) -> Work:
         demo = self.configuration.demo.model
         shape = self.shapes["models", next(iter(self.configuration.models))]
         each = 100 if not shape else 3 * forward_operations(shape, 100) * 100
-        return Work(operations=demo.steps * demo.batch_size * each, share="training", disk=4e6)
+        return Work(operations=demo.steps * demo.batch_size * each, phase="training", disk=4e6)
 
-    def _fetch_model(self, registry, name):
+    def _fetch_model(self, registry: str, name: str) -> Work:
         shape = self.shapes[registry, name]
         size = stored_bytes(shape) if shape else 0
         return Work(seconds=5 + size / 50e6, disk=size, known=bool(shape))
 
-    def _fetch_adapter(self, run):
-        shape, run = self._model(run)[0], self.runs[run]
-        modules = self.configuration.layer_sets.get(run.layers, [])
+    def _fetch_adapter(self, run: str) -> Work:
+        shape = self._shape(run)
+        modules = self.configuration.layer_sets.get(self.runs[run].layers, [])
         return Work(disk=4 * lora_parameters(shape, modules, self.configuration.lora.r) if shape else 0)
 
-    def _collect(self, kind):
+    def _collect(self, kind: str) -> Work:
         rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs)
         return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
-    def _tables(self):
-        measures = 4 + 2 * len(self.configuration.metrics)
-        rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * measures
+    def _tables(self) -> Work:
+        columns = 4 + 2 * len(self.configuration.metrics)
+        rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * columns
         return Work(seconds=5 + self.configuration.report.uncertainty.resamples * rows / 4e8)
 
-    def _figures(self):
+    def _figures(self) -> Work:
         return Work(seconds=15 + 2 * len(self.runs), disk=5e6)
 
-    def _report(self):
+    def _report(self) -> Work:
         return Work(seconds=10, disk=8e6)
 
 
-def forward_operations(shape, length):
-    """Operations of a forward pass over one token of a text of ``length`` tokens, the head included."""
-    matrices = 2 * (block_parameters(shape) + head_parameters(shape))
-    return matrices + 2 * shape.num_hidden_layers * shape.hidden_size * length
+def _per_device(stage: TrainingStage, gpus: int) -> int:
+    """Abstracts in one forward pass of a GPU."""
+    training = stage.training
+    return math.ceil(min(training.per_device_batch_size or training.batch_size, training.batch_size) / gpus)
 
 
-def stored_bytes(shape):
-    """Bytes of a model's files: two a weight."""
-    return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
+ESTIMATES: Mapping[str, Callable[..., Work]] = {
+    "read_snapshot": Estimator._read_snapshot,
+    "build_dataset": Estimator._build_dataset,
+    "import_dataset": Estimator._build_dataset,
+    "mix_dataset": Estimator._mix_dataset,
+    "demo_model": Estimator._demo_model,
+    "fetch_model": Estimator._fetch_model,
+    "fetch_adapter": Estimator._fetch_adapter,
+    "train": Estimator._train,
+    "complete": Estimator._complete,
+    "perplexity": Estimator._perplexity,
+    "similarity": Estimator._similarity,
+    "embed_truth": Estimator._embed_truth,
+    "semscore": Estimator._semscore,
+    "collect": Estimator._collect,
+    "tables": Estimator._tables,
+    "figures": Estimator._figures,
+    "report": Estimator._report,
+}
+"""The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
+SHORT = frozenset({"control_papers", "demo_metric_model", "import_completions", "import_scores"})
+"""Rules that ask for resources but take seconds: the default ``Work`` describes them."""

@@ -2,6 +2,7 @@
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, read_table, write_table, written_whole
+from feyntune.core.ids import check_unique
 
 LABELS = ("set", "run", "model", "dataset", "layers")
 """Columns that every pooled table begins with."""
@@ -61,20 +62,11 @@ def _labelled(path, columns, run):
     import pyarrow
 
     table = read_table(path, columns=columns).select(columns).replace_schema_metadata(None)
-    _check_ids(table["id"], path)
+    check_unique(table["id"].to_pylist(), path)
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)
     return table
-
-
-def _check_ids(ids, path):
-    import pyarrow.compute
-
-    counts = pyarrow.compute.value_counts(ids.combine_chunks()).flatten()
-    twice = counts[0].filter(pyarrow.compute.greater(counts[1], 1))
-    if len(twice):
-        raise FeynTuneError(f"{path}: abstract {twice[0].as_py()!r} is there more than once; each may be there once")
 
 
 def _cast(table, schema, path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, write_json
+from feyntune.core.files import flush_to_disk, read_json, write_json
 from feyntune.core.hashing import digest
 
 FINGERPRINT = "belongs_to.json"
@@ -65,8 +64,7 @@ def seal(checkpoint: Path) -> None:
     """Flush a checkpoint to disk, then write the manifest that marks it complete: the digest of each file."""
     files = sorted(path for path in checkpoint.iterdir() if path.name != MANIFEST)
     for path in files:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
+        flush_to_disk(path)
     write_json(checkpoint / MANIFEST, {path.name: digest(path) for path in files})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import linear_layers, pick_device
+from feyntune.models.load import check_quantization, context_length, linear_layers, pick_device
 
 if TYPE_CHECKING:
     import torch
@@ -89,6 +89,7 @@ def check_machine(quantization: Quantization, precision: Precision, gpus: int, d
     import torch
     from transformers.utils import is_flash_attn_2_available
 
+    check_quantization(quantization, device)
     if precision.attention == "flash_attention_2" and not is_flash_attn_2_available():
         raise FeynTuneError(
             "precision.attention: flash_attention_2 is not installed on this machine; set it to auto or sdpa"
@@ -98,8 +99,6 @@ def check_machine(quantization: Quantization, precision: Precision, gpus: int, d
         if gpus > visible:
             raise FeynTuneError(f"gpus: {gpus} requested, and this job sees {visible}; request {gpus} from the cluster")
         return
-    if quantization.method == "int8":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; set it to nf4, fp4 or none on this machine")
     if precision.dtype == "float16":
         raise FeynTuneError("precision.dtype: training in float16 needs a GPU; set it to bfloat16 or float32")
 
@@ -112,11 +111,6 @@ def check_target_modules(target_modules: Sequence[str], config: PretrainedConfig
         raise FeynTuneError(
             f"target_modules: {config.model_type} has no layer {unknown[0]!r}; it has {', '.join(present)}"
         )
-
-
-def context_length(config: PretrainedConfig) -> int | None:
-    """The most tokens that a model can attend to; None if its configuration names no limit."""
-    return getattr(config, "max_position_embeddings", None)
 
 
 def longest_sequence(training: Training, config: PretrainedConfig) -> int | None:

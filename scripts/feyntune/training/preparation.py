@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
-from feyntune.models.load import attention, pick_device
+from feyntune.models.load import attention, context_length, pick_device
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.training import checks
 from feyntune.training.data import TrainingData, load_training_data, step_count
@@ -107,7 +107,7 @@ def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
 def _evaluator(setup: TrainingSetup, per_step: int, loss: NextTokenLoss) -> Evaluator:
     """An evaluator whose batches have as many tokens as the longest micro-batch, so that the memory suffices."""
     budget = max(setup.tokens.max() // per_step, setup.data.lengths.max())
-    settings, context = setup.stage.training.evaluation, checks.context_length(setup.config)
+    settings, context = setup.stage.training.evaluation, context_length(setup.config)
     return Evaluator(setup.data, setup.tokenizer, loss, settings, budget, context, setup.stage.seed)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feyntune.core.files import read_json, write_json, write_table
+from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
 from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
 
 if TYPE_CHECKING:
@@ -136,10 +136,5 @@ def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any],
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save_adapter(model, Path(temporary))
         for name in (CONFIG, WEIGHTS):
-            _flush(Path(temporary) / name)
+            flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Settings of plans: what they go by where nothing is there yet to be measured."""
+"""Settings of plans: assumptions for what does not exist yet and cannot be measured."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from feyntune.config.schema.base import Name, Section
 
 
 class ModelShape(Section):
-    """The sizes of a transformer, by the names that they have in a model's `config.json`."""
+    """The sizes of a transformer, by their keys in a model's `config.json`."""
 
     hidden_size: int = Field(ge=1)
     """Width of the hidden states."""
@@ -15,7 +15,7 @@ class ModelShape(Section):
     num_attention_heads: int = Field(ge=1)
     """Heads of the attention."""
     num_key_value_heads: int | None = Field(None, ge=1)
-    """Heads of keys and values; null means as many as heads of the attention."""
+    """Heads of keys and values; null means the same number as `num_attention_heads`."""
     intermediate_size: int = Field(ge=1)
     """Width of the feed-forward layers."""
     vocab_size: int = Field(ge=1)
@@ -25,15 +25,15 @@ class ModelShape(Section):
 
 
 class Planning(Section):
-    """What `snakemake plan` goes by where nothing is there to be measured; nothing here changes a result."""
+    """Assumptions of `snakemake plan` where nothing exists yet to be measured; they change no result."""
 
-    card: str | None = None
-    """Graphics card of the jobs, such as `A100`, `H100`, `RTX 4090`; null means what the profile asks for, or what is
-    in this machine, or an A100 of 40 GB."""
+    gpu: str | None = None
+    """GPU of the jobs, such as `A100`, `H100`, `RTX 4090`; null means the GPU that the profile asks for, or the one in
+    this machine, or an A100 with 40 GB."""
     words_per_abstract: float = Field(100, gt=0)
-    """Words in an abstract of a dataset that is not there yet (hep-th has 99)."""
+    """Words per abstract of a dataset that does not exist yet (hep-th has 99)."""
     tokens_per_word: float = Field(1.5, gt=0)
-    """Tokens a word, where dataset and tokenizer are not both there to be counted."""
+    """Tokens per word, where the dataset or the tokenizer does not exist yet."""
     papers: dict[str, int] = {}
     """Papers of a category (`math.AG`, `cs.*`) in a whole arXiv snapshot; those of the paper's datasets are known."""
     shapes: dict[Name, ModelShape] = {}

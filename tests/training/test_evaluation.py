@@ -9,6 +9,7 @@ from feyntune.config.schema.training import TrainingEvaluation
 from feyntune.models.tokenizer import load_tokenizer
 from feyntune.training.data import ControlPrompt, TrainingData, encode_abstracts
 from feyntune.training.evaluation import Evaluator, batches_by_length, negative_log_likelihoods, summarise
+from feyntune.training.fit import Demand, Fit, FitPlan
 from feyntune.training.loss import NextTokenLoss
 from support.small_training import SENTENCES
 
@@ -73,7 +74,9 @@ def evaluator(model, sequences, tokenizer, budget, **settings):
         train=[], test_sample=sequences, train_sample=sequences[:2], control_prompts=control_prompts, too_long={}
     )
     given = TrainingEvaluation(**{"max_new_tokens": 5, "temperature": 1.0, "top_p": 1.0, **settings})
-    return Evaluator(data, tokenizer, NextTokenLoss(model), given, budget, 256, seed=3)
+    ours = Evaluator(data, tokenizer, NextTokenLoss(model), given, 1.0, 256, seed=3)
+    ours.resize(FitPlan({Fit(1, False): Demand(budget, 0)}, None))
+    return ours
 
 
 def test_loss_and_perplexity_do_not_depend_on_the_batches(model, tokenizer, sequences):

@@ -29,7 +29,7 @@ def test_at_most_eight_percent_is_padding_on_small_and_large_datasets(rows, devi
     sequences = [np.ones(length, dtype=np.int32) for length in lengths]
     order = order_steps(lengths, 16, 12, seed=1)
     micro_batches = MicroBatches(sequences, order, devices, 0, hidden_size)
-    per_device = micro_batches_per_device(16, devices, limit)
+    per_device = micro_batches_per_device(16 // devices, limit)
     batches = [
         (batch, 16 // (devices * per_device))
         for step in range(12)
@@ -81,7 +81,7 @@ def test_the_seed_decides_the_order():
     [(16, 1, None, 1), (16, 1, 8, 2), (16, 2, 8, 1), (16, 2, 3, 4), (15, 3, 4, 5), (12, 3, 4, 1), (16, 1, 100, 1)],
 )
 def test_accumulation_is_derived(batch_size, devices, limit, expected):
-    assert micro_batches_per_device(batch_size, devices, limit) == expected
+    assert micro_batches_per_device(batch_size // devices, limit) == expected
 
 
 def test_parts_have_equal_numbers_of_abstracts_and_nearly_equal_tokens():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from feyntune.config.schema.planning import ModelShape
 from feyntune.evaluation.perplexity import LOGITS_AT_ONCE, usual_budget
+from feyntune.training.fit import DTYPE_BYTES, MARGIN, activation_bytes
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -150,8 +151,6 @@ def stored_bytes(shape: ModelShape) -> int:
     return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
 
 
-DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-MARGIN = 1.1
 CONTEXT = 0.7e9
 """Bytes that Python, the libraries and the CUDA context take before any weight."""
 
@@ -165,7 +164,7 @@ def weight_bytes(shape: ModelShape, quantization: Quantization, precision: Preci
     return block_parameters(shape) * of_blocks + 2 * head_parameters(shape) * plain
 
 
-def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int) -> float:
+def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int, recompute: bool) -> float:
     """Peak memory of a training step in bytes.
 
     Args:
@@ -173,15 +172,11 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
         stage: settings of the training.
         tokens: tokens in one forward pass of a device.
         trained: weights of the adapter, each with its gradient and two moments in float32.
+        recompute: whether activations are computed again in the backward pass.
     """
-    plain = DTYPE_BYTES[stage.precision.dtype]
-    block = (14 * shape.hidden_size + 5 * shape.intermediate_size) * plain
-    kept = shape.num_hidden_layers * shape.hidden_size * plain + block
-    if not stage.training.gradient_checkpointing:
-        kept = shape.num_hidden_layers * block
-    logits = shape.vocab_size * (2 * plain + 8)  # logits and their gradient, and both again in float32
+    activations = activation_bytes(shape, DTYPE_BYTES[stage.precision.dtype], tokens, recompute)
     weights = weight_bytes(shape, stage.quantization, stage.precision)
-    return CONTEXT + MARGIN * (weights + 16 * trained + tokens * (kept + logits))
+    return CONTEXT + MARGIN * (weights + 16 * trained + activations)
 
 
 def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -> float:

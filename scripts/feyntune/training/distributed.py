@@ -78,6 +78,18 @@ def broadcast(values: list[Item]) -> list[Item]:
     return broadcast_object_list(list(values)) if PartialState().num_processes > 1 else values
 
 
+def any_process(condition: bool) -> bool:
+    """Whether a condition holds in any of the processes."""
+    import torch
+    from accelerate import PartialState
+
+    if not is_launched():
+        return condition
+    flag = torch.tensor(int(condition), device=PartialState().device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
+
+
 def average_gradients(model: torch.nn.Module) -> None:
     """Replace the gradients of each process by their mean over the processes."""
     import torch
@@ -89,6 +101,13 @@ def average_gradients(model: torch.nn.Module) -> None:
     torch.distributed.all_reduce(flat)
     for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def gather(value: Item) -> list[Item]:
+    """The values of all processes, in every process."""
+    from accelerate.utils import gather_object
+
+    return gather_object([value]) if is_launched() else [value]
 
 
 def map_across_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

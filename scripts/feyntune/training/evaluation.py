@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import TrainingEvaluation
     from feyntune.training.data import TrainingData
+    from feyntune.training.fit import FitPlan
     from feyntune.training.loss import NextTokenLoss
 
 
@@ -26,7 +27,7 @@ class Evaluator:
         tokenizer: the model's tokenizer.
         loss: loss of the model.
         settings: evaluation settings.
-        budget: tokens in a batch, padding included.
+        cache_bytes: bytes of the KV cache for each token.
         context: tokens that the model can attend to; None: no limit.
         seed: seed of the completions, the same at each evaluation.
     """
@@ -37,18 +38,31 @@ class Evaluator:
         tokenizer: PreTrainedTokenizerBase,
         loss: NextTokenLoss,
         settings: TrainingEvaluation,
-        budget: int,
+        cache_bytes: float,
         context: int | None,
         seed: int,
     ) -> None:
         self.tokenizer, self.loss, self.settings = tokenizer, loss, settings
-        self.context, self.seed = context, seed
+        self.cache_bytes, self.context, self.seed = cache_bytes, context, seed
+        self.data, self.control_prompts = data, data.control_prompts
+        self.samples: dict[str, list[list[np.ndarray]]] = {}
+        self.prompts_at_once = len(self.control_prompts)
+
+    def resize(self, fits: FitPlan) -> None:
+        """Choose batches so that an evaluation needs no more memory than a training step.
+
+        Args:
+            fits: division of the training steps.
+        """
         self.samples = {
-            name: batches_by_length(sequences, budget)
-            for name, sequences in (("test", data.test_sample), ("train", data.train_sample))
+            name: batches_by_length(sequences, int(fits.demand.tokens))
+            for name, sequences in (("test", self.data.test_sample), ("train", self.data.train_sample))
             if sequences
         }
-        self.control_prompts = data.control_prompts
+        if fits.free is not None and self.control_prompts:
+            longest = max(len(paper.tokens) for paper in self.control_prompts)
+            text = (longest + self._max_new_tokens()) * self.cache_bytes
+            self.prompts_at_once = max(1, min(len(self.control_prompts), int(fits.demand.memory / text)))
 
     def __call__(self, model: PreTrainedModel) -> dict[str, Any]:
         """Evaluate ``model``, which is in evaluation mode.
@@ -75,11 +89,13 @@ class Evaluator:
         )
 
     def _completions(self, model: PreTrainedModel) -> list[dict[str, str]]:
-        prompts = [paper.tokens for paper in self.control_prompts]
+        prompts, count = [paper.tokens for paper in self.control_prompts], self.prompts_at_once
         limit = self._max_new_tokens()
-        (texts,) = map_across_processes(
-            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed), [prompts]
+        batches = map_across_processes(
+            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed),
+            [prompts[start : start + count] for start in range(0, len(prompts), count)],
         )
+        texts = [text for batch in batches for text in batch]
         return [
             {"id": paper.id, "prompt": paper.prompt, "completion": text}
             for paper, text in zip(self.control_prompts, texts, strict=True)

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import cross_entropy, linear, pad
 
+from feyntune.training.fit import LOGITS_AT_ONCE
 from feyntune.training.microbatches import IGNORED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-LOGITS_AT_ONCE = 2**25
-"""Logits in a chunk: 128 MiB in float32."""
 
 
 class NextTokenLoss:

@@ -44,10 +44,10 @@ def order_steps(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> 
     return order
 
 
-def micro_batches_per_device(batch_size: int, devices: int, limit: int | None) -> int:
-    """Micro-batches of each device in a step: the fewest of equal size, of at most ``limit`` abstracts (None: any)."""
-    own = batch_size // devices
-    return next(count for count in range(1, own + 1) if own % count == 0 and own // count <= (limit or own))
+def micro_batches_per_device(abstracts: int, limit: int | None) -> int:
+    """Micro-batches of a device in a step: the fewest of equal size, of at most ``limit`` abstracts (None: any)."""
+    counts = [count for count in range(1, abstracts + 1) if abstracts % count == 0]
+    return next(count for count in counts if abstracts // count <= (limit or abstracts))
 
 
 def distribute(lengths: np.ndarray, parts: int) -> np.ndarray:

@@ -9,14 +9,27 @@ from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, context_length, pick_device
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
-from feyntune.training import checks
+from feyntune.training import checks, distributed
 from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
-from feyntune.training.microbatches import MicroBatches, micro_batches_per_device, order_steps
+from feyntune.training.fit import (
+    DTYPE_BYTES,
+    MARGIN,
+    Demand,
+    FitPlan,
+    activation_bytes,
+    cache_bytes,
+    free_bytes,
+    largest_micro_batch,
+    possible_fits,
+    shape_of,
+)
+from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
 
 if TYPE_CHECKING:
     import numpy as np
+    from peft import PeftModel
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from feyntune.config.schema.training import TrainingStage
@@ -72,7 +85,6 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
     job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
-    per_device = micro_batches_per_device(stage.training.batch_size, devices, stage.training.per_device_batch_size)
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
@@ -83,9 +95,9 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
         model=model,
         args=arguments,
         micro_batches=_micro_batches(setup, devices),
-        per_device=per_device,
+        fits=_fit_plan(setup, model, devices),
         loss=loss,
-        evaluator=_evaluator(setup, devices * per_device, loss),
+        evaluator=_evaluator(setup, loss),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
     )
@@ -104,18 +116,33 @@ def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     )
 
 
-def _evaluator(setup: TrainingSetup, per_step: int, loss: NextTokenLoss) -> Evaluator:
-    """An evaluator whose batches have as many tokens as the longest micro-batch, so that the memory suffices."""
-    budget = max(setup.tokens.max() // per_step, setup.data.lengths.max())
+def _fit_plan(setup: TrainingSetup, model: PeftModel, devices: int) -> FitPlan:
+    """The divisions of a step that the settings allow, and the fastest that fits into the memory of every GPU.
+
+    Besides activations, a training needs the gradients of the adapter and two moments, in float32.
+    """
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    shape, number_bytes = shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype]
+    demands = {}
+    for fit in possible_fits(setup.stage.training, setup.stage.training.batch_size // devices):
+        tokens = largest_micro_batch(setup.data.lengths, setup.order, devices * fit.micro_batches)
+        activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
+        demands[fit] = Demand(tokens, MARGIN * (12 * trained + activations))
+    free = distributed.gather(free_bytes(pick_device()))
+    return FitPlan(demands, None if None in free else min(free))
+
+
+def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:
     settings, context = setup.stage.training.evaluation, context_length(setup.config)
-    return Evaluator(setup.data, setup.tokenizer, loss, settings, budget, context, setup.stage.seed)
+    cache = cache_bytes(shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype], 1)
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:
     """One line for the log: data, steps, micro-batches, device and attention."""
     return (
         f"{len(setup.data.train):,} abstracts, {len(setup.order):,} steps of {setup.tokens.mean():,.0f} tokens,"
-        f" {trainer.per_device} x {trainer.args.world_size} micro-batches a step on {device_name(trainer.args.device)},"
+        f" on {trainer.args.world_size} x {device_name(trainer.args.device)}: {trainer.fits},"
         f" {trainer.model.config._attn_implementation} attention"
     )
 
@@ -131,7 +158,9 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "attention": trainer.model.config._attn_implementation,
         "tokens": token_conventions(setup.tokenizer),
         "steps": len(setup.order),
-        "micro_batches_per_step": trainer.per_device * trainer.args.world_size,
+        "micro_batches_per_step": trainer.fits.current.micro_batches * trainer.args.world_size,
+        "gradient_checkpointing": trainer.fits.current.recompute,
+        "fits": trainer.meter.fits,
         "train_abstracts": len(setup.data.train),
         "train_tokens": tokens,
         "test_sample": len(setup.data.test_sample),

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     import pyarrow
     from peft import PeftModel
 
+    from feyntune.training.fit import Fit
+
 METER = "meter.json"
 STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
 EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
 
 
 class Meter:
-    """Counts computed tokens, and the seconds of the training, its evaluations and its checkpoints.
+    """Counts computed tokens and the seconds of the training and its parts, and records how steps were divided.
 
     The counts are saved with the checkpoints, so that a training in several jobs is measured as one.
     """
@@ -31,14 +33,21 @@ class Meter:
     def __init__(self) -> None:
         self.seconds = {"all": 0.0, "evaluation": 0.0, "checkpoints": 0.0}
         self.computed = 0
+        self.fits: list[dict[str, Any]] = []
         self.last = time.monotonic()
 
     def start(self, checkpoint: Path | None = None) -> None:
         """Start the clock; continue from a checkpoint's counts if there is one."""
         if checkpoint:
             saved = read_json(checkpoint / METER)
-            self.seconds, self.computed = saved["seconds"], saved["computed"]
+            self.seconds, self.computed, self.fits = saved["seconds"], saved["computed"], saved["fits"]
         self.last = time.monotonic()
+
+    def add_fit(self, step: int, fit: Fit) -> None:
+        """Record that from ``step`` on (counted from 0) steps are divided in this way."""
+        entry = {"micro_batches_per_device": fit.micro_batches, "gradient_checkpointing": fit.recompute}
+        if not self.fits or {**self.fits[-1], "from_step": step} != {"from_step": step, **entry}:
+            self.fits.append({"from_step": step, **entry})
 
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -56,7 +65,7 @@ class Meter:
 
     def save(self, checkpoint: Path) -> None:
         """Save the counts in a checkpoint."""
-        write_json(checkpoint / METER, {"seconds": self.stop(), "computed": self.computed})
+        write_json(checkpoint / METER, {"seconds": self.stop(), "computed": self.computed, "fits": self.fits})
 
     def summary(self, tokens: int) -> dict[str, float]:
         """The costs for ``run.json``.

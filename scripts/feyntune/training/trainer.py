@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from feyntune.core.cli import say
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
-from feyntune.training.distributed import average_gradients, is_launched
+from feyntune.training.distributed import any_process, average_gradients, is_launched
+from feyntune.training.memory import free_unused_memory, is_out_of_memory
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
+    from feyntune.training.fit import FitPlan
     from feyntune.training.loss import NextTokenLoss
     from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
@@ -53,8 +56,6 @@ def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, dev
         lr_scheduler_kwargs=schedule.arguments,
         warmup_steps=math.ceil(schedule.warmup_ratio * steps),
         max_grad_norm=training.max_grad_norm,
-        activation_checkpointing=training.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
         fp16=stage.precision.dtype == "float16",
         use_cpu=device.type == "cpu",
         ddp_backend="gloo" if device.type == "cpu" and is_launched() else None,
@@ -75,7 +76,7 @@ class AdapterTrainer(Trainer):
 
     Args:
         micro_batches: micro-batches of all steps.
-        per_device: micro-batches of each device in a step.
+        fits: how steps are divided into micro-batches.
         loss: loss of the model.
         evaluator: evaluates the model.
         meter: counts time and tokens.
@@ -89,7 +90,7 @@ class AdapterTrainer(Trainer):
         self,
         *,
         micro_batches: MicroBatches,
-        per_device: int,
+        fits: FitPlan,
         loss: NextTokenLoss,
         evaluator: Evaluator,
         meter: Meter,
@@ -97,27 +98,71 @@ class AdapterTrainer(Trainer):
         **others: Any,
     ) -> None:
         super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
-        self.micro_batches, self.per_device, self.loss = micro_batches, per_device, loss
+        self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
         self.remove_callback(PrinterCallback)
+        self._apply_fit()
 
     def train(self, checkpoint: Path | None) -> Any:
         """Train until the last step or until a callback stops it; resume from a checkpoint if there is one."""
         self.meter.start(checkpoint)
+        self.meter.add_fit(checkpoints.step_of(checkpoint), self.fits.current)
         self.args.eval_on_start = checkpoint is None
         return super().train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
     def training_step(
         self, model: torch.nn.Module, inputs: dict[str, int], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """Forward and backward passes of this device's micro-batches of a step; returns the loss."""
-        step = inputs["step"]
-        batches = self.micro_batches.of_step(step, self.args.process_index, self.per_device)
+        """Forward and backward passes of this device's part of a step; returns the loss.
+
+        If a device runs out of memory, all of them repeat the step, divided further.
+
+        Raises:
+            torch.OutOfMemoryError: or another error that means the same, and the settings allow no further division.
+        """
+        loss = self._try_step(model, inputs["step"])
+        while loss is None:
+            loss = self._try_step(model, inputs["step"])
+        average_gradients(model)
+        return loss
+
+    def _try_step(self, model: torch.nn.Module, step: int) -> torch.Tensor | None:
+        random_state, error, loss = _random_state(self.args.device), None, None
+        try:
+            loss = self._forward_backward(model, step)
+        except Exception as caught:
+            if not is_out_of_memory(caught):
+                raise
+            error = caught.with_traceback(None)  # whose frames hold tensors
+        if any_process(error is not None):
+            self._shrink(model, step, error)
+            _set_random_state(self.args.device, random_state)
+            return None
+        return loss
+
+    def _forward_backward(self, model: torch.nn.Module, step: int) -> torch.Tensor:
+        batches = self.micro_batches.of_step(step, self.args.process_index, self.fits.current.micro_batches)
         tokens = self.micro_batches.target_tokens(step)
         losses = [super(AdapterTrainer, self).training_step(model, batch, tokens) for batch in batches]
-        average_gradients(model)
         self.meter.computed += sum(batch["input_ids"].numel() for batch in batches) * self.args.world_size
         return sum(losses[1:], losses[0])
+
+    def _shrink(self, model: torch.nn.Module, step: int, error: Exception | None) -> None:
+        """Divide steps further, and forget the gradients of the one that failed."""
+        if not self.fits.shrink():
+            raise error or torch.OutOfMemoryError("another process of this training is out of memory")
+        say(f"out of memory in step {step + 1}: repeating it with {self.fits}")
+        model.zero_grad(set_to_none=True)
+        self._apply_fit()
+        free_unused_memory()
+        self.meter.add_fit(step, self.fits.current)
+
+    def _apply_fit(self) -> None:
+        if self.fits.current.recompute:
+            self.loss.model.activation_checkpointing_enable({"use_reentrant": False})
+        elif self.loss.model.is_activation_checkpointing:
+            self.loss.model.activation_checkpointing_disable()
+        self.evaluator.resize(self.fits)
 
     def compute_loss(
         self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *_: Any, num_items_in_batch: int, **__: Any
@@ -160,6 +205,17 @@ class AdapterTrainer(Trainer):
                 checkpoints.seal(checkpoint)
                 checkpoints.keep_newest(folder, KEPT)
             self.accelerator.wait_for_everyone()
+
+
+def _random_state(device: torch.device) -> list[torch.Tensor]:
+    """The state of the random generators of the CPU and of the GPU in use."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _set_random_state(device: torch.device, state: list[torch.Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)
 
 
 def _step_input(steps: list[int]) -> dict[str, int]:

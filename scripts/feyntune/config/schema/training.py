@@ -71,16 +71,18 @@ class Training(Section):
     """Number of steps; null: computed from the epochs."""
     batch_size: int = Field(16, ge=1)
     """Abstracts in a step: the *effective* batch size, for any number of GPUs."""
-    per_device_batch_size: int | None = Field(None, ge=1)
-    """Most abstracts in a micro-batch; gradients are accumulated. Null: as few micro-batches as possible."""
+    per_device_batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
+    """Most abstracts in a micro-batch; gradients are accumulated over them. `auto`: as many as fit into the GPU's free
+    memory, on a CPU all; null: all. The result is the same, up to rounding."""
     max_length: int | None = Field(None, ge=8)
     """Longest sequence in tokens, special tokens included; null: the model's context length."""
     too_long: Literal["refuse", "drop", "truncate"] = "refuse"
     """What to do with abstracts over the limit; their number is logged and recorded."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Largest norm of the gradient; larger gradients are scaled down."""
-    gradient_checkpointing: bool = True
-    """Recompute activations in the backward pass: less memory, about a third more time."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Recompute activations in the backward pass: less memory, about a third more time. `auto`: if nothing fits into
+    the GPU's free memory without it, and on a CPU. The result is the same, up to rounding."""
     optimizer: Optimizer = Optimizer()
     """Optimizer."""
     schedule: Schedule = Schedule()

@@ -1,5 +1,7 @@
 """What training does on a GPU only, on a CPU: peft's branch under CUDA's autocast, and flash attention."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,7 @@ def flash_attention(module, query, key, value, attention_mask, *, scaling, posit
         torch.nn.functional.scaled_dot_product_attention(
             *(states[:, :, start:end] for states in (query, key, value)), is_causal=True, scale=scaling
         )
-        for start, end in zip(bounds, bounds[1:], strict=False)
+        for start, end in itertools.pairwise(bounds)
     ]
     flash_attention.calls.append(rows)
     return torch.cat(parts, dim=2).transpose(1, 2), None

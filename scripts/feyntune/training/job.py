@@ -170,6 +170,6 @@ def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
 def _publish(setup: TrainingSetup, trainer: AdapterTrainer) -> None:
     job = setup.job
     history = history_table(trainer.state.log_history, len(setup.data.train), setup.stage.training.batch_size)
-    publish(trainer.model, history, run_record(setup, trainer), job.output)
+    publish(trainer.model, history, run_record(setup, trainer), job.output, trainer.initial)
     shutil.rmtree(job.checkpoints)
     say(f"adapter in {job.output}")

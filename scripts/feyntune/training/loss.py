@@ -29,11 +29,13 @@ class NextTokenLoss:
 
     Args:
         model: a causal language model, without wrappers of peft.
+        noise_alpha: size of NEFTune's noise in training; None: no noise.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, noise_alpha: float | None = None) -> None:
         self.model = model
         self.chunked = has_plain_head(model)
+        self.noise = EmbeddingNoise(model, noise_alpha) if noise_alpha else None
 
     def total(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """The sum of the losses in nats over all labelled tokens, in float32, with a gradient.
@@ -41,6 +43,8 @@ class NextTokenLoss:
         Args:
             inputs: the model's input with ``labels``, both of shape (rows, width); see ``microbatches.collate``.
         """
+        if self.noise:
+            self.noise.set_lengths(inputs["position_ids"])
         targets = _shifted(inputs["labels"])
         inputs = {name: tensor for name, tensor in inputs.items() if name != "labels"}
         if not self.chunked:
@@ -76,6 +80,38 @@ class NextTokenLoss:
     def _hidden(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """The last hidden states, shape (rows, width, hidden size)."""
         return self.model.get_decoder()(**inputs, use_cache=False).last_hidden_state
+
+
+class EmbeddingNoise:
+    """NEFTune (arXiv:2310.05914): uniform noise on the embeddings in training, within alpha / sqrt(length * width).
+
+    The length is that of the token's own text, so that packing does not change the noise.
+
+    Args:
+        model: a causal language model.
+        alpha: size of the noise.
+    """
+
+    def __init__(self, model: PreTrainedModel, alpha: float) -> None:
+        self.alpha = alpha
+        self.lengths: torch.Tensor | None = None
+        model.get_input_embeddings().register_forward_hook(self._add)
+
+    def set_lengths(self, position_ids: torch.Tensor) -> None:
+        """Compute the length of each token's text from positions that start anew with each text.
+
+        Args:
+            position_ids: shape (rows, width).
+        """
+        texts = (position_ids == 0).cumsum(dim=1)
+        counts = torch.zeros_like(position_ids).scatter_add_(1, texts - 1, torch.ones_like(texts))
+        self.lengths = counts.gather(1, texts - 1)
+
+    def _add(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return output
+        size = self.alpha / (self.lengths * output.shape[-1]).sqrt()
+        return output + torch.empty_like(output).uniform_(-1, 1) * size[..., None].to(output.dtype)
 
 
 def _shifted(labels: torch.Tensor) -> torch.Tensor:

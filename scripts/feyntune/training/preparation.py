@@ -24,6 +24,7 @@ from feyntune.training.fit import (
     possible_fits,
     shape_of,
 )
+from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
 
@@ -88,7 +89,7 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
-    loss = NextTokenLoss(model.get_base_model())
+    loss = NextTokenLoss(model.get_base_model(), stage.training.neftune_noise_alpha)
     if not loss.chunked:
         say(f"{setup.config.model_type} changes its logits after the head: all logits of a micro-batch are in memory")
     trainer = AdapterTrainer(
@@ -100,6 +101,8 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
         evaluator=_evaluator(setup, loss),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
+        lora_plus_ratio=stage.training.optimizer.lora_plus_ratio,
+        initial=initial_weights(model, stage),
     )
     set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
     return trainer

@@ -15,6 +15,7 @@ from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
 
 if TYPE_CHECKING:
     import pyarrow
+    import torch
     from peft import PeftModel
 
     from feyntune.training.fit import Fit
@@ -129,7 +130,13 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     return pa.Table.from_pylist([{name: entry.get(name) for name in schema.names} for entry in merged], schema=schema)
 
 
-def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any], output: Path) -> None:
+def publish(
+    model: PeftModel,
+    history: pyarrow.Table,
+    record: Mapping[str, Any],
+    output: Path,
+    initial: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
@@ -137,13 +144,14 @@ def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any],
         history: from ``history_table``.
         record: content of ``run.json``.
         output: folder of the run's adapter.
+        initial: see ``save_adapter``.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / "history.parquet", history)
     write_json(output / "run.json", record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
-        save_adapter(model, Path(temporary))
+        save_adapter(model, Path(temporary), initial)
         for name in (CONFIG, WEIGHTS):
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,8 @@ class AdapterTrainer(Trainer):
         evaluator: evaluates the model.
         meter: counts time and tokens.
         dtype: number format of the computation.
+        lora_plus_ratio: learning rate of B matrices as a multiple of that of A matrices; None: no difference.
+        initial: initial weights of the adapter, if its publication needs them.
         others: arguments of ``Trainer``.
     """
 
@@ -95,11 +98,14 @@ class AdapterTrainer(Trainer):
         evaluator: Evaluator,
         meter: Meter,
         dtype: torch.dtype,
+        lora_plus_ratio: float | None = None,
+        initial: Mapping[str, torch.Tensor] | None = None,
         **others: Any,
     ) -> None:
         super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
         self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
+        self.lora_plus_ratio, self.initial = lora_plus_ratio, initial
         self.remove_callback(PrinterCallback)
         self._apply_fit()
 
@@ -109,6 +115,18 @@ class AdapterTrainer(Trainer):
         self.meter.add_fit(checkpoints.step_of(checkpoint), self.fits.current)
         self.args.eval_on_start = checkpoint is None
         return super().train(resume_from_checkpoint=checkpoint and str(checkpoint))
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer; with LoRA+, groups of parameters with their own learning rates."""
+        if self.lora_plus_ratio and self.optimizer is None:
+            from peft.optimizers import create_loraplus_optimizer
+
+            kind, given = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            decay = {"loraplus_weight_decay": self.args.weight_decay}
+            self.optimizer = create_loraplus_optimizer(
+                self.model, kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
+            )
+        return super().create_optimizer(model)
 
     def training_step(
         self, model: torch.nn.Module, inputs: dict[str, int], num_items_in_batch: torch.Tensor | int | None = None

@@ -21,6 +21,9 @@ class Optimizer(Section):
     """Adam's epsilon."""
     weight_decay: float = Field(0.1, ge=0)
     """Decoupled weight decay."""
+    lora_plus_ratio: float | None = Field(None, ge=1)
+    """LoRA+ (arXiv:2402.12354): the learning rate of the adapter's B matrices, as a multiple of that of the A matrices;
+    null: no difference."""
     arguments: dict[str, Any] = {}
     """Further arguments of the named optimizer."""
 
@@ -83,6 +86,9 @@ class Training(Section):
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Recompute activations in the backward pass: less memory, about a third more time. `auto`: if nothing fits into
     the GPU's free memory without it, and on a CPU. The result is the same, up to rounding."""
+    neftune_noise_alpha: float | None = Field(None, gt=0)
+    """NEFTune (arXiv:2310.05914): uniform noise on the embeddings, of this size over the square root of the numbers in
+    a text's embeddings; null: none."""
     optimizer: Optimizer = Optimizer()
     """Optimizer."""
     schedule: Schedule = Schedule()

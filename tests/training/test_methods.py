@@ -88,7 +88,7 @@ def test_pissa_starts_as_the_base_model_with_its_largest_singular_values_in_the_
     largest, left = torch.linalg.svdvals(before), torch.linalg.svdvals(layer.get_base_layer().weight)
     torch.testing.assert_close(left[0], largest[4], rtol=1e-2, atol=1e-2)  # rank 4 is in the adapter
     update = layer.scaling["default"] * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
-    torch.testing.assert_close(torch.linalg.svdvals(update)[:4], largest[:4], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(torch.linalg.svdvals(update)[:4], largest[:4], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("use_rslora", [False, True])

@@ -8,7 +8,7 @@ from pathlib import Path
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.locks import is_locked
-from feyntune.training.wandb import wandb_slug
+from feyntune.training.tracking import tracking_slug
 
 
 def unsent(folder):
@@ -28,7 +28,7 @@ def still_training(recordings, checkpoints):
         recordings: folders, from ``unsent``.
         checkpoints: folder with the trainings' folders of checkpoints.
     """
-    busy = [wandb_slug(each.name) for each in Path(checkpoints).glob("*/") if is_locked(each)]
+    busy = [tracking_slug(each.name) for each in Path(checkpoints).glob("*/") if is_locked(each)]
     return [each for each in recordings if _slug(each) in busy]
 
 

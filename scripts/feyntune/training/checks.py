@@ -30,6 +30,9 @@ def check_job(job: TrainingJob) -> PretrainedConfig:
     check_arguments(stage)
     from transformers import AutoConfig
 
+    from feyntune.training.tracking import check_trackers
+
+    check_trackers(job.tracking)
     config = AutoConfig.from_pretrained(job.base, local_files_only=True)
     check_target_modules(stage.target_modules, config)
     return config

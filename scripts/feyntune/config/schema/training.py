@@ -100,12 +100,16 @@ class Training(Section):
 
 
 class Tracking(Section):
-    """Weights & Biases. These settings change no result, so changing them reruns nothing."""
+    """Experiment trackers. These settings change no result, so changing them reruns nothing."""
+
+    report_to: list[Literal["wandb", "tensorboard", "trackio"]] = []
+    """Trackers that get the numbers of `history.parquet` during training: `tensorboard` in `results/tensorboard/`,
+    `trackio` in `results/trackio/`, `wandb` as the key `wandb` says, or offline."""
 
     wandb: Literal["disabled", "offline", "online"] = "disabled"
     """`offline` writes to `results/wandb/` for a later `snakemake sync`; `online` needs `WANDB_API_KEY`."""
     project: str = "feyntune"
-    """Project at W&B."""
+    """Project at W&B and Trackio."""
     entity: str | None = None
     """User or team at W&B; null: the owner of the key."""
 

@@ -1,12 +1,13 @@
-"""Make completions from elsewhere, such as a commercial model's, into a run like any other."""
+"""Import completions that were made elsewhere, for example by a commercial model, as those of a run."""
 
+import argparse
 from pathlib import Path
 
-from feyntune.config.schema.generation import ImportStage
-from feyntune.core.cli import launch, read_settings, say
+from feyntune.config.schema.imports import ImportStage
+from feyntune.core.cli import launch, read_settings
 
 
-def arguments(parser):
+def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--table", type=Path, required=True, help="CSV or parquet file, or folder of a dataset")
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
@@ -14,26 +15,13 @@ def arguments(parser):
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     """Import."""
     stage = read_settings(ImportStage, options.settings)
 
-    from feyntune.core.files import write_table
-    from feyntune.core.provenance import provenance
-    from feyntune.data.prompts import split_abstract
-    from feyntune.evaluation.abstracts import read_abstracts
-    from feyntune.hub.imports import check_prompts, imported_table, match_rows, read_completions
+    from feyntune.hub.imports import ImportJob, import_completions
 
-    known, texts = read_abstracts(options.dataset, "abstract", None)
-    ids, halves = known[: stage.limit], [split_abstract(text) for text in texts[: stage.limit]]
-    completions = read_completions(options.table, stage.split, stage.model)
-    prompts, matched = zip(*match_rows(completions, ids, known, options.table), strict=True)
-    check_prompts(ids, prompts, halves, options.table)
-    table = imported_table(ids, halves, matched)
-    empty = sum(not text.strip() for text in table["prediction"].to_pylist())
-    say(f"{len(ids):,} completions, {empty:,} of them empty")
-    record = {**provenance(), "settings": stage.model_dump(mode="json"), "empty": empty}
-    write_table(options.output, table, record)
+    import_completions(ImportJob(options.table, options.dataset, stage, options.output))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Run a program on GPUs of its own: ``on_gpus.py COUNT PROGRAM [ARGUMENT ...]``.
 
-Jobs that run at the same time on one machine then never share a GPU. Without GPUs, or in a job to which SLURM has given
-its GPUs, the program runs unchanged.
+Jobs that run at the same time on one machine then never share a GPU. The program learns the COUNT from its environment:
+it stops if it cannot use as many GPUs, and runs on the CPU if the COUNT is 0.
 """
 
 import os
@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.gpus import hold_gpus, visible_gpus
+from feyntune.core.gpus import give_gpus
 
 
 def main(count: int, program: list[str]) -> None:
     """Choose the GPUs and become the program."""
-    gpus = visible_gpus()
-    if count and gpus and "SLURM_JOB_ID" not in os.environ:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(hold_gpus(count, gpus))
+    give_gpus(count, os.environ)
     os.execv(sys.executable, [sys.executable, *program])
 
 

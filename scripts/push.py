@@ -1,13 +1,14 @@
 """Push files to a repository of the Hugging Face hub; needs a network, and a token in HF_TOKEN or in .env."""
 
+import argparse
 from pathlib import Path
 
 from feyntune.config.schema.hub import PushStage
 from feyntune.core.cli import about, launch, read_settings
-from feyntune.report.arguments import named_file
+from feyntune.report.options import named_file
 
 
-def arguments(parser):
+def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "--files", nargs="+", type=named_file, required=True, metavar="NAME=FILE", help="path in the repository, file"
@@ -17,7 +18,7 @@ def arguments(parser):
     parser.add_argument("--receipt", type=Path, required=True, help="JSON with the commit and the files' hashes")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     """Push."""
     stage = read_settings(PushStage, options.settings)
     about(stage.repository)
@@ -26,9 +27,9 @@ def main(options):
 
     token = require_secret(HUB, options.rule)
 
-    from feyntune.hub.push import push
+    from feyntune.hub.push import PushJob, push
 
-    push(stage, dict(options.files), token, options.receipt)
+    push(PushJob(stage, dict(options.files), options.receipt), token)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Make one page of everything: findings, runs, tables, figures, abstracts side by side. It opens without a network."""
 
+import argparse
 from pathlib import Path
 
 from feyntune.config.schema.report import PageStage
 from feyntune.core.cli import launch, read_settings
-from feyntune.report.arguments import add_pooled, read_pooled
+from feyntune.report.options import add_pooled
 
 
-def arguments(parser):
+def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pooled(parser)
     parser.add_argument("--tables", type=Path, required=True, help="folder of tables")
@@ -17,19 +18,32 @@ def arguments(parser):
     parser.add_argument("--datasets", nargs="*", type=Path, default=[], help=".../{dataset}/summary.json")
     parser.add_argument("--benchmarks", nargs="*", type=Path, default=[], help="{costs}/{stage}/.../{job}.tsv")
     parser.add_argument("--costs", type=Path, default=Path("results/costs"), help="folder of the benchmarks")
-    parser.add_argument("--plan", type=Path, default=Path("results/plan.json"), help="what was predicted, if it was")
-    parser.add_argument("--settings", required=True, help="JSON of settings.report.PageStage, or a file with it")
+    parser.add_argument("--plan", type=Path, default=Path("results/plan.json"), help="the last plan, if there is one")
+    parser.add_argument("--settings", required=True, help="PageStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="the page to write")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     """Gather, render, write."""
     from feyntune.core.files import write_text
-    from feyntune.report.page.content import page_content
+    from feyntune.report.page.content import PageSources, page_content
     from feyntune.report.page.render import render
+    from feyntune.report.results import PooledFiles, read_results
 
-    settings = read_settings(PageStage, options.settings)
-    write_text(options.output, render(page_content(read_pooled(options), options, settings)))
+    stage = read_settings(PageStage, options.settings)
+    files = PooledFiles(options.completions, options.perplexity, dict(options.metrics))
+    sources = PageSources(
+        completions=options.completions,
+        tables=options.tables,
+        figures=options.figures,
+        records=options.records,
+        history=options.history,
+        datasets=options.datasets,
+        benchmarks=options.benchmarks,
+        costs=options.costs,
+        plan=options.plan,
+    )
+    write_text(options.output, render(page_content(read_results(files, stage.metrics), sources, stage)))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,29 @@
 """Make the tables that people read: CSV with every digit, LaTeX and HTML."""
 
+import argparse
 from pathlib import Path
 
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.cli import launch, read_settings
-from feyntune.report.arguments import add_pooled, read_pooled
+from feyntune.report.options import add_pooled
 
 
-def arguments(parser):
+def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pooled(parser)
     parser.add_argument("--similarity", type=Path, required=True, help="pooled similarity statistics")
-    parser.add_argument("--settings", required=True, help="JSON of settings.report.TablesStage, or a file with it")
+    parser.add_argument("--settings", required=True, help="TablesStage, as JSON or a file of it")
     parser.add_argument("--output-folder", type=Path, required=True, help="folder to write into")
 
 
-def main(options):
-    """Read what all runs did, compute, write."""
+def main(options: argparse.Namespace) -> None:
+    """Read all results, compute, write."""
+    from feyntune.report.results import PooledFiles, read_results
     from feyntune.report.tables import write_tables
 
-    settings = read_settings(TablesStage, options.settings)
-    write_tables(read_pooled(options), options.similarity, settings, options.output_folder)
+    stage = read_settings(TablesStage, options.settings)
+    files = PooledFiles(options.completions, options.perplexity, dict(options.metrics))
+    write_tables(read_results(files, stage.metrics), options.similarity, stage, options.output_folder)
 
 
 if __name__ == "__main__":

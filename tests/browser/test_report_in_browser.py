@@ -11,6 +11,7 @@ import pytest
 from feyntune.core.files import write_json
 from feyntune.core.fingerprint import SCRIPTS
 from support import made_results
+from support.metrics import SEMSCORE
 
 LONG_FORMULA = "$S = " + "+".join(["x_n^2"] * 60) + "$"
 HOSTILE = (
@@ -61,7 +62,8 @@ def run(program, folder, settings):
         ],
     }[program]
     shared = ["--completions", pooled["completions"], "--perplexity", pooled["perplexity"]]
-    shared += ["--scores", f"semscore={pooled['semscore']}", "--settings", json.dumps(settings)]
+    settings = {**settings, "metrics": [SEMSCORE.model_dump(mode="json")]}
+    shared += ["--metrics", f"semscore={pooled['semscore']}", "--settings", json.dumps(settings)]
     subprocess.run([sys.executable, SCRIPTS / program, *shared, *own], check=True)
 
 

@@ -5,26 +5,15 @@ import pytest
 from feyntune.config.load import parse_configuration
 from feyntune.config.runs import (
     base_names,
-    cards,
     completion_stage,
     gpus,
+    gpus_of_jobs,
     perplexity_stage,
     resolve_runs,
     training_stage,
 )
 from feyntune.core.errors import FeynTuneError
-
-SMALL = {
-    "snapshots": {"arxiv": "arxiv.json"},
-    "datasets": {
-        "hep-th": {"snapshot": "arxiv", "categories": ["hep-th"]},
-        "gr-qc": {"snapshot": "arxiv", "categories": ["gr-qc"]},
-    },
-    "models": {"tiny": {"path": "models/tiny"}, "other": {"path": "models/other", "training": {"batch_size": 4}}},
-    "layer_sets": {"all": ["q_proj", "up_proj"], "qkv": ["v_proj", "q_proj", "k_proj"]},
-    "grid": {"models": ["tiny"], "datasets": ["hep-th", "gr-qc"], "layer_sets": ["all", "qkv"]},
-    "evaluation_sets": {"unseen": {"dataset": "hep-th", "limit": 10}},
-}
+from support.config_examples import SMALL
 
 
 def fault(raw):
@@ -53,11 +42,19 @@ def test_an_unknown_key_deep_inside_a_registry_is_found():
     )
 
 
-def test_an_unknown_key_in_an_override_is_told_at_its_place():
-    named = {"mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "training": {"batchsize": 3}}}
-    configuration = parse_configuration({**SMALL, "runs": named})
-    with pytest.raises(FeynTuneError, match=r"\$\.runs\.mine\.training: unknown key 'batchsize'"):
-        training_stage(configuration, resolve_runs(configuration)["mine"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"training": {"batchsize": 3}}, "training: unknown key 'batchsize'; did you mean 'batch_size'?"),
+        ({"generation": {"top_p": 2}}, "generation.top_p: input should be less than or equal to 1, not 2"),
+        ({"lora": 3}, "lora: input should be a valid dictionary"),
+    ],
+)
+def test_a_fault_in_an_override_names_its_place_also_if_nothing_uses_it(override, message):
+    named = {"mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", **override}}
+    assert f"$.runs.mine.{message}" in fault({**SMALL, "runs": named})
+    unused = {**SMALL["models"], "unused": {"path": "x", **override}}
+    assert f"$.models.unused.{message}" in fault({**SMALL, "models": unused})
 
 
 @pytest.mark.parametrize(
@@ -71,11 +68,7 @@ def test_a_name_that_no_registry_has_is_told_with_the_likely_one(registry, place
 
 
 def test_a_set_name_with_a_slash_is_refused():
-    assert "'hep/th' is no name" in fault({**SMALL, "evaluation_sets": {"hep/th": {"dataset": "hep-th"}}})
-
-
-def test_a_metric_may_not_take_the_folder_of_another_result():
-    assert "$.metrics" in fault({**SMALL, "metrics": {"perplexity": {"path": "x"}}})
+    assert "'hep/th' is not a name" in fault({**SMALL, "evaluation_sets": {"hep/th": {"dataset": "hep-th"}}})
 
 
 def test_text_becomes_numbers_and_null_as_the_command_line_hands_them_over():
@@ -146,8 +139,8 @@ def test_gpus_of_a_run_win_over_the_stage():
     configuration = parse_configuration({**SMALL, "runs": named})
     runs = resolve_runs(configuration)
     assert [gpus(configuration, runs[name]) for name in ("mine", "tiny_hep-th_all")] == [3, 1]
-    held = cards(configuration, runs)
-    assert (held["train"], held["train/mine"], held["semscore"]) == (1, 3, 1)
+    held = gpus_of_jobs(configuration, runs)
+    assert (held["train"], held["train/mine"], held["metric"]) == (1, 3, 1)
     assert "train/tiny_hep-th_all" not in held
 
 

@@ -1,4 +1,4 @@
-"""Completions from elsewhere as a run."""
+"""Imported completions, perplexities and metrics."""
 
 import json
 
@@ -10,6 +10,7 @@ import pytest
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.metrics import file_columns
 from feyntune.hub.imports import (
     check_prompts,
     imported_table,
@@ -18,11 +19,12 @@ from feyntune.hub.imports import (
     read_completions,
     read_values,
 )
-from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from feyntune.report.pool import COLUMNS
+from support.metrics import METRICS, ROUGE, SEMSCORE
 from support.programs import load_program
 
 program = load_program("import_completions")
-scores_program = load_program("import_scores")
+values_program = load_program("import_values")
 
 
 def run(parse, folder, table, dataset, limit=None):
@@ -32,7 +34,7 @@ def run(parse, folder, table, dataset, limit=None):
     return read_table(folder / "c.parquet")
 
 
-def test_prompts_are_repeated_or_not():
+def test_a_completion_may_repeat_its_prompt():
     halves = [("We study.", "It is."), ("We find.", "It was.")]
     table = imported_table(["a", "b"], halves, ["We study. It goes on.", "It goes on."]).to_pylist()
     assert [row["completion"] for row in table] == ["We study. It goes on.", "We find. It goes on."]
@@ -69,11 +71,11 @@ def test_ids_that_look_like_numbers_stay_texts(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ({"a": ""}, "no row for b; the evaluation set has 2"),
+        ({"a": ""}, "no row for b; it needs one for each of the evaluation set's 2 abstracts"),
         ({"a": "", "b": "", "z": ""}, "rows for z, which the dataset does not have"),
     ],
 )
-def test_ids_that_do_not_match_are_told(rows, fault):
+def test_ids_that_do_not_match_are_an_error(rows, fault):
     with pytest.raises(FeynTuneError, match=f"^here: {fault}"):
         match_rows(rows, ["a", "b"], ["a", "b", "c"], "here")
 
@@ -92,18 +94,18 @@ def test_completions_of_other_prompts_are_refused():
         ("t.csv", "", "not a CSV file with columns 'id' and 'completion'"),
         ("t.csv", "id,text\na,b\n", "no column 'completion' among columns 'id' and 'completion'; it has id, text"),
         ("t.csv", "id,completion\na,b\na,c\n", "duplicate ids: a"),
-        ("t.txt", "id,completion\n", r"tables from elsewhere come as \.csv or \.parquet"),
+        ("t.txt", "id,completion\n", r"imported tables are \.csv or \.parquet files"),
         ("t.parquet", "junk", "not a readable parquet file"),
     ],
 )
-def test_files_that_hold_no_completions_are_told(tmp_path, name, content, fault):
+def test_files_without_completions_are_an_error(tmp_path, name, content, fault):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(FeynTuneError, match=fault):
         read_completions(tmp_path / name)
 
 
-WIDE = {
+REFERENCE = {
     "id": ["b", "a"],
     "prompt": ["We find.", "We study."],
     "comp_s1-L-3.1-8B-base": ["We find. It was.", "We study . It is."],
@@ -114,52 +116,75 @@ WIDE = {
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "folder"])
-def test_the_references_wide_tables_are_read(tmp_path, form):
-    path = write_wide(tmp_path, form)
+def test_tables_in_the_references_schema_are_read(tmp_path, form):
+    path = write_reference(tmp_path, form)
     model = "s1-L-3.1-8B-base"
     assert read_completions(path, "test", model) == {
-        "a": ("We study.", "We study. It is."),  # the prompt was not given back as it was
+        "a": ("We study.", "We study. It is."),  # the prompt was decoded differently
         "b": ("We find.", "We find. It was."),
     }
-    assert read_values(path, "semscore", "test", model) == {"a": None, "b": 0.5}
-    assert read_values(path, "perplexity", "test", model) == {"a": 8.0, "b": 7.0}
+    assert read_values(path, "semscore", "test", model, SEMSCORE) == {"a": {"score": None}, "b": {"score": 0.5}}
+    assert read_values(path, "perplexity", "test", model) == {"a": {"perplexity": 8.0}, "b": {"perplexity": 7.0}}
 
 
-def write_wide(folder, form):
+def write_reference(folder, form):
     if form == "csv":
-        pyarrow.csv.write_csv(pyarrow.table(WIDE), folder / "wide.csv")
-        return folder / "wide.csv"
+        pyarrow.csv.write_csv(pyarrow.table(REFERENCE), folder / "reference.csv")
+        return folder / "reference.csv"
     path = folder / "data" / "test-00000-of-00001.parquet"
     path.parent.mkdir()
-    pyarrow.parquet.write_table(pyarrow.table(WIDE), path)
+    pyarrow.parquet.write_table(pyarrow.table(REFERENCE), path)
     pyarrow.parquet.write_table(pyarrow.table({"id": ["z"]}), folder / "data" / "train-00000-of-00001.parquet")
     return folder if form == "folder" else path
 
 
-def test_a_model_that_a_wide_table_lacks_is_told_with_those_it_has(tmp_path):
-    path = write_wide(tmp_path, "parquet")
+def test_an_unknown_model_of_a_reference_table_lists_the_known_ones(tmp_path):
+    path = write_reference(tmp_path, "parquet")
     with pytest.raises(FeynTuneError, match=r"no column 'comp_s2' .*; it has comp_s1-L-3.1-8B-base"):
         read_completions(path, "test", "s2")
 
 
+def import_stage(kind):
+    """Settings of the import of five abstracts' values, as JSON."""
+    metric = METRICS[kind].model_dump(mode="json") if kind in METRICS else None
+    return json.dumps({"limit": 5, "metric": metric})
+
+
+@pytest.mark.parametrize(("model", "suffix"), [(None, ""), ("m", "_m")])
+def test_values_of_any_metric_are_imported_by_its_columns(tmp_path, model, suffix):
+    table = pyarrow.table({"id": ["a"], f"rougeL{suffix}": [0.25], f"rouge2{suffix}": [0.5], f"score{suffix}": [9.0]})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    rows = read_values(tmp_path / "t.parquet", "rouge", "test", model, ROUGE)
+    assert rows == {"a": {"rouge2": 0.5, "rougeL": 0.25}}
+    assert imported_values("rouge", ["a"], [rows["a"]], ROUGE).to_pylist() == [
+        {"id": "a", "rouge1": None, "rouge2": 0.5, "rougeL": 0.25}
+    ]
+
+
+def test_a_table_without_any_column_of_the_metric_is_refused(tmp_path):
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "bleu": [0.5]}), tmp_path / "t.parquet")
+    with pytest.raises(FeynTuneError, match=r"no column 'rouge1' .*; it has id, bleu"):
+        read_values(tmp_path / "t.parquet", "rouge", "test", None, ROUGE)
+
+
 @pytest.mark.parametrize("kind", ["perplexity", "semscore"])
-def test_numbers_from_elsewhere_have_our_columns_and_nothing_made_up(tmp_path, parse, dataset, abstracts, kind):
+def test_imported_numbers_have_our_columns_and_unknown_ones_are_null(tmp_path, parse, dataset, abstracts, kind):
     ids, _ = abstracts
     column = "perplexity" if kind == "perplexity" else "score"
     pyarrow.parquet.write_table(
         pyarrow.table({"id": ids, column: [float(n) for n in range(12)]}), tmp_path / "t.parquet"
     )
     options = parse(
-        scores_program, table=tmp_path / "t.parquet", kind=kind, dataset=dataset,
-        settings=json.dumps({"limit": 5}), output=tmp_path / "out.parquet",
+        values_program, table=tmp_path / "t.parquet", kind=kind, dataset=dataset,
+        settings=import_stage(kind), output=tmp_path / "out.parquet",
     )  # fmt: skip
-    scores_program.main(options)
+    values_program.main(options)
     table = read_table(tmp_path / "out.parquet")
-    assert table.column_names == list(COLUMNS.get(kind, SCORE_COLUMNS))
+    assert table.column_names == (list(COLUMNS[kind]) if kind in COLUMNS else file_columns(METRICS[kind]))
     assert table[column].to_pylist() == [0, 1, 2, 3, 4]
     others = set(table.column_names) - {"id", column}
     assert all(table[name].null_count == 5 for name in others)
 
 
-def test_values_that_are_missing_stay_so():
-    assert imported_values("semscore", ["a"], [None])["score"].to_pylist() == [None]
+def test_missing_values_stay_missing():
+    assert imported_values("semscore", ["a"], [{"score": None}], SEMSCORE)["score"].to_pylist() == [None]

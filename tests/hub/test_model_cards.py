@@ -1,5 +1,6 @@
-"""Cards tell what was measured and what was set, all of it, in Markdown that the hub takes."""
+"""Cards have all results and settings, in Markdown with the metadata that the hub reads."""
 
+import json
 import re
 
 import pandas
@@ -9,13 +10,12 @@ import yaml
 from feyntune.config.load import parse_configuration
 from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.report import TablesStage
-from feyntune.core.errors import FeynTuneError
 from feyntune.core.nested import flattened
 from feyntune.hub import names
 from feyntune.hub.model_cards import adapter_card, base_licence, table_card
-from feyntune.report.results import read_results
+from feyntune.hub.publish import CardJob, write_adapter_card
 from feyntune.report.tables import write_tables
-from support.made_results import make_results, pooled
+from support.made_results import make_results, pooled, read_made
 
 RUN = "tiny_hep-th_all"
 CONFIGURATION = {
@@ -56,9 +56,7 @@ def tables(tmp_path_factory):
     """The tables of made-up results, as DataFrames by name."""
     folder = tmp_path_factory.mktemp("results")
     make_results(folder)
-    results = read_results(
-        pooled(folder, "completions"), pooled(folder, "perplexity"), {"semscore": pooled(folder, "semscore")}
-    )
+    results = read_made(folder)
     stage = TablesStage(seed=1, uncertainty={"resamples": 99}, compared_layers=[("all", "qkv")])
     write_tables(results, pooled(folder, "similarity"), stage, folder / "tables")
     return {name: pandas.read_csv(folder / f"tables/{name}.csv") for name in ("summary", "comparisons")}
@@ -80,7 +78,7 @@ def test_the_hub_reads_base_licence_and_kind_from_the_card(tables):
     assert head["library_name"] == "peft" and head["base_model_relation"] == "adapter"
 
 
-def test_every_setting_stands_in_the_card(tables):
+def test_the_card_has_every_setting(tables):
     card = make_card(tables)
     for name in flattened(RECORD["settings"]):
         assert re.search(rf"^\| {re.escape(name)} \| .+ \|$", card, re.MULTILINE), name
@@ -88,7 +86,7 @@ def test_every_setting_stands_in_the_card(tables):
         assert text in card
 
 
-def test_the_tables_numbers_stand_in_it_with_intervals_beside_the_base(tables):
+def test_the_card_has_the_results_with_intervals_beside_the_base(tables):
     card = make_card(tables)
     row = tables["summary"].set_index("run").loc[RUN]
     line = next(line for line in card.splitlines() if line.startswith("| Perplexity |"))
@@ -99,19 +97,19 @@ def test_the_tables_numbers_stand_in_it_with_intervals_beside_the_base(tables):
     assert "tiny_hep-th_qkv |" not in card.split("Paired")[0]
 
 
-def test_the_data_are_counted(tables):
+def test_the_card_has_the_size_of_the_data(tables):
     card = make_card(tables)
     for text in (
         "| train | 1,234 |",
         "| of them cat-0 | 100 |",
         "| of them others | 183 |",
-        "| left out: withdrawn | 3 |",
+        "| removed: withdrawn | 3 |",
     ):
         assert text in card
     assert "of 1996 to 2023" in card and "![Loss while training](learning_curve.png)" in card
 
 
-def test_it_loads_the_base_that_it_was_trained_on(tables):
+def test_the_code_in_the_card_loads_the_base_of_the_training(tables):
     card = make_card(tables)
     code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     compile(code, "card", "exec")
@@ -122,7 +120,7 @@ def test_it_loads_the_base_that_it_was_trained_on(tables):
 def test_an_unknown_licence_is_not_guessed(tables):
     card = make_card(tables, licence=None)
     assert "license" not in yaml.safe_load(card.split("---")[1])
-    assert "whose card tells none" in card
+    assert "whose card names none" in card
 
 
 def test_no_path_of_this_machine_is_published(tables):
@@ -135,52 +133,71 @@ def test_no_path_of_this_machine_is_published(tables):
     ("text", "licence"),
     [("---\nlicense: llama3.1\n---\nText", "llama3.1"), ("license: mit", None), ("---\ntags: []\n---\n", None)],
 )
-def test_the_bases_own_card_tells_its_licence(tmp_path, text, licence):
+def test_the_licence_is_read_from_the_bases_card(tmp_path, text, licence):
     (tmp_path / "README.md").write_text(text)
     assert base_licence(tmp_path) == licence
 
 
-def test_a_base_without_a_card_tells_no_licence(tmp_path):
+def test_a_base_without_a_card_has_no_licence(tmp_path):
     assert base_licence(tmp_path) is None
+
+
+HOSTILE = '`|*_x_*</td><script>[a](http://b)\n# c "q"\x1b[31m'
+
+
+def test_markup_in_values_is_shown_and_not_interpreted(tables):
+    MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # noqa: N806
+    record = {
+        **RECORD,
+        "device": HOSTILE,
+        "tokens": {"bos": HOSTILE},
+        "settings": {**RECORD["settings"], "target_modules": [HOSTILE], "seed": HOSTILE},
+    }
+    dataset = {**DATASET, "categories": {HOSTILE: 3}}
+    configuration = configured()
+    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN]).model_copy(update={"base": HOSTILE})
+    card = adapter_card(stage, record, dataset, tables["summary"], tables["comparisons"], HOSTILE)
+    assert "\x1b" not in card
+    assert yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))["license"] == HOSTILE
+    body = card.split("\n---\n", 1)[1]
+    html = MarkdownIt("commonmark").enable("table").render(body)
+    assert "<script" not in html and "<a href" not in html and "<em>" not in html
+    assert html.count("<h1>") == 1
+    rows = [line for line in body.splitlines() if line.startswith(("| seed |", "| of them"))]
+    assert len(rows) == 2 and all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
+    compile(re.search(r"```python\n(.*?)```", body, re.DOTALL)[1], "card", "exec")
+
+
+def test_no_absolute_path_is_published(tables, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    config = {"base_model_name_or_path": "/home/me/llama", "r": 8}
+    history = pandas.DataFrame(
+        {"epoch": [0.5, 1.0], "loss": [2.0, 1.0], "test_loss": [2.0, 1.0], "train_loss": [2.0, 1.0]}
+    )
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    (adapter / "run.json").write_text(json.dumps({**RECORD, "base": {"folder": "/home/me/llama"}}))
+    history.to_parquet(adapter / "history.parquet")
+    (tmp_path / "summary.json").write_text(json.dumps(DATASET))
+    (tmp_path / "tables").mkdir()
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"tables/{name}.csv", index=False)
+    configuration = configured(models={"tiny": {"path": "/home/me/llama"}})
+    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN])
+    out = tmp_path / "out"
+    write_adapter_card(CardJob(stage, adapter, tmp_path, tmp_path / "summary.json", tmp_path / "tables", out))
+    published = [path for path in out.iterdir() if path.suffix != ".png"]
+    assert {path.name for path in published} == {"README.md", "adapter_config.json", "run.json"}
+    assert not [path for path in published if "/home" in path.read_text()]
+    assert json.loads((out / "adapter_config.json").read_text()) == {**config, "base_model_name_or_path": "llama"}
 
 
 def test_the_card_of_a_table_names_its_file_and_its_models():
     configuration = configured()
-    stage = names.wide_stage(configuration, resolve_runs(configuration).values(), "semscore", "unseen")
+    stage = names.reference_stage(configuration, resolve_runs(configuration).values(), "semscore", "unseen")
     card = table_card(stage, 30, ["id"])
     assert yaml.safe_load(card.split("---")[1])["configs"][0]["data_files"] == [
         {"split": "test", "path": "data/test-*"}
     ]
     assert 'load_dataset("me/sem_scores_unseen", split="test")' in card
     assert "| tiny_base | tiny-1B |" in card and f"| {RUN} | {RUN} |" in card
-
-
-def test_names_come_from_the_templates():
-    given = configured(
-        hub={"organisation": "us", "adapters": "{organisation}/feyntune-{run}", "tables": "them/{table}"}
-    )
-    run = resolve_runs(given)[RUN]
-    assert names.adapter_repository(given, run) == f"us/feyntune-{RUN}"
-    assert names.table_repository(given, "completions", "unseen") == "them/infer"
-    assert names.wide_names(given, [run]) == {RUN: f"feyntune-{RUN}"}
-
-
-def test_published_adapters_keep_the_names_of_their_repositories():
-    adapter = {"hub": "LLMsForHepth/s1-L-3.1-8B-base", "revision": "main"}
-    given = configured(runs={"first": {"model": "tiny", "adapter": adapter}})
-    assert names.wide_names(given, [resolve_runs(given)["first"]]) == {"first": "s1-L-3.1-8B-base"}
-    twice = configured(runs={name: {"model": "tiny", "adapter": adapter} for name in ("first", "second")})
-    with pytest.raises(FeynTuneError, match=r"first and second would both be 's1-L-3\.1-8B-base'"):
-        names.wide_names(twice, list(resolve_runs(twice).values())[-2:])
-
-
-def test_without_an_organisation_nothing_can_be_pushed():
-    given = configured(hub={})
-    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.organisation: name the user or organisation"):
-        names.adapter_repository(given, resolve_runs(given)[RUN])
-
-
-@pytest.mark.parametrize("template", ["{run}", "me/{model}", "a/b/{run}", "me/{run", "me/{}", "me/{run.name}"])
-def test_templates_that_name_no_repository_are_refused(template):
-    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.adapters: "):
-        configured(hub={"adapters": template})

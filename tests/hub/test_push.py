@@ -1,4 +1,4 @@
-"""Pushing with the hub's real client to a hub on the loopback: what is sent, what is not, and what a fault costs."""
+"""Pushing with the hub's real client to a hub on the loopback: what is sent, what is not, and how faults end."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from feyntune.config.schema.hub import PushStage
 from feyntune.core.errors import FeynTuneError
-from feyntune.hub.push import push
+from feyntune.hub.push import PushJob, push
 from support.loopback_push import TOKEN, PushHub, Repository
 
 PROGRAM = Path(__file__).resolve().parents[2] / "scripts" / "push.py"
@@ -41,7 +41,7 @@ def push_to(hub, files, monkeypatch, tmp_path, token=TOKEN, **stage):
     given = {"repository": "me/run", "kind": "model", "private": True, **stage}
     with hub.serving() as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        push(PushStage(**given), files, token, tmp_path / "receipt.json")
+        push(PushJob(PushStage(**given), files, tmp_path / "receipt.json"), token)
     return json.loads((tmp_path / "receipt.json").read_text())
 
 
@@ -57,7 +57,7 @@ def test_a_push_makes_a_private_repository_with_the_files(waits, files, monkeypa
     assert receipt["repository"] == "me/run" and set(receipt["files"]) == set(files)
 
 
-def test_a_public_repository_is_made_on_demand_only(waits, files, monkeypatch, tmp_path):
+def test_a_public_repository_is_made_only_if_the_settings_say_so(waits, files, monkeypatch, tmp_path):
     hub = PushHub(SMALL)
     push_to(hub, files, monkeypatch, tmp_path, private=False)
     assert not hub.repositories["models/me/run"].private
@@ -75,7 +75,7 @@ def test_only_what_changed_is_pushed_again(waits, files, monkeypatch, tmp_path):
     assert len(hub.repositories["models/me/run"].commits) == 3
 
 
-def test_an_existing_private_repository_keeps_what_else_is_in_it(waits, files, monkeypatch, tmp_path):
+def test_an_existing_private_repository_keeps_its_other_files(waits, files, monkeypatch, tmp_path):
     hub = PushHub(SMALL)
     hub.repositories["models/me/run"] = Repository()
     hub.repositories["models/me/run"].files["notes.txt"] = b"mine"
@@ -83,7 +83,7 @@ def test_an_existing_private_repository_keeps_what_else_is_in_it(waits, files, m
     assert hub.repositories["models/me/run"].files["notes.txt"] == b"mine"
 
 
-def test_a_public_repository_gets_nothing_private(waits, files, monkeypatch, tmp_path):
+def test_private_files_are_not_pushed_to_a_public_repository(waits, files, monkeypatch, tmp_path):
     hub = PushHub(SMALL)
     hub.repositories["models/me/run"] = Repository(private=False)
     with pytest.raises(FeynTuneError, match=r"me/run: public on the hub, but \$.hub.private is true"):
@@ -97,7 +97,7 @@ def test_a_public_repository_gets_nothing_private(waits, files, monkeypatch, tmp
     [
         (("POST", "/api/repos/create", 403, {}), r"me/run: the token may not write there; .* \(status 403\)"),
         (("POST", "/commit/", 403, {}), r"me/run: the token may not write there; .* \(status 403\)"),
-        (("POST", "/commit/", 400, {}), "me/run: the hub finds fault with it"),
+        (("POST", "/commit/", 400, {}), "me/run: the hub rejects the files"),
     ],
 )
 def test_a_refusal_is_one_line_and_is_not_repeated(waits, files, monkeypatch, tmp_path, fault, line):
@@ -108,14 +108,14 @@ def test_a_refusal_is_one_line_and_is_not_repeated(waits, files, monkeypatch, tm
     assert not (tmp_path / "receipt.json").exists()
 
 
-def test_a_wrong_token_is_told_and_not_shown(waits, files, monkeypatch, tmp_path):
-    with pytest.raises(FeynTuneError, match="the hub does not know the token; make one") as caught:
+def test_a_wrong_token_is_reported_and_not_shown(waits, files, monkeypatch, tmp_path):
+    with pytest.raises(FeynTuneError, match=r"the hub refused the token in HF_TOKEN .*; create one") as caught:
         push_to(PushHub(SMALL), files, monkeypatch, tmp_path, token="hf_wrong")
     assert "hf_wrong" not in str(caught.value)
 
 
 @pytest.mark.parametrize("place", ["/api/repos/create", "/preupload/", "objects/batch", "/commit/"])
-def test_a_hub_that_asks_to_wait_is_waited_for(waits, files, monkeypatch, tmp_path, place):
+def test_the_client_waits_as_long_as_the_hub_asks(waits, files, monkeypatch, tmp_path, place):
     hub = PushHub(SMALL, [("POST", place, 429, {"Retry-After": "17"})])
     push_to(hub, files, monkeypatch, tmp_path)
     assert len(hub.repositories["models/me/run"].files) == 2
@@ -126,7 +126,7 @@ def test_a_hub_that_asks_to_wait_is_waited_for(waits, files, monkeypatch, tmp_pa
     ("method", "place"),
     [("POST", "/api/repos/create"), ("GET", "/api/models"), ("PUT", "/lfs/"), ("POST", "/commit/")],
 )
-def test_three_failures_and_then_well(waits, files, monkeypatch, tmp_path, method, place):
+def test_three_failures_are_retried(waits, files, monkeypatch, tmp_path, method, place):
     hub = PushHub(SMALL, [(method, place, 500, {})] * 3)
     push_to(hub, files, monkeypatch, tmp_path)
     assert hub.faults == []
@@ -134,12 +134,12 @@ def test_three_failures_and_then_well(waits, files, monkeypatch, tmp_path, metho
     assert len(hub.repositories["models/me/run"].commits) == 2
 
 
-def test_a_hub_that_keeps_failing_is_given_up(waits, files, monkeypatch, tmp_path):
+def test_retries_end(waits, files, monkeypatch, tmp_path):
     with pytest.raises(FeynTuneError, match=r"me/run: the hub fails .* push again later: nothing is sent twice"):
         push_to(PushHub(SMALL, [("POST", "/commit/", 500, {})] * 99), files, monkeypatch, tmp_path)
 
 
-def test_a_connection_that_is_cut_amid_an_upload_is_taken_up_again(waits, files, monkeypatch, tmp_path):
+def test_an_upload_whose_connection_is_cut_is_repeated(waits, files, monkeypatch, tmp_path):
     files["weights.safetensors"].write_bytes(os.urandom(11_000_000))
     hub = PushHub(faults=[("PUT", "/lfs/", "cut", {})])
     push_to(hub, files, monkeypatch, tmp_path)
@@ -147,7 +147,7 @@ def test_a_connection_that_is_cut_amid_an_upload_is_taken_up_again(waits, files,
     assert hub.repositories["models/me/run"].files["weights.safetensors"] == files["weights.safetensors"].read_bytes()
 
 
-def test_a_push_that_broke_off_is_finished_by_the_next_one(waits, files, monkeypatch, tmp_path):
+def test_an_interrupted_push_is_completed_by_the_next_one(waits, files, monkeypatch, tmp_path):
     hub = PushHub(SMALL, [("POST", "/commit/", 403, {})])
     with pytest.raises(FeynTuneError):
         push_to(hub, files, monkeypatch, tmp_path)
@@ -157,20 +157,22 @@ def test_a_push_that_broke_off_is_finished_by_the_next_one(waits, files, monkeyp
     assert hub.count("PUT", "/lfs/") == 1  # what was uploaded before is not uploaded again
 
 
-def test_a_commit_whose_answer_is_lost_is_not_made_twice(waits, files, monkeypatch, tmp_path):
+def test_a_commit_whose_response_is_lost_is_not_made_twice(waits, files, monkeypatch, tmp_path):
     hub = PushHub(SMALL, [("POST", "/commit/", "lost", {})])
     receipt = push_to(hub, files, monkeypatch, tmp_path)
     assert hub.faults == [] and hub.count("POST", "/commit/") == 1
     assert receipt["commit"] == hub.repositories["models/me/run"].commits[-1]
 
 
-def test_a_hub_out_of_reach_is_told(waits, files, monkeypatch, tmp_path):
+def test_an_unreachable_hub_is_one_line(waits, files, monkeypatch, tmp_path):
     hub = PushHub()
     with hub.serving() as address:
         pass
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
     with pytest.raises(FeynTuneError, match=r"me/run: cannot push .* push again where there is a network"):
-        push(PushStage(repository="me/run", kind="model", private=True), files, TOKEN, tmp_path / "receipt.json")
+        push(
+            PushJob(PushStage(repository="me/run", kind="model", private=True), files, tmp_path / "receipt.json"), TOKEN
+        )
 
 
 def start_program(folder, files, **environment):
@@ -193,7 +195,7 @@ def run_program(folder, files, **environment):
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def test_the_program_takes_the_token_of_dotenv(files, tmp_path):
+def test_the_program_reads_the_token_from_dotenv(files, tmp_path):
     hub = PushHub(SMALL)
     (tmp_path / ".env").write_text(f"HUGGINGFACE_API_KEY={TOKEN}\n")
     with hub.serving() as address:
@@ -203,14 +205,14 @@ def test_the_program_takes_the_token_of_dotenv(files, tmp_path):
     assert TOKEN not in done.stdout + done.stderr + (tmp_path / "receipt.json").read_text()
 
 
-def test_a_push_that_was_killed_leaves_no_receipt_and_is_finished_by_the_next(files, tmp_path):
+def test_a_killed_push_leaves_no_receipt_and_is_completed_by_the_next(files, tmp_path):
     files["weights.safetensors"].write_bytes(os.urandom(40_000_000))
     hub = PushHub()
     (tmp_path / ".env").write_text(f"HF_TOKEN={TOKEN}\n")
     with hub.serving() as address:
         process = start_program(tmp_path, files, HF_ENDPOINT=address)
         while not hub.count("PUT", "/lfs/"):
-            assert process.poll() is None, "it ended before it could be killed"
+            assert process.poll() is None, "the program ended before the upload"
             time.sleep(0.01)
         process.kill()
         process.wait()

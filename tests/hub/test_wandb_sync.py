@@ -1,4 +1,4 @@
-"""What was recorded offline reaches W&B whole, by the real client; a training in two parts becomes one run."""
+"""Offline recordings reach W&B complete, by the real client; a training in two jobs becomes one run."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def sync(address, **environment):
     )  # fmt: skip
 
 
-def test_an_offline_folder_is_complete_and_is_sent_once():
+def test_an_offline_folder_is_sent_once_and_complete():
     record(range(1, 7))
     wandb = Wandb()
     with wandb.serving() as address:
@@ -58,7 +58,7 @@ def test_an_offline_folder_is_complete_and_is_sent_once():
 def test_a_training_in_two_jobs_becomes_one_run_with_all_its_steps():
     record(range(1, 4))
     record(range(4, 7))
-    assert len(unsent("results/wandb")) == 2
+    assert len(unsent(Path("results/wandb"))) == 2
     wandb = Wandb()
     with wandb.serving() as address:
         done = sync(address, WANDB_API_KEY=KEY)
@@ -75,10 +75,10 @@ def test_a_server_that_fails_leaves_the_recordings_for_the_next_time():
         done = sync(address, WANDB_API_KEY=KEY)
     assert done.returncode == 2
     assert "sync_wandb: error: W&B took 0 of 1 recordings, not results/wandb/offline-run-" in done.stdout
-    assert len(unsent("results/wandb")) == 1
+    assert len(unsent(Path("results/wandb"))) == 1
 
 
-def test_the_key_may_stand_in_dotenv_and_is_not_shown(tmp_path):
+def test_the_key_may_be_in_dotenv_and_is_not_shown(tmp_path):
     record(range(1, 3))
     (tmp_path / ".env").write_text(f"WANDB_API_KEY={KEY}\n")
     wandb = Wandb()
@@ -104,23 +104,23 @@ def recording(name):
     return folder
 
 
-def test_a_training_that_is_at_work_is_not_sent_yet():
+def test_a_running_training_is_not_sent_yet():
     busy = recording("offline-run-20260101_000000-llama_hep-th-v2-0123456789ab")
     recording("offline-run-20260101_000001-llama_hep-th-0123456789ab")
     with locked("results/checkpoints/llama_hep-th.v2"):
-        assert still_training(unsent("results/wandb"), "results/checkpoints") == [busy]
-    assert still_training(unsent("results/wandb"), "results/checkpoints") == []
+        assert still_training(unsent(Path("results/wandb")), Path("results/checkpoints")) == [busy]
+    assert still_training(unsent(Path("results/wandb")), Path("results/checkpoints")) == []
 
 
-def test_what_was_sent_is_not_listed_and_what_is_no_recording_is_not_either():
+def test_sent_recordings_and_other_folders_are_not_listed():
     sent = recording("offline-run-20260101_000000-a-0123456789ab")
     (sent / "x.wandb.synced").touch()
     Path("results/wandb/offline-run-20260101_000001-b-0123456789ab").mkdir()
-    assert unsent("results/wandb") == []
-    assert unsent("nowhere") == []
+    assert unsent(Path("results/wandb")) == []
+    assert unsent(Path("nowhere")) == []
 
 
-def test_the_error_counts_what_was_taken(monkeypatch):
+def test_the_error_counts_what_was_sent(monkeypatch):
     taken, left = (recording(f"offline-run-20260101_00000{n}-a-0123456789ab") for n in (1, 2))
 
     def took_one(*_, **__):

@@ -1,4 +1,3 @@
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +6,12 @@ import pytest
 
 from feyntune.config.schema.report import FiguresStage, TablesStage, Uncertainty
 from feyntune.report.figures.cosines import clustered_order, sample_matrices
-from feyntune.report.figures.gallery import draw_figures
+from feyntune.report.figures.gallery import FigureSources, draw_figures
+from feyntune.report.figures.quantities import differences_figure, intervals_figure
 from feyntune.report.figures.rows import draw_ridges
-from feyntune.report.figures.scores import differences_figure, intervals_figure
 from feyntune.report.figures.style import appearances, new_figure
 from feyntune.report.figures.time import read_benchmarks, time_figure
 from feyntune.report.outputs import figure_files
-from feyntune.report.results import read_results
 from feyntune.report.tables import write_tables
 from support import made_results
 
@@ -26,26 +24,23 @@ def made(tmp_path_factory):
     made_results.make_adapters(folder)
     made_results.make_matrices(folder)
     made_results.make_benchmarks(folder)
-    pooled = [made_results.pooled(folder, kind) for kind in ("completions", "perplexity", "semscore", "similarity")]
-    results = read_results(*pooled[:2], {"semscore": pooled[2]})
+    results = made_results.read_made(folder)
     uncertainty = Uncertainty(resamples=199)
-    write_tables(
-        results, pooled[3], TablesStage(seed=0, uncertainty=uncertainty, compared_layers=[]), folder / "tables"
-    )
+    stage = TablesStage(seed=0, uncertainty=uncertainty, compared_layers=[])
+    write_tables(results, made_results.pooled(folder, "similarity"), stage, folder / "tables")
     return folder, results
 
 
 def draw(made, output, history="*/history.parquet", matrices="*.pt", benchmarks="**/*.tsv"):
     folder, results = made
-    options = argparse.Namespace(
+    sources = FigureSources(
         tables=folder / "tables",
         history=sorted((folder / "adapters").glob(history)),
         matrices=sorted((folder / "similarity/unseen").glob(matrices)),
         benchmarks=sorted((folder / "costs").glob(benchmarks)),
         costs=folder / "costs",
-        output_folder=output,
     )
-    draw_figures(results, options, FiguresStage(seed=0, heatmap_rows=10, gpus={"train": 1}))
+    draw_figures(results, sources, FiguresStage(seed=0, heatmap_rows=10, gpus={"train": 1}), output)
     return {Path(path).name: Path(path).read_bytes() for path in figure_files(output)}
 
 
@@ -68,7 +63,7 @@ def test_error_bars_are_the_tables_intervals(made):
     folder, results = made
     table = pd.read_csv(folder / "tables/distributions.csv")
     axis = intervals_figure(results, table).axes[0]
-    rows = table[table["measure"] == "perplexity"].set_index("run")
+    rows = table[table["quantity"] == "perplexity"].set_index("run")
     assert [label.get_text() for label in axis.get_yticklabels()] == [run["run"] for run in made_results.RUNS]
     bars = {line.get_ydata()[0]: list(line.get_xdata()) for line in axis.lines if len(line.get_xdata()) == 2}
     marks = {line.get_ydata()[0]: line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1}
@@ -133,5 +128,5 @@ def test_time_is_summed_by_stage(tmp_path):
     texts = [text.get_text() for text in time_figure(stages, {"train": 3}).axes[1].texts]
     assert texts == ["", "", "6.0 h"]
     own = time_figure(stages, {"train": 3, "train/b": 1}).axes[1].texts
-    assert own[-1].get_text() == "3.7 h"  # a run's own number of cards wins
+    assert own[-1].get_text() == "3.7 h"  # a run's own number of GPUs wins
     assert len(time_figure(stages, {}).axes) == 1

@@ -5,7 +5,7 @@ from feyntune.core.nested import flattened
 from feyntune.report.findings import findings
 from feyntune.report.page.content import common_and_differing
 from feyntune.report.page.side_by_side import sampled_abstracts
-from feyntune.report.results import Measure, Results, read_results
+from feyntune.report.results import Quantity, Results
 from support import made_results
 
 
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return read_results(*(made_results.pooled(folder, kind) for kind in ("completions", "perplexity")), {})
+    return made_results.read_made(folder)
 
 
 def test_records_are_split_into_what_is_shared_and_what_is_not():
@@ -38,31 +38,33 @@ def test_a_key_that_only_some_have_is_a_difference():
 def test_abstracts_stand_by_every_run_in_order(folder, results):
     completions = made_results.pooled(folder, "completions")
     abstracts = sampled_abstracts(completions, results, count=4, seed=1)
-    assert len({abstract["id"] for abstract in abstracts}) == 4
-    assert [abstract["id"] for abstract in abstracts] == sorted(abstract["id"] for abstract in abstracts)
+    assert len({abstract.id for abstract in abstracts}) == 4
+    assert [abstract.id for abstract in abstracts] == sorted(abstract.id for abstract in abstracts)
     for abstract in abstracts:
-        assert [run["run"] for run in abstract["runs"]] == [run["run"] for run in made_results.RUNS]
-        assert (abstract["prompt"], abstract["truth"]) == (made_results.PROMPT, made_results.TRUTH)
+        assert [run.run for run in abstract.runs] == [run["run"] for run in made_results.RUNS]
+        assert (abstract.prompt, abstract.truth) == (made_results.PROMPT, made_results.TRUTH)
     assert abstracts == sampled_abstracts(completions, results, count=4, seed=1)
     assert abstracts != sampled_abstracts(completions, results, count=4, seed=2)
     assert len(sampled_abstracts(completions, results, count=1000, seed=1)) == 30
     assert sampled_abstracts(completions, results, count=0, seed=1) == []
 
 
-def told(better, differences):
-    """The sentences on a measure of a base run, ``all`` and ``qkv``, for pairs of a difference and its p-value."""
+def sentences(better, differences):
+    """The sentences on a quantity of a base run, ``all`` and ``qkv``, for pairs of a difference and its p-value."""
     runs = [("s", name, "m", "d", name) for name in ("base", "all", "qkv")]
     frame = pd.DataFrame(runs, columns=["set", "run", "model", "dataset", "layers"])
-    means = pd.DataFrame({"set": "s", "run": ["base", "all", "qkv"], "measure": "perplexity", "mean": [10.0, 8.0, 9.0]})
+    means = pd.DataFrame(
+        {"set": "s", "run": ["base", "all", "qkv"], "quantity": "perplexity", "mean": [10.0, 8.0, 9.0]}
+    )
     means = means.assign(low=means["mean"] - 1, high=means["mean"] + 1)
     pairs = pd.DataFrame({"set": "s", "run": ["all", "qkv", "all"], "against": ["base", "base", "qkv"]})
-    pairs = pairs.assign(measure="perplexity", difference=differences[0], p_holm=differences[1])
-    results = Results(frame, [Measure("perplexity", "Perplexity", better)], {"s": None}, {})
-    return findings(results, means, pairs)[0]["sentences"]
+    pairs = pairs.assign(quantity="perplexity", difference=differences[0], p_holm=differences[1])
+    results = Results(frame, [Quantity("perplexity", "Perplexity", better, headline=True)], {"s": None}, {})
+    return findings(results, means, pairs)[0].sentences
 
 
 def test_findings_count_who_is_better():
-    assert told("lower", ([-2.0, -1.0, -1.0], [0.001, 0.2, 0.04])) == [
+    assert sentences("lower", ([-2.0, -1.0, -1.0], [0.001, 0.2, 0.04])) == [
         "all has the lowest mean, 8.000 [7.000, 9.000].",
         "base has 10.000 [9.000, 11.000].",
         "Against the base model, of 2 compared, 1 better, 0 worse, 1 undecided.",
@@ -71,7 +73,7 @@ def test_findings_count_who_is_better():
 
 
 def test_findings_say_so_when_the_base_model_is_best():
-    assert told("higher", ([-2.0, -1.0, 1.0], [0.001, 0.001, 0.9])) == [
+    assert sentences("higher", ([-2.0, -1.0, 1.0], [0.001, 0.001, 0.9])) == [
         "base has the highest mean, 10.000 [9.000, 11.000].",
         "Against the base model, of 2 compared, 0 better, 2 worse, 0 undecided.",
         "Layers all against qkv: of 1 compared, 0 better, 0 worse, 1 undecided.",

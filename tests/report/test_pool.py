@@ -8,8 +8,10 @@ import pytest
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS
+from feyntune.evaluation.metrics import file_columns
 from feyntune.report.pool import LABELS, pool_statistics, pool_tables
 from support import made_results
+from support.metrics import SEMSCORE
 
 SCORES = {"id": ["a", "b"], "score": [0.1, 0.2], "score_continuation": [None, 0.3], "truncated": [False, True]}
 
@@ -25,7 +27,12 @@ def write(path, **changes):
 
 def test_labels_stand_in_front_and_runs_in_the_order_given(tmp_path):
     inputs = [write(tmp_path / "2.parquet"), write(tmp_path / "1.parquet", score=[0.8, 0.9])]
-    pool_tables("semscore", inputs, [label("z", layers="base"), label("a", dataset="hep-th")], tmp_path / "all.parquet")
+    pool_tables(
+        file_columns(SEMSCORE),
+        inputs,
+        [label("z", layers="base"), label("a", dataset="hep-th")],
+        tmp_path / "all.parquet",
+    )
     table = pq.read_table(tmp_path / "all.parquet")
     assert table.column_names == [*LABELS, *SCORES]
     assert table["run"].to_pylist() == ["z", "z", "a", "a"]
@@ -36,13 +43,18 @@ def test_labels_stand_in_front_and_runs_in_the_order_given(tmp_path):
 def test_columns_of_no_interest_are_left_out_and_order_does_not_matter(tmp_path):
     mixed = {name: SCORES[name] for name in reversed(SCORES)} | {"note": ["x", "y"]}
     pq.write_table(pa.table(mixed), tmp_path / "in.parquet")
-    pool_tables("jina", [tmp_path / "in.parquet"], [label("one")], tmp_path / "all.parquet")
+    pool_tables(file_columns(SEMSCORE), [tmp_path / "in.parquet"], [label("one")], tmp_path / "all.parquet")
     assert pq.read_schema(tmp_path / "all.parquet").names == [*LABELS, *SCORES]
 
 
 def test_narrower_types_of_another_run_are_taken(tmp_path):
     narrow = write(tmp_path / "narrow.parquet", score=pa.array([0.5, 0.25], pa.float32()))
-    pool_tables("jina", [write(tmp_path / "wide.parquet"), narrow], [label("a"), label("b")], tmp_path / "all.parquet")
+    pool_tables(
+        file_columns(SEMSCORE),
+        [write(tmp_path / "wide.parquet"), narrow],
+        [label("a"), label("b")],
+        tmp_path / "all.parquet",
+    )
     assert pq.read_table(tmp_path / "all.parquet")["score"].to_pylist() == [0.1, 0.2, 0.5, 0.25]
 
 
@@ -50,13 +62,13 @@ def test_narrower_types_of_another_run_are_taken(tmp_path):
     ("changes", "message"),
     [
         ({"id": ["a", "a"]}, "duplicate ids: a"),
-        ({"score": ["high", "low"]}, "other types of columns"),
+        ({"score": ["high", "low"]}, "its columns have other types"),
     ],
 )
 def test_faults_name_the_file_and_leave_nothing(tmp_path, changes, message):
     inputs = [write(tmp_path / "good.parquet"), write(tmp_path / "bad.parquet", **changes)]
     with pytest.raises(FeynTuneError, match=f"bad.parquet: {message}"):
-        pool_tables("jina", inputs, [label("a"), label("b")], tmp_path / "out" / "all.parquet")
+        pool_tables(file_columns(SEMSCORE), inputs, [label("a"), label("b")], tmp_path / "out" / "all.parquet")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -9,10 +9,10 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.report.rating_sheets import category, draw_items, write_sheets
 from feyntune.report.rating_statistics import (
     agreement_by_category,
-    automatic_scores,
     correlations,
     krippendorff_alpha,
     mean_ratings,
+    metric_values,
     rating_tables,
     write_rating_tables,
 )
@@ -219,5 +219,5 @@ def test_tables_of_ratings_are_written(completions, tmp_path):
     assert {row["category"] for row in rows_of(tmp_path / "out/by_category.csv")} == {
         "Base", "LoRA-all", "LoRA-QKV", "LoRA", "Commercial",
     }  # fmt: skip
-    assert automatic_scores(scores, "unseen").shape == (40, 2)
+    assert metric_values(scores, "unseen").shape == (40, 2)
     assert "Over items" in (tmp_path / "out/correlations.html").read_text()

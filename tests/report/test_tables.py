@@ -11,10 +11,10 @@ from feyntune.config.schema.report import TablesStage, Uncertainty
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS
 from feyntune.report.outputs import TABLES, table_files
-from feyntune.report.results import Measure, Results, read_results
+from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
 from feyntune.report.tables import write_tables
-from feyntune.report.typeset import decimals, interval, number, p_value, share, write_formats
+from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
 from support import made_results
 
 FEW = Uncertainty(resamples=199)
@@ -30,34 +30,33 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    pooled = [made_results.pooled(folder, kind) for kind in ("completions", "perplexity", "semscore")]
-    return read_results(*pooled[:2], {"semscore": pooled[2]})
+    return made_results.read_made(folder)
 
 
 def results_of(values, better="lower", layers=("base", "all", "qkv")):
-    """Results of runs of one model on one dataset, given as columns of one measure."""
+    """Results of runs of one model on one dataset, given as columns of one quantity."""
     runs = [("s", run, "m", None if kind == "base" else "d", kind) for run, kind in zip(values, layers, strict=True)]
     wide = pd.DataFrame({("x", run): column for run, column in values.items()})
     frame = pd.DataFrame(runs, columns=["set", "run", "model", "dataset", "layers"])
-    return Results(frame, [Measure("x", "X", better)], {"s": wide}, {})
+    return Results(frame, [Quantity("x", "X", better)], {"s": wide}, {})
 
 
-def test_runs_and_measures_stand_in_the_peoples_order(results):
+def test_runs_and_quantities_are_in_the_configurations_order(results):
     table = distributions(results, FEW, seed=0)
     assert list(dict.fromkeys(table["run"])) == [run["run"] for run in made_results.RUNS]
-    assert table.loc[table["run"] == "tiny_base", "measure"].tolist() == [
+    assert table.loc[table["run"] == "tiny_base", "quantity"].tolist() == [
         "perplexity", "bits_per_byte", "semscore", "semscore_continuation", "new_tokens", "stopped_by_length",
     ]  # fmt: skip
 
 
 def test_a_run_without_a_model_has_only_what_was_scored(results):
-    table = distributions(results, FEW, seed=0).set_index(["run", "measure"])
+    table = distributions(results, FEW, seed=0).set_index(["run", "quantity"])
     assert "perplexity" not in table.loc["elsewhere"].index
     assert table.loc[("elsewhere", "semscore_continuation"), "n"] == 29
 
 
 def test_distributions_are_those_of_describe(results):
-    row = distributions(results, FEW, seed=0).set_index(["run", "measure"]).loc[("tiny_base", "new_tokens")]
+    row = distributions(results, FEW, seed=0).set_index(["run", "quantity"]).loc[("tiny_base", "new_tokens")]
     assert row[["n", "mean", "min", "25%", "50%", "75%", "max"]].tolist() == [30, 15.5, 1, 8.25, 15.5, 22.75, 30]
     assert row["std"] == pytest.approx(math.sqrt(sum((k - 15.5) ** 2 for k in range(1, 31)) / 29))
 
@@ -82,7 +81,7 @@ def test_the_summary_has_a_row_for_every_run(results):
 def test_pairs_are_runs_with_their_base_and_layer_sets_with_each_other(results):
     table = comparisons(results, LAYERS, FEW, seed=0)
     pairs = {
-        measure: list(zip(rows["run"], rows["against"], strict=True)) for measure, rows in table.groupby("measure")
+        quantity: list(zip(rows["run"], rows["against"], strict=True)) for quantity, rows in table.groupby("quantity")
     }
     trained = [("tiny_hep-th_all", "tiny_base"), ("tiny_hep-th_qkv", "tiny_base"), ("published", "tiny_base")]
     layers = [("tiny_hep-th_all", "tiny_hep-th_qkv")]
@@ -102,7 +101,7 @@ def test_a_comparison_by_hand():
     assert higher.loc[("all", "base"), ["wins", "loses"]].tolist() == [0.25, 0.5]
 
 
-def test_p_values_are_corrected_for_the_comparisons_of_a_measure():
+def test_p_values_are_corrected_for_the_comparisons_of_a_quantity():
     values = {
         "base": [10.0 + k for k in range(12)],
         "all": [9.0 + k for k in range(12)],
@@ -164,7 +163,7 @@ def test_numbers_as_people_read_them():
     assert number(math.nan, 1) == "–"
     assert interval(10.0, 9.5, 10.25, 2) == "10.00 [9.50, 10.25]"
     assert interval(10.0, math.nan, math.nan, 1) == "10.0"
-    assert (share(0.1234), p_value(0.0004), p_value(0.0123)) == ("12.3%", "<0.001", "0.012")
+    assert (fraction(0.1234), p_value(0.0004), p_value(0.0123)) == ("12.3%", "<0.001", "0.012")
 
 
 def test_signs_of_latex_and_of_html_are_escaped(tmp_path):

@@ -12,14 +12,16 @@ import pytest
 from support.workspace import ENVIRONMENT, PROJECT
 
 # All that a laboratory's cluster asks to be changed: it answers at once, and is asked as often.
-HASTE = ("--seconds-between-status-checks=1", "--slurm-init-seconds-before-status-checks=1", "--latency-wait=3")
+HASTE = (
+    "--seconds-between-status-checks=1",
+    "--slurm-guarded-init-seconds-before-status-checks=1",
+    "--latency-wait=3",
+)
 
 # Jobs that stand for ours; what each does, its test says.
 HEAD = f"""
 import sys
-sys.path[:0] = ["{PROJECT}/scripts", "{PROJECT}/workflow"]
-import guard
-guard.watch(workflow)
+sys.path.insert(0, "{PROJECT}/scripts")
 """
 
 

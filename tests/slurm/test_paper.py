@@ -30,7 +30,7 @@ SCALED_TO = 150
 def workspace(tmp_path_factory):
     """A workspace with the paper's plan, all that comes from a network in place, in which jobs sleep."""
     workspace = Workspace(tmp_path_factory.mktemp("paper"))
-    planned = workspace.snakemake("plan", *PAPER)
+    planned = workspace.snakemake("--executor", "plan", *PAPER)
     assert planned.returncode == 0, planned.stdout
     (workspace.folder / "data").mkdir()
     (workspace.folder / "data/arxiv-metadata-oai-snapshot.json").touch()
@@ -70,7 +70,8 @@ def count(finished, rule):
 
 def test_every_job_of_the_plan_ran_once(finished):
     assert (count(finished, "train"), count(finished, "complete"), count(finished, "perplexity")) == (20, 41, 41)
-    assert count(finished, "semscore") == 82
+    assert count(finished, "metric") == 82
+    assert count(finished, "cpu_metric") == 82
     assert len(finished) == len({each[:2] for each in finished})
 
 

@@ -23,13 +23,15 @@ ASKED = {
     "train": (2, 2000, 30, 1),
     "complete": (1, 2000, 30, 1),
     "perplexity": (1, 2000, 30, 1),
-    "embed_truth": (1, 2000, 10, 1),
-    "semscore": (1, 2000, 10, 1),
+    "prepare_metric": (1, 2000, 10, 1),
+    "metric": (1, 2000, 10, 1),
+    "cpu_metric": (1, 2000, 10, 0),
     "similarity": (1, 1000, 10, 0),
     "collect": (1, 1000, 10, 0),
     "tables": (1, 1000, 10, 0),
     "figures": (1, 1000, 10, 0),
     "report": (1, 1000, 10, 0),
+    "check_metrics": (1, 1000, 10, 0),
     # The demo's own material, by the profile.
     "demo_snapshot": (1, 3850, 60, 0),
     "demo_model": (1, 2000, 60, 0),
@@ -45,7 +47,8 @@ def done(tmp_path_factory):
     program = [sys.executable, str(PROJECT / "tests/slurm/whole_job.py"), str(workspace.folder)]
     options = [*HASTE, "--configfile", *CONFIGURATION]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    finished = subprocess.run([*alone, *program, *options], env=ENVIRONMENT, timeout=LIMIT + 60, check=False, **streams)
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT / "tests/slurm/without_gpus")}
+    finished = subprocess.run([*alone, *program, *options], env=environment, timeout=LIMIT + 60, check=False, **streams)
     assert finished.returncode == 0, finished.stdout
     return workspace
 

@@ -1,4 +1,4 @@
-"""Serving made-up answers on this machine's loopback, for the real clients of hubs."""
+"""HTTP servers on the loopback that stand in for hubs, for their real clients."""
 
 import contextlib
 import threading
@@ -7,11 +7,11 @@ from http.server import ThreadingHTTPServer
 
 @contextlib.contextmanager
 def served(handler, handle_error=None, **attributes):
-    """Serve in a thread with a handler class that has these attributes; gives the address.
+    """Serve in a thread with a handler class that has these attributes; yields the address.
 
     Args:
         handler: a ``BaseHTTPRequestHandler``.
-        handle_error: what is called, instead of printing, where a client leaves amid an answer.
+        handle_error: called when a client closes the connection early; prints by default.
         attributes: of the handler's class.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), attributes))

@@ -11,15 +11,23 @@ COMMIT = "c0ffee" + "0" * 34
 
 
 class Hub:
-    """One repository with these files (bytes by path); ``cut`` breaks off the first download after so many bytes."""
+    """One repository with these files (bytes by path); ``cut`` ends the first download after this many bytes.
 
-    def __init__(self, repository, files, kind="datasets", cut=None):
-        self.repository, self.files, self.kind, self.cut = repository, files, kind, cut
+    ``token`` is the only token that the hub accepts, and needs if the repository is ``private`` or ``gated``; nobody
+    has access to the files of a gated repository. ``status`` is the status of every response, if it is given.
+    ``others`` are further repositories: files by name.
+    """
+
+    def __init__(
+        self, repository, files, kind="datasets", cut=None, token=None, access="public", status=None, others=()
+    ):
+        self.repositories, self.kind, self.cut = {repository: files, **dict(others)}, kind, cut
+        self.token, self.access, self.status = token, access, status
         self.downloads = []
-        """Pairs of path and first byte of each download that was asked for."""
+        """Pairs of path and first byte of each requested download."""
 
     def serving(self):
-        """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
+        """Serve in a thread; yields the address for ``HF_ENDPOINT``."""
         return served(_Handler, hub=self)
 
 
@@ -33,32 +41,53 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Print nothing."""
 
     def _answer(self, body):
-        path, repository = self.path.split("?")[0], f"{self.hub.kind}/{self.hub.repository}"
-        if path.startswith(f"/api/{repository}/tree/{COMMIT}"):
-            return self._json([_entry(*file) for file in self.hub.files.items()])
-        if re.fullmatch(f"/api/{repository}/revision/(v1|{COMMIT})", path):
-            return self._json({"id": self.hub.repository, "sha": COMMIT, "siblings": []})
-        found = re.fullmatch(f"/{repository}/resolve/{COMMIT}/(.*)", path)
-        if found and found[1] in self.hub.files:
-            return self._file(found[1], body)
-        known = f"/api/{repository}" in path
-        return self._json({"error": "none"}, 404, "RevisionNotFound" if known else "RepoNotFound")
+        path = self.path.split("?")[0]
+        refusal = self._refusal()
+        if refusal:
+            return self._json({"error": "refused"}, *refusal)
+        for name, files in self.hub.repositories.items():
+            if f"/{name}/" in path:
+                return self._of_repository(f"{self.hub.kind}/{name}", files, path, body)
+        return self._json({"error": "none"}, 404, "RepoNotFound")
 
-    def _json(self, content, status=200, error=None):
+    def _of_repository(self, repository, files, path, body):
+        if path.startswith(f"/api/{repository}/tree/{COMMIT}"):
+            return self._json([_entry(*file) for file in files.items()])
+        if re.fullmatch(f"/api/{repository}/revision/(v1|main|{COMMIT})", path):
+            return self._json({"id": repository.split("/", 1)[1], "sha": COMMIT, "siblings": []})
+        found = re.fullmatch(f"/{repository.removeprefix('models/')}/resolve/{COMMIT}/(.*)", path)
+        if found and found[1] in files:
+            return self._file(found[1], files[found[1]], body)
+        return self._json({"error": "none"}, 404, "RevisionNotFound")
+
+    def _refusal(self):
+        """Status, error code and message with which the hub refuses a request; None if it does not."""
+        sent = self.headers.get("Authorization")
+        if self.hub.status:
+            return self.hub.status, None, None
+        if sent and sent != f"Bearer {self.hub.token}":
+            return 401, None, "Invalid credentials in Authorization header"
+        if self.hub.access == "private" and not sent:
+            return 401, "RepoNotFound", None
+        if self.hub.access == "gated" and "/resolve/" in self.path:
+            return 403 if sent else 401, "GatedRepo", None
+        return None
+
+    def _json(self, content, status=200, error=None, message=None):
         payload = json.dumps(content).encode()
         self.send_response(status)
-        if error:
-            self.send_header("X-Error-Code", error)
+        for header, value in {"X-Error-Code": error, "X-Error-Message": message}.items():
+            if value:
+                self.send_header(header, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
 
-    def _file(self, name, body):
-        content = self.hub.files[name]
+    def _file(self, name, content, body):
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         self.send_response(206 if start else 200)
         self.send_header("X-Repo-Commit", COMMIT)

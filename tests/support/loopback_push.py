@@ -1,4 +1,4 @@
-"""A Hugging Face hub on the loopback that takes what the real client pushes, and fails on demand."""
+"""A Hugging Face hub on the loopback that accepts pushes of the real client, and fails on demand."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ TOKEN = "hf_" + "tokenOfTheLoopback"
 
 
 class Repository:
-    """What a repository holds: contents by path, commits, and whether it is private."""
+    """The contents of a repository by path, its commits, and whether it is private."""
 
     def __init__(self, private=True):
         self.files, self.private, self.commits = {}, private, [_oid("first")]
@@ -22,9 +22,9 @@ class Repository:
 class PushHub:
     """Repositories by kind and name (``models/me/run``); files above ``threshold`` bytes go by LFS.
 
-    ``faults`` is a list of (method, part of the path, status, headers); each is answered once, in this order among
-    those that match; the status ``cut`` closes the connection amid the upload, ``lost`` does what is asked and closes
-    it unanswered.
+    ``faults`` is a list of (method, part of the path, status, headers); each occurs once, in this order among
+    those that match. The status ``cut`` closes the connection during the upload, ``lost`` serves the request and closes
+    the connection without a response.
     """
 
     def __init__(self, threshold=10_000_000, faults=()):
@@ -33,16 +33,16 @@ class PushHub:
 
     @contextlib.contextmanager
     def serving(self):
-        """Serve in a thread; gives the address to put into ``HF_ENDPOINT``."""
+        """Serve in a thread; yields the address for ``HF_ENDPOINT``."""
         with served(_Handler, hub=self) as self.address:
             yield self.address
 
     def count(self, method, part):
-        """How many requests of a method came for paths with ``part``."""
+        """Number of requests of a method for paths with ``part``."""
         return len([path for verb, path in self.requests if verb == method and part in path])
 
     def fault_for(self, method, path):
-        """The next fault that is meant for this request, taken off the list; or None."""
+        """The next fault for this request, removed from the list; or None."""
         found = next((fault for fault in self.faults if fault[0] == method and fault[1] in path), None)
         if found:
             self.faults.remove(found)
@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Print nothing."""
 
     def do_GET(self):
         self._handle("GET")
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         return answers[found[2]](found[1], repository, body)
 
     def _store(self, oid, body):
-        if hashlib.sha256(body).hexdigest() != oid:  # what a killed client left
+        if hashlib.sha256(body).hexdigest() != oid:  # the upload of a killed client
             return self._json({"error": "another hash"}, 400)
         self.hub.objects[oid] = body
         return self._json({})

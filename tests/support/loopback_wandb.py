@@ -1,4 +1,4 @@
-"""A Weights & Biases on the loopback: enough of its HTTP for the real client to send runs; it keeps what it is sent."""
+"""A Weights & Biases on the loopback: enough of its HTTP for the real client to send runs. It keeps all data."""
 
 import gzip
 import json
@@ -10,18 +10,18 @@ ARTIFACT = {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": {"
 
 
 class Wandb:
-    """Rows of history by the run's id, by their place; ``status`` is what every request is answered with."""
+    """Rows of history by the run's id and their index; ``status`` is the status of every response."""
 
     def __init__(self, status=200):
         self.status, self.history, self.bodies, self.keys = status, {}, [], set()
 
     def serving(self):
-        """Serve in a thread; gives the address to put into ``WANDB_BASE_URL``."""
-        # The client leaves without a word when it has done.
+        """Serve in a thread; yields the address for ``WANDB_BASE_URL``."""
+        # The client closes its connections without notice at the end.
         return served(_Handler, handle_error=lambda *_: None, wandb=self)
 
     def answer(self, query, given):
-        """What a GraphQL query is answered with."""
+        """The response to a GraphQL query."""
         name = given.get("name")
         if "upsertBucket" in query:
             self.history.setdefault(name, {})
@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Print nothing."""
 
     def do_GET(self):
         self._handle()

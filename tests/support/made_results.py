@@ -7,7 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feyntune.core.files import write_json
-from feyntune.report.pool import pool_statistics, pool_tables
+from feyntune.evaluation.metrics import ReportedMetric, file_columns
+from feyntune.report.pool import COLUMNS, pool_statistics, pool_tables
+from feyntune.report.results import PooledFiles, Results, read_results
+from support.metrics import METRICS, SEMSCORE
 
 RUNS = [
     {"set": "unseen", "run": run, "model": model, "dataset": dataset, "layers": layers}
@@ -25,21 +28,32 @@ PROMPT = "We study $N=4$ theories; they are finite."
 TRUTH = "Their beta function vanishes."
 
 
-def make_results(folder, count=30, prompt=PROMPT, prediction="It does not."):
-    """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does."""
+def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=(), runs=RUNS):
+    """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does.
+
+    ``metrics`` are names in ``METRICS`` besides semscore; ``runs`` are labels of runs on one set.
+    """
     rng = np.random.default_rng(0)
     hardness = rng.lognormal(2, 0.3, count)
-    for place, run in enumerate(RUNS):
+    with_model = [run for run in runs if run["model"]]
+    for place, run in enumerate(runs):
         _write(folder, "completions", run, _completions(count, prompt, prediction))
         _write(folder, "semscore", run, _scores(count, rng, 0.4 + 0.1 * place))
-        if run in WITH_MODEL:
+        if run in with_model:
             _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
-            write_json(folder / f"similarity/unseen/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place})
-    for kind in ("completions", "semscore", "perplexity"):
-        runs = WITH_MODEL if kind == "perplexity" else RUNS
-        pool_tables(kind, [folder / f"{kind}/unseen/{run['run']}.parquet" for run in runs], runs, pooled(folder, kind))
-    statistics = [folder / f"similarity/unseen/{run['run']}.json" for run in WITH_MODEL]
-    pool_statistics(statistics, WITH_MODEL, pooled(folder, "similarity"))
+            write_json(
+                folder / f"similarity/{run['set']}/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place}
+            )
+    for name in metrics:
+        for place, run in enumerate(runs):
+            _write(folder, name, run, _values(METRICS[name], count, place))
+    for kind in ("completions", "perplexity", "semscore", *metrics):
+        judged = with_model if kind == "perplexity" else runs
+        columns = file_columns(METRICS[kind]) if kind in METRICS else COLUMNS[kind]
+        inputs = [folder / f"{kind}/{run['set']}/{run['run']}.parquet" for run in judged]
+        pool_tables(columns, inputs, judged, pooled(folder, kind))
+    statistics = [folder / f"similarity/{run['set']}/{run['run']}.json" for run in with_model]
+    pool_statistics(statistics, with_model, pooled(folder, "similarity"))
 
 
 def pooled(folder, kind):
@@ -47,29 +61,41 @@ def pooled(folder, kind):
     return folder / kind / "all.parquet"
 
 
-def make_adapters(folder):
+def read_made(folder, *metrics) -> Results:
+    """Read the pooled results of ``make_results``; ``metrics`` as there."""
+    chosen = [SEMSCORE, *(METRICS[name] for name in metrics)]
+    return read_results(pooled_files(folder, chosen), chosen)
+
+
+def pooled_files(folder, metrics) -> PooledFiles:
+    """The pooled tables under ``folder``."""
+    of_metrics = {metric.name: pooled(folder, metric.name) for metric in metrics}
+    return PooledFiles(pooled(folder, "completions"), pooled(folder, "perplexity"), of_metrics)
+
+
+def make_adapters(folder, runs=TRAINED):
     """Write the history and the record of each trained run under ``folder``."""
     control_prompts = [{"id": "1804.08625", "prompt": "We show", "completion": "nothing"}]
-    for place, run in enumerate(TRAINED):
+    for place, run in enumerate(runs):
         steps = [
             {"step": step, "epoch": step / 4, "loss": 3.0 - step / 10 if step else None, "test_loss": 3.1 - step / 10}
             | {"train_loss": 3.0 - step / 10, "control_prompts": control_prompts if step in (0, 8) else None}
             for step in range(9)
         ]
         path = folder / f"adapters/{run['run']}"
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(steps), path / "history.parquet")
         write_json(path / "run.json", {"settings": {"run": run["run"], "lora": {"r": 8}, "seed": place}, "python": "3"})
 
 
-def make_matrices(folder, count=30):
+def make_matrices(folder, count=30, runs=WITH_MODEL):
     """Write a matrix of cosines for each run with a model: two groups of abstracts, in alternation."""
     import torch
 
     groups = torch.arange(count) % 2
     matrix = torch.where(groups[:, None] == groups[None, :], 0.9, 0.1) + 0.1 * torch.eye(count)
-    for run in WITH_MODEL:
-        path = folder / f"similarity/unseen/{run['run']}.pt"
+    for run in runs:
+        path = folder / f"similarity/{run['set']}/{run['run']}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"ids": _ids(count), "matrix": matrix}, path)
 
@@ -87,7 +113,7 @@ def _ids(count):
 
 
 def _write(folder, kind, run, columns):
-    path = folder / f"{kind}/unseen/{run['run']}.parquet"
+    path = folder / f"{kind}/{run['set']}/{run['run']}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path)
 
@@ -120,3 +146,14 @@ def _scores(count, rng, mean):
         "score_continuation": pa.array(continuation, pa.float64()),
         "truncated": [False] * count,
     }
+
+
+def _values(metric: ReportedMetric, count, place):
+    """Values of every column of a metric, within its bounds; the later a run, the better."""
+    rng = np.random.default_rng(place)
+    better = {"higher": 1, "lower": -1}
+    columns = {
+        column.name: np.clip(rng.normal(0.4 + 0.05 * place * better[column.direction], 0.1, count), 0, 1)
+        for column in metric.columns
+    }
+    return {"id": _ids(count), **columns, **({"truncated": [False] * count} if metric.truncates else {})}

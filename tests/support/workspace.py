@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+PLUGINS = PROJECT / "workflow/plugins"
+# Snakemake finds our executor plugins on Python's path; `make setup` puts them there for users.
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(PLUGINS)}
 PARTS = ("workflow", "scripts", "config", "profiles")
 
 

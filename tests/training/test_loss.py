@@ -18,6 +18,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def small_chunks(monkeypatch):
     """Chunks of three tokens for a vocabulary of 50."""
     monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 150)
+    monkeypatch.setattr("feyntune.models.likelihood.LOGITS_AT_ONCE", 150)
 
 
 def inputs_of(bias, trained, dtype=torch.float32):
@@ -115,9 +116,12 @@ def test_a_models_loss_equals_its_own_and_falls_back_where_logits_are_changed(ki
     theirs.backward()
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(our_gradient, model.get_input_embeddings().weight.grad, rtol=1e-4, atol=1e-7)
-    by_token = NextTokenLoss(model).by_token(given["input_ids"], given["labels"])
-    assert by_token.shape == (2, 11)
-    torch.testing.assert_close(by_token.sum() / counted, theirs.detach(), rtol=1e-5, atol=1e-6)
+    texts = [given["input_ids"][0].tolist(), given["input_ids"][1, :8].tolist()]
+    by_token = NextTokenLoss(model).by_token(texts)
+    assert [len(losses) for losses in by_token] == [11, 7]
+    torch.testing.assert_close(
+        sum(losses.sum() for losses in by_token) / counted, theirs.detach(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_liger_replaces_the_chunks_on_a_gpu(monkeypatch):
@@ -150,7 +154,7 @@ ids = torch.randint(150_000, (1, 1500))
 loss = NextTokenLoss(model)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 loss.total({{"input_ids": ids, "labels": ids}}).backward()
-loss.by_token(ids, ids)
+loss.by_token([ids[0].tolist()])
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 

@@ -19,7 +19,7 @@ def bare(tmp_path_factory):
 def test_the_embedded_default_is_five_runs_through_all_stages(bare):
     plan = bare.plan()
     assert len([file for file in plan if file.startswith("results/adapters/") and file.endswith(".safetensors")]) == 4
-    for kind in ("completions", "perplexity", "similarity", "semscore", "jina"):
+    for kind in ("completions", "perplexity", "similarity", "semscore", "jina", "rouge", "repetition"):
         per_run = [file for file in plan if file.startswith(f"results/{kind}/hep-th/") and not file.endswith(".json")]
         assert len(per_run) == 5, kind
         assert f"results/{kind}/all.parquet" in plan
@@ -64,8 +64,10 @@ def test_publishing_is_no_part_of_any_other_plan(bare):
 
 def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
     plan = bare.plan("--config", "hub={organisation: me}", "--", "push")
-    receipts = [file for file in plan if file.startswith("results/hub/") and file.endswith(".json")]
-    tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in ("completions", "jina", "perplexity", "semscore")]
+    files = [file for file in plan if file.startswith("results/hub/") and not file.startswith("results/hub/cards/")]
+    receipts = [file for file in files if file.endswith(".json")]
+    kinds = ("completions", "jina", "perplexity", "repetition", "rouge", "semscore")
+    tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in kinds]
     adapters = [file for file in receipts if file not in tables]
     assert sorted(set(receipts) - set(adapters)) == tables
     assert len(adapters) == 4 and not [file for file in adapters if "base" in file]
@@ -76,6 +78,16 @@ def test_push_without_an_organisation_is_one_line(bare):
     assert done.returncode != 0
     line = "config: $.hub.organisation: name the user or organisation on the hub to push to"
     assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("target", ["push", "results/hub/tables/hep-th/jina.json", "results/hub/tiny_hep-th_all.json"])
+def test_two_tables_in_one_repository_are_one_line_for_every_push(bare, target):
+    hub = 'hub={organisation: me, tables: "me/{set}"}'
+    done = bare.snakemake("--dry-run", "--config", hub, "--", target)
+    assert done.returncode != 0
+    line = "config: $.hub.tables: completions of hep-th and perplexity of hep-th have the same repository me/hep-th;"
+    assert any(each.startswith(line) for each in done.stdout.splitlines()) and "Traceback" not in done.stdout
+    assert bare.snakemake("--dry-run", "--config", hub).returncode == 0
 
 
 ELSEWHERE = """
@@ -102,8 +114,8 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
         return next(program for program in programs if program != "on_gpus.py")
 
     made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
-        ("completions", "import_completions.py"), ("perplexity", "import_scores.py"),
-        ("semscore", "import_scores.py"), ("jina", "semscore.py"),
+        ("completions", "import_completions.py"), ("perplexity", "import_values.py"),
+        ("semscore", "import_values.py"), ("jina", "metric.py"),
     )}  # fmt: skip
     assert {file: program_that_makes(file) for file in made} == made
     assert "results/imports/wide/completions/fetched.json" in done.stdout
@@ -128,23 +140,41 @@ def test_every_shipped_configuration_plans_offline(bare, name):
     assert done.returncode == 0, done.stdout
 
 
-COUNTING = """
-import atexit, gc, inspect, sys
-read, original = [], inspect.signature
-inspect.signature = lambda function: read.append(function) or original(function)
-atexit.register(lambda: print("left in peace:", gc.get_freeze_count() > 100_000))
-atexit.register(lambda: print("signatures:", len(read)))
+@pytest.mark.parametrize(
+    ("mode", "given", "declared"),
+    [
+        ("online", {"WANDB_API_KEY": "key"}, "['WANDB_API_KEY']"),
+        ("online", {}, "[]"),
+        ("offline", {"WANDB_API_KEY": "key"}, "[]"),
+    ],
+)
+def test_only_trainings_that_are_tracked_online_get_the_key_of_wandb(bare, tmp_path, mode, given, declared):
+    snakefile = bare.folder / "workflow/declared.smk"
+    snakefile.write_text('include: "Snakefile"\nprint("declared:", sorted(workflow.envvars))\n')
+    command = bare.command("--snakefile", str(snakefile), "--dry-run", "--config", f"tracking={{wandb: {mode}}}")
+    kept = {name: value for name, value in bare.environment.items() if name != "WANDB_API_KEY"}
+    done = subprocess.run(command, cwd=bare.folder, env={**kept, **given}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"declared: {declared}" in done.stdout
+
+
+def test_no_rule_is_run_in_a_way_that_shows_declared_variables_on_a_command_line():
+    rules = [line.strip() for path in (PROJECT / "workflow/rules").glob("*.smk") for line in path.open()]
+    assert "shell:" in rules and not {"run:", "shadow:", "template_engine:"} & set(rules)
+
+
+NEWER = """
+import sys
+import snakemake
 from snakemake.cli import main
+snakemake.__version__ = "10.0.0"
 main(sys.argv[1:])
 """
 
 
-def test_a_plan_reads_a_function_s_parameters_once_however_many_jobs_there_are(bare):
-    counts = []
-    for layer_sets in ("[all]", "[all, qkv]"):
-        options = ["--profile", "profiles/local", "--dry-run", "--config", f"grid={{layer_sets: {layer_sets}}}"]
-        command = [sys.executable, "-c", COUNTING, *options]
-        done = subprocess.run(command, cwd=bare.folder, env=bare.environment, capture_output=True, text=True)
-        assert "left in peace: True" in done.stdout, done.stderr
-        counts.append(done.stdout.split("signatures: ")[1].split()[0])
-    assert counts[0] == counts[1]
+def test_a_newer_snakemake_is_refused_in_one_line(bare):
+    command = [sys.executable, "-c", NEWER, "--dry-run"]
+    done = subprocess.run(command, cwd=bare.folder, env=bare.environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1] == ("Snakemake 10.0.0 is too new: type `pip install 'snakemake>=9.27,<10'`")
+    assert "Traceback" not in done.stderr

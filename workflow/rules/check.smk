@@ -2,6 +2,8 @@
 
 import time
 
+from feyntune.core.schema import Source
+
 from feyntune.config.schema.check import CheckStage, CheckedFolder, SlurmRequest
 
 GPU_STAGES = ("train", "complete", "perplexity", "metrics")
@@ -11,7 +13,7 @@ def checked_folders():
     """Models, metric models and adapters of the configuration."""
     for registry in ("models", "metrics"):
         for name, entry in getattr(CONFIG, registry).items():
-            if entry.path or entry.hub:
+            if isinstance(entry, Source):  # metrics without a model have no files
                 yield CheckedFolder(
                     place=f"{registry}.{name}",
                     folder=model_folder(registry, name),

@@ -10,17 +10,15 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(workflow.basedir).parent
-sys.path[:0] = [str(PROJECT / "scripts"), workflow.basedir]
+sys.path.insert(0, str(PROJECT / "scripts"))
 
-import guard
-import pace
 from feyntune.config import runs as declared
+from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
+from feyntune.config.names import check_names, result_folders
 from feyntune.core.secrets import WANDB
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
-
-pace.quicken()
 
 # Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
 os.environ["PATH"] = os.pathsep.join(
@@ -31,13 +29,21 @@ os.environ.update(
 )
 
 try:
+    for file in workflow.configfiles:
+        read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
     RUNS = declared.resolve_runs(CONFIG)
+    check_names(CONFIG, result_folders(PROJECT))
 except FeynTuneError as error:
     sys.exit(str(error))
 
-# On SLURM a run begins with checks of its own, holds out when the cluster does not, and keeps secrets from jobs.
-guard.watch(workflow, needed=WANDB if CONFIG.tracking.wandb == "online" else ())
+# The executor `slurm-guarded` withholds every secret from jobs, except the variables that are declared here. Snakemake
+# writes their values into the command lines of `run:` rules: so there is none.
+if CONFIG.tracking.wandb == "online":
+
+    envvars:
+        *[name for name in WANDB if name in os.environ],
+
 
 TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]

@@ -1,4 +1,4 @@
-# Models, metrics, published adapters and datasets: local folders, or pinned revisions of the hub, fetched where a network is.
+# Models, metrics, published adapters and datasets: local folders, or pinned revisions of the hub.
 
 
 def model_folder(registry, name):
@@ -7,7 +7,7 @@ def model_folder(registry, name):
 
 
 def model_files(registry, name):
-    """The files that an entry of a registry consists of; for the hub's, the receipt with all their hashes."""
+    """The files of an entry of a registry; for a repository of the hub its receipt, which has the hashes of all files."""
     folder = model_folder(registry, name)
     if getattr(CONFIG, registry)[name].hub:
         return f"{folder}/fetched.json"
@@ -15,14 +15,14 @@ def model_files(registry, name):
 
 
 def adapter_folder(run):
-    """The folder of a run's adapter: trained here, fetched, or the one that the configuration names."""
+    """The folder of a run's adapter: trained here, fetched, or named by the configuration."""
     adapter = RUNS[run].adapter
     return adapter.path if adapter and adapter.path else f"results/adapters/{run}"
 
 
 @functools.cache
 def files_in(folder, place):
-    """The files of a local model folder, the embedded default's before they are made."""
+    """The files of a local model folder; for the embedded default those that the workflow will make."""
     if folder in DEMO_FOLDERS:
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
@@ -38,7 +38,7 @@ FETCHED = (
         f"results/{registry}/{name}/fetched.json"
         for registry in ("models", "metrics")
         for name, entry in getattr(CONFIG, registry).items()
-        if entry.hub
+        if getattr(entry, "hub", None)  # metrics without a model have none
     ]
     + [
         f"results/adapters/{run}/fetched.json"
@@ -68,11 +68,13 @@ localrules:
 
 
 rule fetch:
+    """Fetch everything that the configuration names on the hub; needs a network."""
     input:
         FETCHED,
 
 
 rule fetch_model:
+    """Fetch a model or a metric."""
     output:
         "results/{registry}/{name}/fetched.json",
     log:
@@ -86,12 +88,24 @@ rule fetch_model:
         revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
         ].revision,
+        # Code of further repositories, only for entries whose code may run.
+        code=lambda wildcards: (
+            "--code"
+            if getattr(
+                getattr(CONFIG, wildcards.registry)[wildcards.name],
+                "trust_remote_code",
+                False,
+            )
+            else ""
+        ),
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/{wildcards.registry}/{wildcards.name} --receipt {output} --log {log}"
+        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.code}"
+        " --log {log:q}"
 
 
 rule fetch_adapter:
+    """Fetch a published adapter."""
     output:
         "results/adapters/{run}/fetched.json",
     log:
@@ -103,10 +117,11 @@ rule fetch_adapter:
         revision=lambda wildcards: RUNS[wildcards.run].adapter.revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/adapters/{wildcards.run} --receipt {output} --log {log}"
+        " --folder results/adapters/{wildcards.run:q} --receipt {output:q} --log {log:q}"
 
 
 rule fetch_dataset:
+    """Fetch a dataset."""
     output:
         "results/datasets/{dataset}/fetched.json",
     log:
@@ -118,11 +133,12 @@ rule fetch_dataset:
         revision=lambda wildcards: CONFIG.datasets[wildcards.dataset].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
-        " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset}/source --receipt {output}"
-        " --log {log}"
+        " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset:q}/source --receipt {output:q}"
+        " --log {log:q}"
 
 
 rule fetch_import:
+    """Fetch a table of imported results."""
     output:
         "results/imports/{run}/{kind}/fetched.json",
     log:
@@ -135,5 +151,5 @@ rule fetch_import:
         revision=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].revision,
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
-        " --revision {params.revision:q} --folder results/imports/{wildcards.run}/{wildcards.kind}/source"
-        " --receipt {output} --log {log}"
+        " --revision {params.revision:q} --folder results/imports/{wildcards.run:q}/{wildcards.kind:q}/source"
+        " --receipt {output:q} --log {log:q}"

@@ -1,15 +1,15 @@
-# Publishing on the hub, when `snakemake push` or a receipt is asked for by name; nothing else asks for these files.
+# Publishing on the hub, only by `snakemake push` or by the name of a receipt; no other target needs these files.
 
 from feyntune.hub import names as published
 from feyntune.hub.reference_tables import kinds_beside
 
-WIDE_TABLES = ("completions", "perplexity", *CONFIG.metrics)
+TABLE_KINDS = ("completions", "perplexity", *CONFIG.metrics)
 CARD = "results/hub/cards/{run}"
-WIDE_TABLE = "results/hub/tables/{set}/{table}"
+REFERENCE_TABLE = "results/hub/tables/{set}/{table}"
 
 
-def told(make, *values):
-    """What `make` makes of the configuration and these values; a fault of it ends the plan in one line."""
+def stage_settings(make, *values):
+    """The settings that `make` returns for the configuration and these values; its errors end the plan in one line."""
     try:
         return settings(make(CONFIG, *values))
     except FeynTuneError as error:
@@ -17,49 +17,65 @@ def told(make, *values):
 
 
 def card_settings(wildcards):
-    """What decides a card."""
-    return told(published.card_stage, RUNS[wildcards.run])
+    """The settings of a card."""
+    return stage_settings(published.card_stage, RUNS[wildcards.run])
 
 
-def widened_runs(kind):
-    """The runs that have results of this kind to stand in a wide table."""
+def runs_in_table(kind):
+    """The runs with results of this kind."""
     return [run for run in RUNS.values() if run.name in judged_runs(kind)]
 
 
-def wide_settings(wildcards):
-    """What decides a wide table."""
-    return told(
-        published.wide_stage,
-        widened_runs(wildcards.table),
+def table_settings(wildcards):
+    """The settings of a reference table."""
+    return stage_settings(
+        published.reference_stage,
+        runs_in_table(wildcards.table),
         wildcards.table,
         wildcards.set,
     )
 
 
-def widened_files(wildcards):
-    """The results in a wide table."""
+def results_in_table(wildcards):
+    """The results in a reference table."""
     return [
         f"results/{kind}/{wildcards.set}/{run.name}.parquet"
         for kind in kinds_beside(wildcards.table)
-        for run in widened_runs(wildcards.table)
+        for run in runs_in_table(wildcards.table)
     ]
 
 
+@functools.cache
+def check_push():
+    """End the plan of any push in one line if two adapters or two tables have the same repository."""
+    kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
+    trained = [RUNS[run] for run in TRAINED]
+    try:
+        published.check_repositories(CONFIG, trained, kinds, CONFIG.evaluation_sets)
+    except FeynTuneError as error:
+        sys.exit(str(error))
+
+
 def push_settings(kind, repository):
-    """What a push is given."""
-    return lambda wildcards: told(
-        lambda configuration: published.push_stage(
-            configuration, kind, repository(configuration, wildcards)
+    """The settings of a push, by its wildcards."""
+
+    def of_wildcards(wildcards):
+        check_push()
+        return stage_settings(
+            lambda configuration: published.push_stage(
+                configuration, kind, repository(configuration, wildcards)
+            )
         )
-    )
+
+    return of_wildcards
 
 
 RECEIPTS = [
     *expand("results/hub/{run}.json", run=TRAINED),
     *expand(
-        f"{WIDE_TABLE}.json",
+        f"{REFERENCE_TABLE}.json",
         set=CONFIG.evaluation_sets,
-        table=[table for table in WIDE_TABLES if judged_runs(table)],
+        table=[table for table in TABLE_KINDS if judged_runs(table)],
     ),
 ]
 
@@ -67,18 +83,21 @@ RECEIPTS = [
 localrules:
     push,
     model_card,
-    wide_table,
+    reference_table,
     push_adapter,
     push_table,
 
 
 rule push:
+    """Push the adapters of all trained runs, and a table of each kind of result."""
     input:
         RECEIPTS,
 
 
 rule model_card:
+    """Write the card of an adapter, with its figure."""
     input:
+        config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
         base=base_files,
@@ -87,6 +106,8 @@ rule model_card:
     output:
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",
+        config=f"{CARD}/adapter_config.json",
+        record=f"{CARD}/run.json",
     log:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
@@ -96,35 +117,37 @@ rule model_card:
         settings=card_settings,
         code=code("model_card.py"),
     shell:
-        "python scripts/model_card.py --adapter results/adapters/{wildcards.run} --base {params.base:q}"
-        " --dataset {input.dataset} --tables results/tables --settings {params.settings:q}"
-        " --output-folder results/hub/cards/{wildcards.run} --log {log}"
+        "python scripts/model_card.py --adapter results/adapters/{wildcards.run:q} --base {params.base:q}"
+        " --dataset {input.dataset:q} --tables results/tables --settings {params.settings:q}"
+        " --output-folder results/hub/cards/{wildcards.run:q} --log {log:q}"
 
 
-rule wide_table:
+rule reference_table:
+    """Write the results of all runs on an evaluation set in the reference's schema."""
     input:
-        results=widened_files,
-        dataset=lambda wildcards: split_of(wildcards.set),
+        results=results_in_table,
+        dataset="results/evaluation_sets/{set}.parquet",
     output:
-        table=f"{WIDE_TABLE}.parquet",
-        card=f"{WIDE_TABLE}.md",
+        table=f"{REFERENCE_TABLE}.parquet",
+        card=f"{REFERENCE_TABLE}.md",
     log:
         "results/logs/hub/tables/{set}/{table}.log",
     wildcard_constraints:
-        table=one_of(WIDE_TABLES),
+        table=one_of(TABLE_KINDS),
     params:
-        settings=wide_settings,
-        code=code("wide_table.py"),
+        settings=table_settings,
+        code=code("reference_table.py"),
     shell:
-        "python scripts/wide_table.py --dataset {input.dataset} --results results --settings {params.settings:q}"
-        " --output {output.table} --card {output.card} --log {log}"
+        "python scripts/reference_table.py --dataset {input.dataset:q} --results results --settings {params.settings:q}"
+        " --output {output.table:q} --card {output.card:q} --log {log:q}"
 
 
 rule push_adapter:
+    """Push an adapter with its record, history, card and figure."""
     input:
         weights="results/adapters/{run}/adapter_model.safetensors",
-        config="results/adapters/{run}/adapter_config.json",
-        record="results/adapters/{run}/run.json",
+        config=f"{CARD}/adapter_config.json",
+        record=f"{CARD}/run.json",
         history="results/adapters/{run}/history.parquet",
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",
@@ -142,24 +165,25 @@ rule push_adapter:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights}"
-        " adapter_config.json={input.config} run.json={input.record} history.parquet={input.history}"
-        " README.md={input.card} learning_curve.png={input.figure} --rule push_adapter"
-        " --settings {params.settings:q} --receipt {output} --log {log}"
+        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights:q}"
+        " adapter_config.json={input.config:q} run.json={input.record:q} history.parquet={input.history:q}"
+        " README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_adapter"
+        " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
 
 
 rule push_table:
+    """Push a table with its card."""
     input:
-        table=f"{WIDE_TABLE}.parquet",
-        card=f"{WIDE_TABLE}.md",
+        table=f"{REFERENCE_TABLE}.parquet",
+        card=f"{REFERENCE_TABLE}.md",
     output:
-        f"{WIDE_TABLE}.json",
+        f"{REFERENCE_TABLE}.json",
     log:
         "results/logs/hub/push/{set}/{table}.log",
     wildcard_constraints:
-        table=one_of(WIDE_TABLES),
+        table=one_of(TABLE_KINDS),
     params:
-        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].split,
+        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].hub_split,
         settings=push_settings(
             "dataset",
             lambda configuration, wildcards: published.table_repository(
@@ -168,5 +192,5 @@ rule push_table:
         ),
     shell:
         "HF_HUB_OFFLINE=0 python scripts/push.py"
-        " --files data/{params.split}-00000-of-00001.parquet={input.table} README.md={input.card}"
-        " --rule push_table --settings {params.settings:q} --receipt {output} --log {log}"
+        " --files data/{params.split:q}-00000-of-00001.parquet={input.table:q} README.md={input.card:q}"
+        " --rule push_table --settings {params.settings:q} --receipt {output:q} --log {log:q}"

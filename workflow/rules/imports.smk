@@ -1,31 +1,31 @@
-# Completions, perplexities and scores that were made elsewhere, as those of a run.
+# Completions, perplexities and metrics that were computed elsewhere, as those of a run.
 
 
 def import_folder(run, kind):
-    """Where a table of the hub is linked to."""
+    """Folder with links to a table of the hub."""
     return f"results/imports/{run}/{kind}"
 
 
 def imported_table(run, kind):
-    """The table that a run's results of a kind are taken from: a local file, or a folder with the hub's."""
+    """The table with a run's results of a kind: a local file, or the folder of a dataset of the hub."""
     source = RUNS[run].imports[kind]
     return source.path or f"{import_folder(run, kind)}/source"
 
 
 def imported_files(run, kind):
-    """What a job waits for: a local file, or the receipt of the hub's."""
+    """The input of a job: a local file, or the receipt of a dataset of the hub."""
     source = RUNS[run].imports[kind]
     return source.path or f"{import_folder(run, kind)}/fetched.json"
 
 
 def import_settings(run, evaluation_set, kind):
-    """What is taken of a table."""
+    """The settings of an import."""
     return settings(declared.import_stage(CONFIG, RUNS[run], evaluation_set, kind))
 
 
 IMPORTS = [(run, kind) for run in IMPORTED for kind in RUNS[run].imports]
-# Results that are imported and that the rules for models or metrics could make as well.
-SCORES_FROM_ELSEWHERE = {
+# Imported results that the rules for models or metrics could compute as well.
+IMPORTED_VALUES = {
     f"{kind}/{evaluation_set}/{run}": (run, kind, evaluation_set)
     for run, kind in IMPORTS
     if kind != "completions"
@@ -33,10 +33,12 @@ SCORES_FROM_ELSEWHERE = {
 }
 
 
-ruleorder: import_scores > semscore
+ruleorder: import_values > metric
+ruleorder: import_values > cpu_metric
 
 
 rule import_completions:
+    """Import a run's completions."""
     input:
         table=lambda wildcards: imported_files(wildcards.run, "completions"),
         dataset=lambda wildcards: split_of(wildcards.set),
@@ -55,33 +57,30 @@ rule import_completions:
         ),
         code=code("import_completions.py"),
     shell:
-        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset}"
-        " --settings {params.settings:q} --output {output} --log {log}"
+        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --output {output:q} --log {log:q}"
 
 
-rule import_scores:
+rule import_values:
+    """Import a run's perplexities or values of a metric."""
     input:
-        table=lambda wildcards: imported_files(
-            *SCORES_FROM_ELSEWHERE[wildcards.result][:2]
-        ),
-        dataset=lambda wildcards: split_of(SCORES_FROM_ELSEWHERE[wildcards.result][2]),
+        table=lambda wildcards: imported_files(*IMPORTED_VALUES[wildcards.result][:2]),
+        dataset=lambda wildcards: split_of(IMPORTED_VALUES[wildcards.result][2]),
     output:
         "results/{result}.parquet",
     log:
-        "results/logs/import_scores/{result}.log",
+        "results/logs/import_values/{result}.log",
     wildcard_constraints:
-        result=one_of(SCORES_FROM_ELSEWHERE),
+        result=one_of(IMPORTED_VALUES),
     resources:
         **request("summarise"),
     params:
-        table=lambda wildcards: imported_table(
-            *SCORES_FROM_ELSEWHERE[wildcards.result][:2]
-        ),
-        kind=lambda wildcards: SCORES_FROM_ELSEWHERE[wildcards.result][1],
+        table=lambda wildcards: imported_table(*IMPORTED_VALUES[wildcards.result][:2]),
+        kind=lambda wildcards: IMPORTED_VALUES[wildcards.result][1],
         settings=lambda wildcards: import_settings(
-            *(SCORES_FROM_ELSEWHERE[wildcards.result][place] for place in (0, 2, 1))
+            *(IMPORTED_VALUES[wildcards.result][place] for place in (0, 2, 1))
         ),
-        code=code("import_scores.py"),
+        code=code("import_values.py"),
     shell:
-        "python scripts/import_scores.py --table {params.table:q} --kind {params.kind} --dataset {input.dataset}"
-        " --settings {params.settings:q} --output {output} --log {log}"
+        "python scripts/import_values.py --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}"
+        " --settings {params.settings:q} --output {output:q} --log {log:q}"

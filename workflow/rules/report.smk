@@ -48,7 +48,7 @@ POOLED = {
     kind: f"results/{kind}/all.parquet"
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
-SCORES = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
+METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
@@ -60,22 +60,37 @@ COSTS = [
         run=WITH_MODEL,
     ),
     *expand(
-        "results/costs/embed_truth/{metric}/{set}.tsv",
-        metric=CONFIG.metrics,
+        "results/costs/prepare_metric/{metric}/{set}.tsv",
+        metric=[metric for metric in PREPARED if metric in WITH_METRIC_MODEL],
         set=CONFIG.evaluation_sets,
     ),
     *expand(
-        "results/costs/semscore/{metric}/{set}/{run}.tsv",
-        metric=CONFIG.metrics,
+        "results/costs/metric/{metric}/{set}/{run}.tsv",
+        metric=WITH_METRIC_MODEL,
+        set=CONFIG.evaluation_sets,
+        run=RUNS,
+    ),
+    *expand(
+        "results/costs/cpu_metric/{metric}/{set}/{run}.tsv",
+        metric=WITHOUT_METRIC_MODEL,
         set=CONFIG.evaluation_sets,
         run=RUNS,
     ),
 ]
 
 
+def columns_option(wildcards):
+    """The program's option for the columns of a metric's tables."""
+    if wildcards.kind not in CONFIG.metrics:
+        return ""
+    metric = registry.reported(wildcards.kind, CONFIG.metrics[wildcards.kind])
+    return f"--columns {shlex.join(registry.file_columns(metric))}"
+
+
 rule collect:
     input:
-        lambda wildcards: pooled_inputs(wildcards.kind),
+        results=lambda wildcards: pooled_inputs(wildcards.kind),
+        sets=expand("results/evaluation_sets/{set}.parquet", set=CONFIG.evaluation_sets),
     output:
         "results/{kind}/all.parquet",
     log:
@@ -86,10 +101,11 @@ rule collect:
         **request("summarise"),
     params:
         runs=lambda wildcards: settings(pooled_labels(wildcards.kind)),
+        columns=columns_option,
         code=code("collect.py"),
     shell:
-        "python scripts/collect.py --kind {wildcards.kind} --inputs {input} --runs {params.runs:q}"
-        " --output {output} --log {log}"
+        "python scripts/collect.py --kind {wildcards.kind} {params.columns} --inputs {input.results} --runs {params.runs:q}"
+        " --sets {input.sets} --output {output} --log {log}"
 
 
 rule tables:
@@ -103,11 +119,11 @@ rule tables:
         **request("summarise"),
     params:
         settings=settings(declared.tables_stage(CONFIG)),
-        scores=SCORES,
+        metrics=METRICS,
         code=code("tables.py"),
     shell:
         "python scripts/tables.py --completions {input.completions} --perplexity {input.perplexity}"
-        " --scores {params.scores} --similarity {input.similarity} --settings {params.settings:q}"
+        " --metrics {params.metrics} --similarity {input.similarity} --settings {params.settings:q}"
         " --output-folder results/tables --log {log}"
 
 
@@ -129,12 +145,12 @@ rule figures:
         **request("summarise"),
     params:
         settings=settings(declared.figures_stage(CONFIG, RUNS)),
-        scores=SCORES,
+        metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
     shell:
         "python scripts/figures.py --completions {input.completions} --perplexity {input.perplexity}"
-        " --scores {params.scores} --tables results/tables --history {input.histories} --matrices {input.matrices}"
+        " --metrics {params.metrics} --tables results/tables --history {input.histories} --matrices {input.matrices}"
         " --benchmarks {params.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
 
 
@@ -156,11 +172,11 @@ rule report:
         **request("summarise"),
     params:
         settings=settings(declared.page_stage(CONFIG, RUNS)),
-        scores=SCORES,
+        metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
     shell:
         "python scripts/report.py --completions {input.completions} --perplexity {input.perplexity}"
-        " --scores {params.scores} --tables results/tables --figures results/figures --records {input.records}"
+        " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
         " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"

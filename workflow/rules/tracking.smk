@@ -1,4 +1,4 @@
-# What trainings recorded offline for Weights & Biases is sent when `snakemake sync` asks for it, where there is a network.
+# Weights & Biases: trainings record offline; `snakemake sync` sends the recordings from a machine with a network.
 
 
 localrules:
@@ -6,7 +6,8 @@ localrules:
 
 
 rule sync:
+    """Send offline recordings to Weights & Biases; needs a network."""
     log:
         "results/logs/sync.log",
     shell:
-        "python scripts/sync_wandb.py --log {log}"
+        "python scripts/sync_wandb.py --log {log:q}"

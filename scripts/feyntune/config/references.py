@@ -1,14 +1,20 @@
-"""What datasets of the configuration refer to: snapshots, and each other."""
+"""References of datasets: to snapshots, and of mixtures to other datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
 
 from feyntune.config.load import did_you_mean
+from feyntune.config.schema.data import Dataset
+from feyntune.config.schema.evaluation import EvaluationSet
 from feyntune.core.errors import FeynTuneError
 
 
-def check_references(datasets, snapshots):
-    """Check that every name in the datasets' settings is there, and that no mixture is made of itself.
+def check_references(datasets: Mapping[str, Dataset], snapshots: Mapping[str, str]) -> None:
+    """Check that every name in the datasets' settings exists, and that no mixture contains itself.
 
     Args:
-        datasets: ``settings.data.Dataset`` by name.
+        datasets: settings of datasets by name.
         snapshots: paths of snapshots by name.
 
     Raises:
@@ -26,15 +32,15 @@ def check_references(datasets, snapshots):
         _refuse_cycle(datasets, name, [name])
 
 
-def _mentions(dataset):
-    """Every dataset that a mixture mentions, with the place behind ``mix``."""
+def _mentions(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Every dataset that a mixture mentions: its place after ``mix``, and its name."""
     for number, part in enumerate(dataset.mix or []):
         yield f".{number}.dataset", part.dataset
         for key in ("of", "among", "total"):
             yield from ((f".{number}.{key}", other) for other in getattr(part, key) or [])
 
 
-def _refuse_cycle(datasets, name, path):
+def _refuse_cycle(datasets: Mapping[str, Dataset], name: str, path: list[str]) -> None:
     for other in mentioned(datasets[name]):
         if other == path[0]:
             raise FeynTuneError(f"config: $.datasets.{path[0]}.mix: made of itself: {' <- '.join([*path, other])}")
@@ -42,41 +48,44 @@ def _refuse_cycle(datasets, name, path):
             _refuse_cycle(datasets, other, [*path, other])
 
 
-def mentioned(dataset):
-    """Names of the datasets whose rows or sizes a mixture uses, each once, in order of mention."""
+def mentioned(dataset: Dataset) -> list[str]:
+    """Names of the datasets whose rows or sizes a mixture uses, each once, in the order of its settings."""
     return list(dict.fromkeys(other for _, other in _mentions(dataset)))
 
 
-def ingredients(datasets, name):
-    """Names of the datasets that a dataset is made of, at any depth; none for one that is no mixture."""
+def ingredients(datasets: Mapping[str, Dataset], name: str) -> list[str]:
+    """Names of the datasets that a mixture consists of, at any depth; none for other datasets."""
     parts = [part.dataset for part in datasets[name].mix or []]
     deeper = [found for part in parts for found in ingredients(datasets, part)]
     return sorted({*parts, *deeper})
 
 
-def snapshot_under(datasets, name):
+def snapshot_under(datasets: Mapping[str, Dataset], name: str) -> str | None:
     """Name of the first snapshot that a dataset is made from, or None."""
     names = [name, *ingredients(datasets, name)]
     return next((datasets[each].snapshot for each in names if datasets[each].snapshot), None)
 
 
-def held_out(datasets, name, evaluation_sets):
+def held_out(
+    datasets: Mapping[str, Dataset], name: str, evaluation_sets: Iterable[EvaluationSet]
+) -> list[tuple[str, str]]:
     """The splits that a mixture may not train on, as sorted pairs of dataset and split.
 
-    These are test and validation of all that it is made of, and what its runs are judged on. Mixtures are replaced by
-    what they are made of, which has all their papers in the same splits: so no two mixtures wait for each other.
+    These are the test and validation splits of its datasets, and all evaluation sets. Mixtures are replaced by their
+    datasets, which have the same papers in the same splits, so that no two mixtures depend on each other.
 
     Args:
-        datasets: ``settings.data.Dataset`` by name.
+        datasets: settings of datasets by name.
         name: the mixture.
-        evaluation_sets: objects with ``dataset`` and ``split``; training splits among them are judged on knowingly.
+        evaluation_sets: the evaluation sets. Those of split `train` are not held out, because somebody chose them; nor
+            those of split `all`, which lose abstracts instead (`evaluation_sets.leak_sources`).
     """
-    pairs = {(source, split) for source in _sources(datasets, name) for split in ("test", "validation")}
-    judged = [each for each in evaluation_sets if each.split != "train"]
-    pairs |= {(source, each.split) for each in judged for source in _sources(datasets, each.dataset)}
+    pairs = {(source, split) for source in sources(datasets, name) for split in ("test", "validation")}
+    evaluated = [each for each in evaluation_sets if each.split in ("test", "validation")]
+    pairs |= {(source, each.split) for each in evaluated for source in sources(datasets, each.dataset)}
     return sorted(pairs)
 
 
-def _sources(datasets, name):
-    """The datasets at the bottom of a dataset: itself, if it is no mixture."""
+def sources(datasets: Mapping[str, Dataset], name: str) -> list[str]:
+    """The datasets that are not mixtures among a dataset and those that it consists of."""
     return [each for each in (name, *ingredients(datasets, name)) if not datasets[each].mix]

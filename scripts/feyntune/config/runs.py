@@ -1,65 +1,81 @@
-"""Runs: what the grid and the named entries of a configuration mean, and which settings each stage of each uses."""
+"""Runs: what the grid and the named entries of a configuration mean, and the settings of each stage of a run."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from feyntune.config.load import did_you_mean, parse_section
+from feyntune.config.evaluation_sets import check_evaluation_sets
+from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
-from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
-from feyntune.config.schema.metrics import SemscoreStage, TruthStage
-from feyntune.config.schema.models import Lora, Precision, Quantization, Source
+from feyntune.config.schema.generation import CompletionStage, Generation
+from feyntune.config.schema.imports import ImportStage
+from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
+from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
+from feyntune.config.weights import evaluated_weights
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.schema import Section, Source, lay_over
+from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
+from feyntune.evaluation.metrics.base import MetricSettings
 
-RESULTS = frozenset(
-    "adapters benchmarks checkpoints completions costs datasets demo embeddings figures hub imports logs models"
-    " perplexity metrics shards similarity snapshots tables truth wandb".split()
-)
-"""Folders under ``results/`` that hold something else than a metric's scores."""
+AnySection = TypeVar("AnySection", bound=Section)
+LONGEST = 200
+"""Characters that the name of a run may have: it is part of file names, which file systems limit to 255 bytes."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One row of every table: a model, with an adapter for a dataset and a layer set as far as it has one."""
+    """One row of every table: a model, perhaps with an adapter for a dataset and a layer set."""
 
     name: str
     kind: str
-    """``base``, ``trained``, ``published`` (a finished adapter) or ``imported`` (completions only)."""
+    """``base``, ``trained``, ``published`` (a finished adapter) or ``imported`` (only completions)."""
     model: str | None
     dataset: str | None
     layers: str | None
     adapter: Source | None = None
-    imports: dict = field(default_factory=dict)
-    """Results from elsewhere: ``settings.runs.Imported`` by ``completions``, ``perplexity``, or a metric's name."""
+    imports: Mapping[str, Imported] = field(default_factory=dict)
+    """Imported results by ``completions``, ``perplexity``, or a metric's name."""
 
     @property
-    def has_adapter(self):
-        """Whether an adapter stands on the base model."""
+    def has_adapter(self) -> bool:
+        """Whether the run is a base model with an adapter."""
         return self.kind in ("trained", "published")
 
 
-def resolve_runs(configuration):
+def resolve_runs(configuration: Configuration) -> dict[str, Run]:
     """All runs of a configuration by name, base models first, then the grid, then named runs.
 
     Raises:
-        FeynTuneError: a name that no registry has, or one name for two runs.
+        FeynTuneError: a name is not in its registry, two runs have the same name, or there is nothing to run.
     """
     _check_registries(configuration)
-    runs = {}
+    if not configuration.evaluation_sets:
+        raise FeynTuneError("config: $.evaluation_sets: there is none; name one, such as {unseen: {dataset: hep-th}}")
+    runs: dict[str, Run] = {}
     for run in [*_base_runs(configuration), *_grid_runs(configuration), *_named_runs(configuration)]:
         if run.name in runs:
             raise FeynTuneError(f"config: two runs are called {run.name!r}; give one of them its own name under 'runs'")
+        if len(run.name) > LONGEST:
+            raise FeynTuneError(f"config: the run {run.name[:40]}… has a name of over {LONGEST} characters; shorten it")
         runs[run.name] = run
+    if not runs:
+        raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
+    check_evaluation_sets(configuration, runs.values())
     return runs
 
 
-def _base_runs(configuration):
+def _base_runs(configuration: Configuration) -> list[Run]:
     models = configuration.grid.models if configuration.grid.base else []
     return [Run(f"{model}_base", "base", model, None, "base") for model in models]
 
 
-def _grid_runs(configuration):
+def _grid_runs(configuration: Configuration) -> list[Run]:
     grid = configuration.grid
     return [
         Run(f"{model}_{dataset}_{layers}", "trained", model, dataset, layers)
@@ -69,36 +85,35 @@ def _grid_runs(configuration):
     ]
 
 
-def _named_runs(configuration):
+def _named_runs(configuration: Configuration) -> list[Run]:
     return [
         Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry))
         for name, entry in configuration.runs.items()
     ]
 
 
-def _imports(entry):
+def _imports(entry: NamedRun) -> dict[str, Imported]:
     named = {"completions": entry.completions, "perplexity": entry.perplexity, **entry.metrics}
     return {kind: source for kind, source in named.items() if source}
 
 
-def _kind(entry):
+def _kind(entry: NamedRun) -> str:
     if entry.completions:
         return "imported"
     return "published" if entry.adapter else "trained"
 
 
-def _check_registries(configuration):
+def _check_registries(configuration: Configuration) -> None:
     check_references(configuration.datasets, configuration.snapshots)
-    for name in RESULTS.intersection(configuration.metrics):
-        raise FeynTuneError(f"config: $.metrics.{name}: results/{name}/ holds other results; give it another name")
+    check_keys(configuration.metrics)
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
             raise FeynTuneError(f"config: {place}: no {name!r} in '{registry}'{did_you_mean(name, known)}")
 
 
-def _references(configuration):
-    """Every name that points into a registry: the place it stands at, the registry, the name."""
+def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | None]]:
+    """Every name that refers to a registry: its place, the registry, the name."""
     for registry in ("models", "datasets", "layer_sets"):
         for name in getattr(configuration.grid, registry):
             yield f"$.grid.{registry}", registry, name
@@ -110,16 +125,25 @@ def _references(configuration):
             yield f"$.runs.{run}.metrics", "metrics", metric
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
+    if "compared_layers" in configuration.report.model_fields_set:
+        for pair in configuration.report.compared_layers:
+            yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
 
 
-def import_stage(configuration, run, evaluation_set, kind):
-    """What is taken of a table from elsewhere for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
+def import_stage(configuration: Configuration, run: Run, evaluation_set: str, kind: str) -> ImportStage:
+    """What is imported for an evaluation set (a name); ``kind`` as in ``Run.imports``."""
     entry = configuration.evaluation_sets[evaluation_set]
-    return ImportStage(limit=entry.limit, split=entry.split, model=run.imports[kind].model)
+    metric = configuration.metrics.get(kind)
+    return ImportStage(
+        limit=entry.limit,
+        split=entry.hub_split,
+        model=run.imports[kind].model,
+        metric=reported(kind, metric) if metric else None,
+    )
 
 
-def training_stage(configuration, run):
-    """What decides the adapter of a trained run."""
+def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
+    """Settings that determine the adapter of a trained run."""
     return TrainingStage(
         run=run.name,
         seed=configuration.seed,
@@ -131,118 +155,158 @@ def training_stage(configuration, run):
     )
 
 
-def completion_stage(configuration, run, evaluation_set):
-    """What decides a run's completions of an evaluation set (a name), besides its adapter."""
+def completion_stage(configuration: Configuration, run: Run, evaluation_set: str) -> CompletionStage:
+    """Settings that determine a run's completions of an evaluation set (a name), besides its adapter."""
+    evaluated = _evaluated_model(configuration, run)
     return CompletionStage(
         run=run.name,
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         generation=_section(configuration, run, "generation", Generation),
-        **_evaluated_model(configuration, run),
+        weights=evaluated_weights(
+            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+        ),
+        quantization=evaluated.quantization,
+        precision=evaluated.precision,
+        base_names=evaluated.base_names,
     )
 
 
-def perplexity_stage(configuration, run, evaluation_set):
-    """What decides a run's perplexities and embeddings of an evaluation set (a name), besides its adapter."""
+def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str) -> PerplexityStage:
+    """Settings that determine a run's perplexities and embeddings of an evaluation set (a name)."""
+    evaluated = _evaluated_model(configuration, run)
     return PerplexityStage(
         run=run.name,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         perplexity=_section(configuration, run, "perplexity", Perplexity),
-        **_evaluated_model(configuration, run),
+        weights=evaluated_weights(
+            configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
+        ),
+        quantization=evaluated.quantization,
+        precision=evaluated.precision,
+        base_names=evaluated.base_names,
     )
 
 
-def gpus(configuration, run):
+def gpus(configuration: Configuration, run: Run) -> int:
     """How many GPUs train a run together."""
     asked = [overrides.gpus for _, overrides in _overrides(configuration, run) if overrides.gpus]
     return asked[-1] if asked else configuration.resources.train.gpu
 
 
-def base_names(configuration, model):
-    """Names by which an adapter may know a base model: its own first."""
+def base_names(configuration: Configuration, model: str) -> list[str]:
+    """Names that adapters may have for a base model; its own name is the first."""
     entry = configuration.models[model]
-    return [entry.hub or entry.path, *entry.also_known_as]
+    return [str(entry.hub or entry.path), *entry.also_known_as]
 
 
-def _evaluated_model(configuration, run):
-    """Storage and number formats for evaluation: as trained, unless ``evaluation`` says otherwise."""
+@dataclass(frozen=True)
+class _Evaluated:
+    """Base model, storage and number formats of a run that is evaluated."""
+
+    quantization: Quantization
+    precision: Precision
+    base_names: list[str]
+
+
+def _evaluated_model(configuration: Configuration, run: Run) -> _Evaluated:
+    """How a run's model is evaluated: as trained, except for the keys that ``evaluation`` gives."""
     evaluation = configuration.evaluation
-    return {
-        "quantization": evaluation.quantization or _section(configuration, run, "quantization", Quantization),
-        "precision": evaluation.precision or _section(configuration, run, "precision", Precision),
-        "base_names": base_names(configuration, run.model),
-    }
-
-
-def _section(configuration, run, name, section):
-    """A section as it holds for a run: the configuration's, under the model's overrides, under the run's own."""
-    values = getattr(configuration, name)
-    for place, overrides in _overrides(configuration, run):
-        changes = getattr(overrides, name)
-        if changes:
-            values = parse_section(section, _laid_over(values.model_dump(), changes), f"{place}.{name}")
-    return values
-
-
-def _overrides(configuration, run):
-    """The places where settings of a run may be overridden, and what stands there; the later ones win."""
-    places = [("models", run.model), ("runs", run.name)]
-    registries = [(f"$.{registry}.{name}", getattr(configuration, registry).get(name)) for registry, name in places]
-    return [(place, overrides) for place, overrides in registries if overrides is not None]
-
-
-def _laid_over(values, changes):
-    """Nested dicts, ``changes`` over ``values``; what gets another ``name`` loses the arguments of the old one."""
-    if "arguments" in values and changes.get("name", values["name"]) != values["name"]:
-        values = {**values, "arguments": {}}
-    nested = {
-        key: _laid_over(values[key], change)
-        for key, change in changes.items()
-        if isinstance(change, dict) and isinstance(values.get(key), dict)
-    }
-    return {**values, **changes, **nested}
-
-
-def truth_stage(configuration, metric, evaluation_set):
-    """What decides a metric's embeddings of the true abstracts of an evaluation set (names)."""
-    return TruthStage(
-        metric=configuration.metrics[metric],
-        limit=configuration.evaluation_sets[evaluation_set].limit,
+    trained = (
+        _section(configuration, run, "quantization", Quantization),
+        _section(configuration, run, "precision", Precision),
+    )
+    return _Evaluated(
+        _changed(trained[0], evaluation.quantization, "$.evaluation.quantization"),
+        _changed(trained[1], evaluation.precision, "$.evaluation.precision"),
+        base_names(configuration, str(run.model)),
     )
 
 
-def semscore_stage(configuration, metric):
-    """What decides a metric's (a name) scores of completions."""
-    return SemscoreStage(metric=configuration.metrics[metric])
+def _section(configuration: Configuration, run: Run, name: str, section: type[AnySection]) -> AnySection:
+    """A section for a run: the configuration's, under the model's overrides, under the run's own."""
+    values: AnySection = getattr(configuration, name)
+    assert isinstance(values, section)
+    for place, overrides in _overrides(configuration, run):
+        values = _changed(values, getattr(overrides, name), f"{place}.{name}")
+    return values
 
 
-def tables_stage(configuration):
-    """What decides the tables."""
+def _changed(values: AnySection, changes: AnySection | None, place: str) -> AnySection:
+    """A section with the keys that were given in ``changes``, at ``place`` in the configuration."""
+    if changes is None:
+        return values
+    return parse_section(type(values), lay_over(values.model_dump(), changes.model_dump(exclude_unset=True)), place)
+
+
+def _overrides(configuration: Configuration, run: Run) -> list[tuple[str, Overrides]]:
+    """The places that may override settings of a run, and their content; the later ones win."""
+    model, own = configuration.models.get(str(run.model)), configuration.runs.get(run.name)
+    places = [(f"$.models.{run.model}", model), (f"$.runs.{run.name}", own)]
+    return [(place, overrides) for place, overrides in places if overrides is not None]
+
+
+def preparation_stage(configuration: Configuration, metric: str, evaluation_set: str) -> PreparationStage:
+    """Settings that determine a metric's preparation for an evaluation set (names)."""
+    limit = configuration.evaluation_sets[evaluation_set].limit
+    return PreparationStage(metric=_untitled(configuration, metric), limit=limit)
+
+
+def metric_stage(configuration: Configuration, metric: str) -> MetricStage:
+    """Settings that determine the values of a metric (a name)."""
+    return MetricStage(metric=_untitled(configuration, metric))
+
+
+def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
+    """A metric's settings without its title, which changes no result."""
+    return configuration.metrics[metric].model_copy(update={"title": None})
+
+
+def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
+    """The metrics as tables, figures, the report and model cards show them, in the configuration's order."""
+    return [reported(name, settings) for name, settings in configuration.metrics.items()]
+
+
+def tables_stage(configuration: Configuration) -> TablesStage:
+    """Settings that determine the tables."""
     report = configuration.report
-    return TablesStage(seed=configuration.seed, uncertainty=report.uncertainty, compared_layers=report.compared_layers)
+    return TablesStage(
+        seed=configuration.seed,
+        uncertainty=report.uncertainty,
+        compared_layers=report.compared_layers,
+        metrics=reported_metrics(configuration),
+    )
 
 
-def cards(configuration, runs):
-    """GPUs that jobs hold: by stage, and by ``train/RUN`` for the runs that are trained on another number.
+def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[str, int]:
+    """GPUs per job: by stage, and by ``train/RUN`` for runs that are trained on another number.
 
     Args:
         runs: from ``resolve_runs``.
     """
     asked = configuration.resources
     of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
-    of_stages |= dict.fromkeys(("embed_truth", "semscore"), asked.metrics.gpu)
+    of_stages |= dict.fromkeys(("prepare_metric", "metric"), asked.metrics.gpu)
     of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others
 
 
-def figures_stage(configuration, runs):
-    """What decides the figures."""
-    rows = configuration.report.heatmap_rows
-    return FiguresStage(seed=configuration.seed, heatmap_rows=rows, gpus=cards(configuration, runs))
+def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> FiguresStage:
+    """Settings that determine the figures."""
+    return FiguresStage(
+        seed=configuration.seed,
+        heatmap_rows=configuration.report.heatmap_rows,
+        gpus=gpus_of_jobs(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )
 
 
-def page_stage(configuration, runs):
-    """What decides the report."""
-    abstracts = configuration.report.abstracts
-    return PageStage(seed=configuration.seed, abstracts=abstracts, gpus=cards(configuration, runs))
+def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageStage:
+    """Settings that determine the report."""
+    return PageStage(
+        seed=configuration.seed,
+        abstracts=configuration.report.abstracts,
+        gpus=gpus_of_jobs(configuration, runs),
+        metrics=reported_metrics(configuration),
+    )

@@ -15,18 +15,21 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 @functools.cache
-def code_fingerprint(program: str) -> str:
-    """Fingerprint of ``scripts/{program}`` and of all modules under ``scripts/`` that it imports, also indirectly.
+def code_fingerprint(*roots: str) -> str:
+    """Fingerprint of files under ``scripts/`` and of all modules under ``scripts/`` that they import, also indirectly.
 
-    Nothing is imported or run. Raises FileNotFoundError if there is no such program.
+    Args:
+        roots: a program, and modules that it imports by a name that only its settings hold, such as a kind of metric.
+
+    Nothing is imported or run. Raises FileNotFoundError if there is no such file.
     """
-    meanings = {name: _meaning(name) for name in sorted(_closure(program))}
+    meanings = {name: _meaning(name) for name in sorted(_closure(roots))}
     joined = "\n".join(f"{name} {meaning}" for name, meaning in meanings.items())
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
-def _closure(program: str) -> set[str]:
-    found, left = set(), [program]
+def _closure(roots: tuple[str, ...]) -> set[str]:
+    found, left = set(), list(roots)
     while left:
         name = left.pop()
         if name not in found:
@@ -84,10 +87,10 @@ class _OnlyMeaning(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        checking = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if checking else node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None

@@ -1,49 +1,88 @@
-"""Fetching from the Hugging Face hub: pinned revisions only, into the ordinary cache, only where a network is."""
+"""Fetching from the Hugging Face hub: pinned revisions, into the ordinary cache, on machines with a network."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.secrets import HUB, read_secret
+from feyntune.hub.remote_code import add_code
+
+Kind = Literal["model", "dataset"]
+"""Kind of a repository; metrics and adapters are models."""
 
 WEIGHTS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "README.md")
-"""Files of a model, tokenizer, metric or adapter, and its card, which tells the licence; never pickles."""
-NOT_OURS = ("*/*.safetensors", "original/*")
-"""Copies of the weights in other formats, which some repositories hold in folders of their own."""
-
-
+"""Files of a model, tokenizer, metric or adapter, and its card, which names the licence; never pickles."""
+OTHER_FORMATS = ("*/*.safetensors", "original/*")
+"""Copies of the weights in other formats, which some repositories have in subfolders."""
 TABLES = ("*.parquet", "*.jsonl", "*.json", "*.json.gz", "*.jsonl.gz", "README.md")
-"""Files of a dataset, and its card, which tells the split of each file."""
-FILES = {
-    "model": {"allow_patterns": WEIGHTS, "ignore_patterns": NOT_OURS},
+"""Files of a dataset, and its card, which names the split of each file."""
+FILES: Mapping[Kind, Mapping[str, Sequence[str]]] = {
+    "model": {"allow_patterns": WEIGHTS, "ignore_patterns": OTHER_FORMATS},
     "dataset": {"allow_patterns": TABLES},
 }
-"""What is fetched of a repository of either kind."""
+"""The files that are fetched from a repository of each kind."""
 
 
-def fetch(repository, revision, folder, receipt, kind="model"):
-    """Fetch a repository into the cache and link its files into ``folder``.
+STATUSES = {
+    401: f"the hub refused the token; renew {' or '.join(HUB)} in the environment or in .env, or remove it",
+    403: f"the token in {' or '.join(HUB)} has no access to it; check the rights of the token",
+}
+"""What some statuses of the hub mean."""
+
+
+@dataclass(frozen=True)
+class FetchJob:
+    """A repository to fetch, and where to put it."""
+
+    repository: str
+    """``organisation/name`` on the hub."""
+    revision: str
+    """A commit or tag of it."""
+    folder: Path
+    """Where links to the cached files are made."""
+    receipt: Path
+    """JSON file that is written last: commit and the hub's hash of every file, so that it changes when they do."""
+    kind: Kind = "model"
+    code: bool = False
+    """Also fetch the Python files of other repositories that the model's ``auto_map`` names, and pin them."""
+
+
+def fetch(job: FetchJob) -> None:
+    """Fetch a repository into the cache and link its files into the job's folder.
+
+    Raises:
+        FeynTuneError: no network, no such repository or revision, or no access.
+    """
+    cached = Path(download(job.repository, job.revision, job.kind, **FILES[job.kind]))
+    files = sorted(file.relative_to(cached) for file in cached.rglob("*") if file.is_file())
+    for file in files:
+        _link(cached / file, job.folder / file)
+    hashes = {str(file): (cached / file).resolve().name for file in files}
+    content = {"repository": job.repository, "commit": cached.name, "files": hashes}
+    if job.code:
+        content["code"] = add_code(job.folder, cached.name, _fetch_code)
+    write_json(job.receipt, content)
+
+
+def _fetch_code(repository: str, revision: str) -> Path:
+    return Path(download(repository, revision, allow_patterns=["*.py"]))
+
+
+def download(repository: str, revision: str, kind: Kind = "model", **options: Sequence[str] | str | Path) -> str:
+    """Download a snapshot of a repository; returns its folder in the cache.
+
+    Files that the cache has are not downloaded again; an interrupted download is resumed.
 
     Args:
         repository: ``organisation/name`` on the hub.
         revision: a commit or tag of it.
-        folder: where links to the cached files are made.
-        receipt: JSON file that is written last, with the commit and the hub's hash of every file: it changes when
-            the files do.
-        kind: ``model`` (also of metrics and adapters) or ``dataset``.
-    """
-    cached = Path(download(repository, revision, kind, **FILES[kind]))
-    files = sorted(file.relative_to(cached) for file in cached.rglob("*") if file.is_file())
-    for file in files:
-        _link(cached / file, Path(folder) / file)
-    hashes = {str(file): (cached / file).resolve().name for file in files}
-    write_json(receipt, {"repository": repository, "commit": cached.name, "files": hashes})
-
-
-def download(repository, revision, kind="model", **patterns):
-    """Download a snapshot of a repository (``kind``: model or dataset) and return its folder in the cache.
-
-    What was downloaded before is taken from the cache; a download that broke off is resumed.
+        kind: kind of the repository.
+        options: as ``huggingface_hub.snapshot_download`` takes them.
 
     Raises:
         FeynTuneError: no network, no such repository or revision, or no access.
@@ -53,27 +92,33 @@ def download(repository, revision, kind="model", **patterns):
 
     try:
         return huggingface_hub.snapshot_download(
-            repository, revision=revision, repo_type=kind, token=read_secret(HUB), **patterns
+            repository, revision=revision, repo_type=kind, token=read_secret(HUB), **options
         )
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
         raise FeynTuneError(f"{repository} at {revision}: {_remedy(error)}") from None
 
 
-def _remedy(error):
-    """What is wrong and what to do about it; the more special faults first, for they are kinds of the others."""
+def _remedy(error: Exception) -> str:
+    """The fault and its remedy. Special errors come first: they are subclasses of the general ones."""
     from huggingface_hub import errors
 
     remedies = {
-        errors.GatedRepoError: "gated; ask for access on its page and set HF_TOKEN in the environment or in .env",
+        errors.GatedRepoError: f"gated; ask for access on its page, and set {HUB[0]} in the environment or in .env",
         errors.RevisionNotFoundError: "the hub has no such revision; name a commit of the repository",
-        errors.RepositoryNotFoundError: "no such repository on the hub, or private: check its name and HF_TOKEN",
+        errors.RepositoryNotFoundError: f"no such repository on the hub, or private: check its name and {HUB[0]}",
     }
-    known = next((remedy for kind, remedy in remedies.items() if isinstance(error, kind)), None)
+    causes = (error, error.__cause__)  # the client wraps what the hub answered in "not in the cache"
+    known = next((remedy for kind, remedy in remedies.items() if any(isinstance(each, kind) for each in causes)), None)
+    status = next((each.response.status_code for each in causes if isinstance(each, errors.HfHubHTTPError)), None)
+    if known or status in STATUSES:
+        return known or f"{STATUSES[status]} (status {status})"
+    if status:
+        return f"the hub fails (status {status}); run `snakemake fetch` again later"
     reason = str(error).strip().splitlines()[0]
-    return known or f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
+    return f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
 
 
-def _link(target, link):
+def _link(target: Path, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(target)

@@ -1,185 +1,171 @@
-"""Results that were computed elsewhere, as the tables that our own programs would have written."""
+"""Results that were computed elsewhere, as the tables that our own programs write."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow
-import pyarrow.csv
 
+from feyntune.config.schema.imports import ImportStage
+from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table
-from feyntune.core.ids import check_unique, examples
-from feyntune.data.imports import find_files
-from feyntune.hub.reference_tables import model_columns, wide_completions
-from feyntune.report.pool import COLUMNS, SCORE_COLUMNS
+from feyntune.core.files import write_table
+from feyntune.core.ids import examples, match_ids
+from feyntune.core.provenance import provenance
+from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.metrics import ReportedMetric, file_columns
+from feyntune.hub.imported_files import read_imported
+from feyntune.hub.reference_tables import model_columns, reference_completions
+from feyntune.report.pool import COLUMNS
+
+Halves = Sequence[tuple[str, str]]
+"""The (prompt, y_true) of each abstract."""
+Row = TypeVar("Row")
 
 
-def read_foreign(path, split, columns, optional=(), numbers=()):
-    """Read ``id`` and other columns of a table from elsewhere.
+@dataclass(frozen=True)
+class ImportJob:
+    """A table of results to import for a run and an evaluation set."""
 
-    Args:
-        path: a CSV or parquet file, or a folder with a dataset's files.
-        split: which split of a folder with several.
-        columns: what is needed besides ``id``.
-        optional: what is taken where it is there.
-        numbers: which of the columns are numbers; the others are texts.
+    table: Path
+    """CSV or parquet file, or folder of a dataset."""
+    dataset: Path
+    """Parquet file with the abstracts."""
+    stage: ImportStage
+    output: Path
+    """Parquet file to write."""
 
-    Returns:
-        A pyarrow table; the ids are texts, each there once.
+
+def import_completions(job: ImportJob) -> None:
+    """Write the completions of a run.
 
     Raises:
-        FeynTuneError: no such file, another format, a column is missing, or an id is there twice.
+        FeynTuneError: the table cannot be read, or it is not of these abstracts.
     """
-    types = {name: pyarrow.float64() if name in numbers else pyarrow.string() for name in (*columns, *optional)}
-    types = {"id": pyarrow.string(), **types}
-    parts = [_select(_read(file, types), types, optional, file) for file in _files(Path(path), split)]
-    table = pyarrow.concat_tables(parts, promote_options="default")
-    check_unique(table["id"].to_pylist(), path)
-    return table
+    known, texts = read_abstracts(job.dataset, "abstract", None)
+    ids, halves = known[: job.stage.limit], [split_abstract(text) for text in texts[: job.stage.limit]]
+    completions = read_completions(job.table, job.stage.split, job.stage.model)
+    prompts, matched = zip(*match_rows(completions, ids, known, job.table), strict=True)
+    check_prompts(ids, prompts, halves, job.table)
+    table = imported_table(ids, halves, matched)
+    empty = sum(not text.strip() for text in table["prediction"].to_pylist())
+    say(f"{len(ids):,} completions, {empty:,} of them empty")
+    write_table(job.output, table, {**provenance(), "settings": job.stage.model_dump(mode="json"), "empty": empty})
 
 
-def _files(path, split):
-    if not path.is_dir():
-        return [path]
-    found = find_files(path)
-    if split not in found and len(found) > 1:
-        raise FeynTuneError(f"{path}: no split {split!r}; it has {', '.join(found)}")
-    return found.get(split) or next(iter(found.values()))
+def import_values(job: ImportJob, kind: str) -> None:
+    """Write the perplexities (``kind`` is ``perplexity``) or the values of a metric (its name) of a run.
+
+    Raises:
+        FeynTuneError: the table cannot be read, or it is not of these abstracts.
+    """
+    known, _ = read_abstracts(job.dataset, "abstract", None)
+    ids = known[: job.stage.limit]
+    read = read_values(job.table, kind, job.stage.split, job.stage.model, job.stage.metric)
+    rows = match_rows(read, ids, known, job.table)
+    missing = sum(None in row.values() for row in rows)
+    say(f"{len(ids):,} values of {kind}, {missing:,} of them missing")
+    record = {**provenance(), "settings": job.stage.model_dump(mode="json"), "missing": missing}
+    write_table(job.output, imported_values(kind, ids, rows, job.stage.metric), record)
 
 
-def _read(path, types):
-    readers = {".csv": _read_csv, ".parquet": lambda path, types: read_table(path)}
-    if path.suffix not in readers:
-        raise FeynTuneError(f"{path}: tables from elsewhere come as .csv or .parquet, with {_told(types)}")
-    return readers[path.suffix](path, types)
-
-
-def _read_csv(path, types):
-    try:
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=types),  # 0704.0010 is no number
-        )
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise FeynTuneError(f"{path}: not a CSV file with {_told(types)} ({reason})") from None
-
-
-def _select(table, types, optional, path):
-    missing = [name for name in types if name not in table.column_names and name not in optional]
-    if missing:
-        models = sorted(name for name in table.column_names if name.startswith(missing[0].split("_")[0]))
-        raise FeynTuneError(
-            f"{path}: no column {missing[0]!r} among {_told(types)}; it has {', '.join(models or table.column_names)}"
-        )
-    present = {name: kind for name, kind in types.items() if name in table.column_names}
-    try:
-        return table.select(list(present)).cast(pyarrow.schema(present))
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise FeynTuneError(f"{path}: a column of another type than is wanted ({error})") from None
-
-
-def _told(types):
-    return "columns " + " and ".join(map(repr, types))
-
-
-UNKNOWN = {
-    "tokens": pyarrow.int64,
-    "nll": pyarrow.float64,
-    "bits_per_byte": pyarrow.float64,
-    "score_continuation": pyarrow.float64,
-    "truncated": pyarrow.bool_,
-}
-"""What a wide table does not tell, and its type."""
-
-
-def read_completions(path, split="test", model=None):
-    """Read completions from elsewhere; an empty cell is an empty completion.
+def read_completions(path: Path, split: str = "test", model: str | None = None) -> dict[str, tuple[str | None, str]]:
+    """Read completions; an empty cell is an empty completion.
 
     Args:
         path: a CSV or parquet file, or the folder of a dataset.
         split: which split of such a folder.
-        model: the model of a wide table whose columns are taken; None: columns ``id`` and ``completion``.
+        model: the model of a reference table whose columns are read; None: columns ``id`` and ``completion``.
 
     Returns:
-        Dict from id to (prompt, text); the prompt is None where the table has none.
+        (prompt, text) by id; the prompt is None if the table has none.
 
     Raises:
-        FeynTuneError: see ``read_foreign``.
+        FeynTuneError: see ``read_imported``.
     """
     if model is None:
-        table = read_foreign(path, split, ["completion"])
+        table = read_imported(path, split, ["completion"])
         prompts, texts = [None] * len(table), [text or "" for text in table["completion"].to_pylist()]
     else:
         names = model_columns("completions", model)
-        table = read_foreign(path, split, ["prompt", names["completion"]], [names["prediction"]])
-        prompts, texts = table["prompt"].to_pylist(), wide_completions(table, model)
+        table = read_imported(path, split, ["prompt", names["completion"]], [names["prediction"]])
+        prompts, texts = table["prompt"].to_pylist(), reference_completions(table, model)
     return dict(zip(table["id"].to_pylist(), zip(prompts, texts, strict=True), strict=True))
 
 
-def read_values(path, kind, split="test", model=None):
-    """Read a number for each abstract from elsewhere, as a dict by id.
+def read_values(
+    path: Path, kind: str, split: str = "test", model: str | None = None, metric: ReportedMetric | None = None
+) -> dict[str, dict[str, float | None]]:
+    """Read numbers for each abstract, by id and column of ours.
 
     Args:
         path, split, model: as for ``read_completions``.
         kind: ``perplexity``, or the name of a metric.
+        metric: the metric of that name; the table has one of its columns at least.
     """
-    (ours, name), *_ = model_columns(kind, model).items()
-    name = ours if model is None else name
-    table = read_foreign(path, split, [name], numbers=[name])
-    return dict(zip(table["id"].to_pylist(), table[name].to_pylist(), strict=True))
+    if model is not None:
+        names = model_columns(kind, model, metric)
+    else:
+        names = {column.name: column.name for column in metric.columns} if metric else {kind: kind}
+    first, *others = names.values()
+    table = read_imported(path, split, [], [first, *others], numbers=list(names.values()))
+    if table.num_columns == 1:  # only the ids: the error names what is missing
+        table = read_imported(path, split, [first], others, numbers=list(names.values()))
+    columns = {ours: table[name].to_pylist() for ours, name in names.items() if name in table.column_names}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return dict(zip(table["id"].to_pylist(), rows, strict=True))
 
 
-def match_rows(rows, ids, known, place):
-    """What a table from elsewhere has for the abstracts ``ids``, in that order.
+def match_rows(rows: Mapping[str, Row], ids: Sequence[str], known: Sequence[str], place: Path | str) -> list[Row]:
+    """The rows of an imported table for the abstracts ``ids``, in that order.
 
     Args:
-        rows: dict by id.
+        rows: the table's rows by id.
         ids: the evaluation set.
-        known: all ids of its dataset: rows of abstracts beyond the set's limit are passed over.
-        place: where they come from, for messages.
+        known: all ids of its dataset: rows of abstracts beyond the set's limit are ignored.
+        place: where the rows come from, for messages.
 
     Raises:
         FeynTuneError: an abstract has no row, or a row no abstract.
     """
-    missing = [name for name in ids if name not in rows]
-    if missing:
-        raise FeynTuneError(f"{place}: no row for {examples(missing)}; the evaluation set has {len(ids):,}")
-    unknown = sorted(set(rows) - set(known))
-    if unknown:
-        raise FeynTuneError(f"{place}: rows for {examples(unknown)}, which the dataset does not have")
+    match_ids(ids, list(rows), place, known)
     return [rows[name] for name in ids]
 
 
-def check_prompts(ids, prompts, halves, place):
-    """Raise FeynTuneError if completions were made from other prompts than ours: they would complete another text.
+def check_prompts(ids: Sequence[str], prompts: Sequence[str | None], halves: Halves, place: Path | str) -> None:
+    """Check that completions were made from our prompts.
 
     Args:
-        ids: names of the abstracts.
-        prompts: what was completed; None where that is not told.
-        halves: our (prompt, y_true).
-        place: where they come from, for messages.
+        ids: ids of the abstracts.
+        prompts: the prompt of each completion; None where the table has none.
+        halves: our halves of the abstracts.
+        place: where the completions come from, for messages.
+
+    Raises:
+        FeynTuneError: a completion was made from another prompt.
     """
     pairs = zip(ids, prompts, halves, strict=True)
     other = [name for name, prompt, (ours, _) in pairs if prompt is not None and prompt.split() != ours.split()]
     if other:
-        raise FeynTuneError(f"{place}: another prompt than ours for {examples(other)}; it is of other abstracts")
+        raise FeynTuneError(f"{place}: another prompt than ours for {examples(other)}; it is of another dataset")
 
 
-def imported_table(ids, halves, texts):
-    """The tidy table of completions from elsewhere.
+def imported_table(ids: Sequence[str], halves: Halves, texts: Sequence[str]) -> pyarrow.Table:
+    """The tidy table of imported completions.
 
     Args:
-        ids: names of the abstracts.
-        halves: their (prompt, y_true).
-        texts: what was written: a continuation, or the prompt repeated and a continuation.
+        ids: ids of the abstracts.
+        halves: their halves.
+        texts: the completions: a continuation, or the prompt and a continuation.
 
     Returns:
-        A pyarrow table as of ``continuations.completion_table``; how many tokens there were is not known, and null.
+        A table as of ``completions.completion_table``; numbers of tokens and reasons to stop are not known, and null.
     """
-    predictions = [_behind(prompt, text) for (prompt, _), text in zip(halves, texts, strict=True)]
+    predictions = [_prediction(prompt, text) for (prompt, _), text in zip(halves, texts, strict=True)]
     unknown = pyarrow.nulls(len(ids), pyarrow.int64())
     return pyarrow.table(
         {
@@ -195,23 +181,31 @@ def imported_table(ids, halves, texts):
     )
 
 
-def _behind(prompt, text):
-    """What stands behind the prompt, if the text repeats it; else the text, set off by a space."""
+def _prediction(prompt: str, text: str) -> str:
+    """The part after the prompt if the text repeats it; else the text, after a space."""
     text = text.lstrip()
     if text.startswith(prompt):
         return text[len(prompt) :]
     return f" {text}" if text else ""
 
 
-def imported_values(kind, ids, values):
-    """The tidy table of numbers from elsewhere; what is not known is null.
+def imported_values(
+    kind: str, ids: Sequence[str], rows: Sequence[Mapping[str, float | None]], metric: ReportedMetric | None = None
+) -> pyarrow.Table:
+    """The tidy table of imported numbers; columns that are not known are null.
 
     Args:
         kind: ``perplexity``, or the name of a metric.
-        ids: names of the abstracts.
-        values: a number for each, or None.
+        ids: ids of the abstracts.
+        rows: for each its numbers by column.
+        metric: the metric of that name.
     """
-    numbers = pyarrow.array(values, pyarrow.float64())
-    nothing = {name: pyarrow.nulls(len(ids), type()) for name, type in UNKNOWN.items()}
-    known = {"id": pyarrow.array(ids, pyarrow.string()), "perplexity": numbers, "score": numbers}
-    return pyarrow.table({name: known.get(name, nothing.get(name)) for name in COLUMNS.get(kind, SCORE_COLUMNS)})
+    columns = file_columns(metric) if metric else COLUMNS[kind]
+    types = {"id": pyarrow.string(), "tokens": pyarrow.int64(), "truncated": pyarrow.bool_()}
+    known = {"id": ids, **{name: [row[name] for row in rows] for name in (rows[0] if rows else ())}}
+    return pyarrow.table(
+        {
+            name: pyarrow.array(known.get(name, [None] * len(ids)), types.get(name, pyarrow.float64()))
+            for name in columns
+        }
+    )

@@ -1,22 +1,35 @@
-"""Cards: what a person who finds an adapter or a table on the hub wants to know, from the files that tell it."""
+"""Cards of adapters and tables on the hub, from the files of their runs."""
+
+from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from feyntune.core.nested import flattened
+from feyntune.hub import markdown
 from feyntune.report.figures.learning import learning_figure
 from feyntune.report.figures.style import SETTINGS, save
-from feyntune.report.results import all_measures
+from feyntune.report.results import all_quantities
 from feyntune.report.tables import comparisons_layout, summary_layout
 
+if TYPE_CHECKING:
+    import pandas
 
-def draw_learning_curve(stage, history, folder):
-    """Write ``learning_curve.png`` into ``folder``.
+    from feyntune.config.schema.hub import CardStage, ReferenceStage
+
+Table = dict[str, list[Any]]
+"""A table of a card: names of ``columns``, and ``rows`` of cells."""
+
+
+def draw_learning_curve(stage: CardStage, history: pandas.DataFrame, folder: Path) -> None:
+    """Write ``learning_curve.png``.
 
     Args:
-        stage: ``settings.hub.CardStage``.
-        history: the run's history as a DataFrame.
+        stage: settings of the card.
+        history: the run's logged steps.
         folder: folder to write into.
     """
     import matplotlib
@@ -27,23 +40,27 @@ def draw_learning_curve(stage, history, folder):
         save(learning_figure(pandas.DataFrame([label]), {stage.run: history}), folder, "learning_curve", ("png",))
 
 
-FOLDER = Path(__file__).parent
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "run.json", "history.parquet")
-"""What is pushed of a run, besides its card and its figure."""
 FIGURE = "learning_curve.png"
 CATEGORIES = 8
-"""Primary categories that a card lists; the others are counted together."""
+"""Number of primary categories that a card lists; the others are counted together."""
 
 
-def adapter_card(stage, record, dataset, summary, comparisons, licence):
+def adapter_card(
+    stage: CardStage,
+    record: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    summary: pandas.DataFrame,
+    comparisons: pandas.DataFrame,
+    licence: str | None,
+) -> str:
     """The card of an adapter, as Markdown with the hub's metadata in front.
 
     Args:
-        stage: ``settings.hub.CardStage``.
+        stage: settings of the card.
         record: content of ``run.json``.
         dataset: content of the training data's ``summary.json``.
-        summary, comparisons: the tables of these names as DataFrames.
-        licence: the base model's, by the hub's name for it, or None.
+        summary, comparisons: the tables with these names.
+        licence: the base model's licence, by the hub's name for it, or None.
     """
     flat = {name: _text(value) for name, value in flattened(record["settings"]).items()}
     return _render(
@@ -64,8 +81,8 @@ def adapter_card(stage, record, dataset, summary, comparisons, licence):
     )
 
 
-def _adapter_metadata(stage, licence):
-    """The hub's metadata: what it links to the base model, filters and searches by."""
+def _adapter_metadata(stage: CardStage, licence: str | None) -> dict[str, Any]:
+    """The hub's metadata, by which it links to the base model, filters and searches."""
     published = {"base_model": stage.base, "base_model_relation": "adapter"} if stage.revision else {}
     return {
         "library_name": "peft",
@@ -77,26 +94,26 @@ def _adapter_metadata(stage, licence):
     }
 
 
-def _provenance(record):
+def _provenance(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in ("settings", "measured")}
 
 
-def _main_categories(categories):
-    """The largest categories and their numbers of papers, and how many papers the others have."""
+def _main_categories(categories: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The largest categories with their numbers of papers, and the number of papers in all others."""
     items = list(categories.items())
     rest = sum(papers for _, papers in items[CATEGORIES:])
     return items[:CATEGORIES] + ([("others", rest)] if rest else [])
 
 
-def _results(stage, summary):
-    """For each evaluation set the rows of the run and of its base model, a quantity a row."""
+def _results(stage: CardStage, summary: pandas.DataFrame) -> dict[str, Table]:
+    """For each evaluation set a table with a column for the run and its base model, and a row per quantity."""
     bases = (summary["layers"] == "base") & (summary["model"] == stage.model)
     rows = summary[(summary["run"] == stage.run) | bases]
-    measures = [measure for measure in all_measures(stage.metrics) if measure.name in summary]
-    return {name: _transposed(summary_layout(part, measures)) for name, part in rows.groupby("set", sort=False)}
+    quantities = [quantity for quantity in all_quantities(stage.metrics) if quantity.name in summary]
+    return {name: _transposed(summary_layout(part, quantities)) for name, part in rows.groupby("set", sort=False)}
 
 
-def _transposed(shown):
+def _transposed(shown: pandas.DataFrame) -> Table:
     turned = shown.set_index("Run").T
     return {
         "columns": ["", *turned.columns],
@@ -104,23 +121,23 @@ def _transposed(shown):
     }
 
 
-def _comparisons(stage, comparisons):
+def _comparisons(stage: CardStage, comparisons: pandas.DataFrame) -> Table | None:
     rows = comparisons[comparisons["run"] == stage.run]
     if rows.empty:
         return None
-    shown = comparisons_layout(rows, all_measures(stage.metrics)).drop(columns="Run")
+    shown = comparisons_layout(rows, all_quantities(stage.metrics)).drop(columns="Run")
     if "Set" not in shown:
         shown.insert(0, "Set", rows["set"].to_numpy())
     return {"columns": list(shown), "rows": shown.to_numpy().tolist()}
 
 
-def table_card(stage, rows, columns):
-    """The card of a wide table.
+def table_card(stage: ReferenceStage, rows: int, columns: Sequence[str]) -> str:
+    """The card of a reference table.
 
     Args:
-        stage: ``settings.hub.WideStage``.
-        rows: how many abstracts it has.
-        columns: its columns.
+        stage: settings of the table.
+        rows: its number of abstracts.
+        columns: names of its columns.
     """
     files = [{"split": stage.split, "path": f"data/{stage.split}-*"}]
     metadata = {
@@ -131,25 +148,20 @@ def table_card(stage, rows, columns):
     return _render("table.md", metadata=metadata, stage=stage, rows=rows, columns=columns)
 
 
-def _text(value):
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _render(template, metadata, **content):
+def _render(template: str, metadata: Mapping[str, Any], **content: object) -> str:
     import yaml
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["cell"] = lambda value: str(value).replace("|", "\\|").replace("\n", " ")
-    head = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n" + environment.get_template(template).render(**content) + "\n"
+    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
+    return f"---\n{head}---\n\n" + markdown.render(template, **content) + "\n"
 
 
-def base_licence(folder):
-    """The licence that a model's own card tells in its metadata, or None."""
-    card = Path(folder) / "README.md"
+def base_licence(folder: Path) -> str | None:
+    """The licence that a model's own card names in its metadata, or None."""
+    card = folder / "README.md"
     head = re.match(r"---\r?\n(.*?)\r?\n---", card.read_text(encoding="utf-8"), re.DOTALL) if card.is_file() else None
     found = head and re.search(r"^license:\s*(\S+)", head[1], re.MULTILINE)
     return found[1].strip("'\"") if found else None

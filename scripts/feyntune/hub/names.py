@@ -1,13 +1,29 @@
-"""What things are called on the hub, and what the stages of publishing are given."""
+"""Names on the hub, and the settings of the stages that publish."""
 
-from pathlib import PurePath
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.references import mentioned
-from feyntune.config.schema.hub import CardStage, PushStage, WideStage
+from feyntune.config.runs import reported_metrics
+from feyntune.config.schema.hub import CardStage, PushStage, ReferenceStage
 from feyntune.core.errors import FeynTuneError
 
+_REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)
+"""Names that the hub allows, as its client checks them (huggingface_hub 1.x, ``validate_repo_id``)."""
+LONGEST = 96
 
-def adapter_repository(configuration, run):
+if TYPE_CHECKING:
+    from feyntune.config.load import Configuration
+    from feyntune.config.runs import Run
+    from feyntune.hub.fetch import Kind
+
+
+def adapter_repository(configuration: Configuration, run: Run) -> str:
     """Repository of a run's adapter.
 
     Raises:
@@ -16,37 +32,90 @@ def adapter_repository(configuration, run):
     return _named(configuration, configuration.hub.adapters, run=run.name)
 
 
-def table_repository(configuration, kind, evaluation_set):
-    """Repository of the wide table of ``completions``, ``perplexity`` or a metric's scores (else as above)."""
+def table_repository(configuration: Configuration, kind: str, evaluation_set: str) -> str:
+    """Repository of the reference table of ``completions``, ``perplexity`` or a metric, by its evaluation set's name.
+
+    Raises:
+        FeynTuneError: the configuration names no organisation.
+    """
     table = configuration.hub.table_names.get(kind, kind)
     return _named(configuration, configuration.hub.tables, table=table, set=evaluation_set)
 
 
-def _named(configuration, template, **values):
+def _named(configuration: Configuration, template: str, **values: str) -> str:
     organisation = configuration.hub.organisation
     if "{organisation}" in template and organisation is None:
         raise FeynTuneError("config: $.hub.organisation: name the user or organisation on the hub to push to")
-    return template.format_map({"organisation": organisation, **values})
+    repository = template.format_map({"organisation": organisation, **values})
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > LONGEST:
+        shown = repository if len(repository) < 40 else f"{repository[:39]}…"
+        rule = f"use at most {LONGEST} letters, digits, single '.', '_' and '-' ($.hub or the run's name)"
+        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository: {rule}")
+    return repository
 
 
-def wide_names(configuration, runs):
-    """Names of models in wide tables by run: as in the reference, the last part of the repository's name.
+def check_repositories(
+    configuration: Configuration, runs: Iterable[Run], kinds: Iterable[str], evaluation_sets: Iterable[str]
+) -> None:
+    """Check that each adapter and each table has a repository of its own; the hub ignores case.
 
     Args:
         configuration: the configuration.
-        runs: ``runs.Run`` objects.
+        runs: the trained runs.
+        kinds: kinds of results that have tables.
+        evaluation_sets: names of the evaluation sets that have tables.
+
+    Raises:
+        FeynTuneError: two of them have the same repository.
+    """
+    adapters = {run.name: adapter_repository(configuration, run) for run in runs}
+    _check_distinct("adapters", adapters)
+    pairs = list(itertools.product(kinds, evaluation_sets))
+    tables = {f"{kind} of {name}": table_repository(configuration, kind, name) for kind, name in pairs}
+    _check_distinct("tables", tables)
+
+
+def _check_distinct(key: str, repositories: Mapping[str, str]) -> None:
+    owners: dict[str, str] = {}
+    for owner, repository in repositories.items():
+        other = owners.setdefault(repository.casefold(), owner)
+        if other != owner:
+            raise FeynTuneError(
+                f"config: $.hub.{key}: {other} and {owner} have the same repository {repository}; change the template"
+            )
+
+
+def without_folders(value: Any) -> Any:
+    """A value of JSON in which every absolute path is replaced by its last part: it may name users and machines."""
+    if isinstance(value, dict):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and _is_absolute(value):
+        return PureWindowsPath(value).name or value
+    return value
+
+
+def _is_absolute(text: str) -> bool:
+    return text.startswith("~") or PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
+
+
+def reference_names(configuration: Configuration, runs: Iterable[Run]) -> dict[str, str]:
+    """Names of models in reference tables by run: as in the reference, the last part of the repository's name.
 
     Raises:
         FeynTuneError: two runs have the same name.
     """
-    names = {run.name: _wide_name(configuration, run) for run in runs}
+    names = {run.name: _reference_name(configuration, run) for run in runs}
     for name, other in ((name, other) for name in names for other in names if name < other):
         if names[name] == names[other]:
-            raise FeynTuneError(f"config: $.hub: {name} and {other} would both be {names[name]!r} in wide tables")
+            raise FeynTuneError(
+                f"config: $.hub: {name} and {other} have the same name {names[name]!r} in reference tables"
+            )
     return names
 
 
-def _wide_name(configuration, run):
+def _reference_name(configuration: Configuration, run: Run) -> str:
     if run.kind == "trained":
         return configuration.hub.adapters.format_map({"organisation": "", "run": run.name}).split("/")[-1]
     model = configuration.models[run.model] if run.kind == "base" else None
@@ -54,47 +123,51 @@ def _wide_name(configuration, run):
     return source.hub.split("/")[-1] if source and source.hub else run.name
 
 
-def card_stage(configuration, run):
-    """What decides the card of a trained run, besides its files."""
+def card_stage(configuration: Configuration, run: Run) -> CardStage:
+    """The settings of the card of a trained run."""
     model = configuration.models[run.model]
     return CardStage(
         run=run.name,
         repository=adapter_repository(configuration, run),
         model=run.model,
-        base=model.hub or model.path,
+        base=model.hub or without_folders(model.path),
         revision=model.revision,
         licence=model.licence,
         dataset=run.dataset,
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
-        metrics=list(configuration.metrics),
+        metrics=reported_metrics(configuration),
         confidence=configuration.report.uncertainty.confidence,
     )
 
 
-def _definitions(configuration, name):
+def _definitions(configuration: Configuration, name: str) -> dict[str, dict[str, Any]]:
+    """Definitions of a dataset and of those that it is mixed from, by name; without paths of this machine."""
     dataset = configuration.datasets[name]
     below = {key: value for other in mentioned(dataset) for key, value in _definitions(configuration, other).items()}
-    told = dataset.model_dump(mode="json", exclude_defaults=True)
-    if dataset.files:  # where they lie on this machine is nobody else's business
-        told["files"] = {split: PurePath(path).name for split, path in told["files"].items()}
-    return {name: told, **below}
+    definition = dataset.model_dump(mode="json", exclude_defaults=True)
+    if dataset.files:  # also relative paths: the folders of this machine mean nothing elsewhere
+        definition["files"] = {split: PureWindowsPath(path).name for split, path in definition["files"].items()}
+    return {name: without_folders(definition), **below}
 
 
-def wide_stage(configuration, runs, kind, evaluation_set):
-    """What decides a wide table; ``runs`` are those that stand in it."""
+def reference_stage(
+    configuration: Configuration, runs: Iterable[Run], kind: str, evaluation_set: str
+) -> ReferenceStage:
+    """The settings of a reference table; ``runs`` are those that it contains."""
     entry = configuration.evaluation_sets[evaluation_set]
-    return WideStage(
+    return ReferenceStage(
         kind=kind,
         set=evaluation_set,
         dataset=entry.dataset,
-        split=entry.split,
+        split=entry.hub_split,
         limit=entry.limit,
-        models=wide_names(configuration, runs),
+        models=reference_names(configuration, runs),
         repository=table_repository(configuration, kind, evaluation_set),
+        metric=next((metric for metric in reported_metrics(configuration) if metric.name == kind), None),
     )
 
 
-def push_stage(configuration, kind, repository):
-    """What ``push.py`` is given; ``kind`` is ``model`` or ``dataset``."""
+def push_stage(configuration: Configuration, kind: Kind, repository: str) -> PushStage:
+    """The settings of a push."""
     return PushStage(repository=repository, kind=kind, private=configuration.hub.private)

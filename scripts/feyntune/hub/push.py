@@ -1,34 +1,56 @@
-"""Pushing files to a repository of the hub: what is there already stays, what is broken off is finished next time."""
+"""Pushing files to a repository of the hub: files that it has are not sent again, an interrupted push is completed."""
+
+from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.hashing import digest
+from feyntune.core.secrets import HUB, SOURCES
+
+if TYPE_CHECKING:
+    import httpx2
+    from huggingface_hub.hf_api import RepoSibling
+
+    from feyntune.config.schema.hub import PushStage
 
 WAITS = (1, 2, 4, 8)
-"""Seconds before each further attempt, where the hub names none."""
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses that another attempt may cure."""
+"""Seconds before each further attempt, unless the hub names them."""
+TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses after which another attempt may succeed."""
 REMEDIES = {
-    401: "the hub does not know the token; make one that may write at https://huggingface.co/settings/tokens",
+    401: f"the hub refused the token in {' or '.join(HUB)}; create one that may write at {SOURCES[HUB]}",
     403: "the token may not write there; check its rights and $.hub.organisation",
     404: "no such user or organisation; check $.hub.organisation",
     429: "the hub still asks to wait",
 }
 
 
-def push(stage, files, token, receipt):
+@dataclass(frozen=True)
+class PushJob:
+    """Files to push, and where to."""
+
+    stage: PushStage
+    """Repository, its kind, and whether it must be private."""
+    files: Mapping[str, Path]
+    """Local paths by path in the repository."""
+    receipt: Path
+    """JSON file that is written last: repository, commit, SHA-256 of each file, and the files that were sent."""
+
+
+def push(job: PushJob, token: str) -> None:
     """Bring files to the hub, in one commit, and write the receipt.
 
     Args:
-        stage: ``settings.hub.PushStage``.
-        files: local paths by path in the repository.
-        token: the hub's.
-        receipt: JSON file that is written last: repository, commit, SHA-256 of each file, and which were sent.
+        job: files and repository.
+        token: the hub's token.
 
     Raises:
         FeynTuneError: the hub refuses, cannot be reached, or the repository is public and must not be.
@@ -36,49 +58,53 @@ def push(stage, files, token, receipt):
     import httpx2
     from huggingface_hub import errors
 
+    stage, files = job.stage, job.files
     try:
-        commit, sent = _patiently(lambda: _push_once(stage, files, token))
+        commit, sent = _with_retries(lambda: _push_once(stage, files, token))
     except (errors.HfHubHTTPError, httpx2.HTTPError, RuntimeError, ValueError, OSError) as error:
-        raise FeynTuneError(f"{stage.repository}: {_told(error)}") from None
+        raise FeynTuneError(f"{stage.repository}: {_message(error)}") from None
     hashes = {name: digest(path) for name, path in files.items()}
     say(f"{len(sent)} of {len(files)} files sent to {stage.repository}, commit {commit[:12]}")
     content = {"repository": stage.repository, "kind": stage.kind, "commit": commit, "files": hashes, "sent": sent}
-    write_json(receipt, content)
+    write_json(job.receipt, content)
 
 
-def _push_once(stage, files, token):
-    """Returns the commit that holds all files, and the names of those that had to be sent."""
+def _push_once(stage: PushStage, files: Mapping[str, Path], token: str) -> tuple[str, list[str]]:
+    """Push the files that differ; returns the commit that has all files, and the names of those that were sent."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     hub = HfApi(token=token)
     where = {"repo_id": stage.repository, "repo_type": stage.kind}
     hub.create_repo(**where, private=stage.private, exist_ok=True)
-    there = hub.repo_info(**where, files_metadata=True)
-    if stage.private and not there.private:
+    remote = hub.repo_info(**where, files_metadata=True)
+    if stage.private and not remote.private:
         raise FeynTuneError(
             f"{stage.repository}: public on the hub, but $.hub.private is true; make it private there, or the key false"
         )
-    known = {file.rfilename: file for file in there.siblings}
+    known = {file.rfilename: file for file in remote.siblings}
     changed = [name for name, path in files.items() if name not in known or not _is_same(path, known[name])]
     if not changed:
-        return there.sha, []
+        return remote.sha, []
     operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=files[name]) for name in changed]
     done = hub.create_commit(**where, operations=operations, commit_message=f"FeynTune: {', '.join(changed)}")
     return done.oid, changed
 
 
-def _is_same(path, there):
-    """Whether a local file is what the hub has, by the hash that git has of it, or git LFS."""
-    if there.size != Path(path).stat().st_size:
+def _is_same(path: Path, remote: RepoSibling) -> bool:
+    """Whether a local file equals the hub's, by its hash in git, or in git LFS."""
+    if remote.size != path.stat().st_size:
         return False
-    if there.lfs:
-        return there.lfs.sha256 == digest(path)
-    content = Path(path).read_bytes()
-    return there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if remote.lfs:
+        return remote.lfs.sha256 == digest(path)
+    content = path.read_bytes()
+    return remote.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _patiently(action):
-    """The result of ``action``, which may fail in passing a few times, and does what it does only once."""
+Result = TypeVar("Result")
+
+
+def _with_retries(action: Callable[[], Result]) -> Result:
+    """The result of ``action``, which may fail temporarily a few times; what it did before a failure must be kept."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -86,30 +112,30 @@ def _patiently(action):
         try:
             return action()
         except HfHubHTTPError as error:
-            if error.response.status_code not in PASSING:
+            if error.response.status_code not in TEMPORARY:
                 raise
             wait = _asked_wait(error.response) or wait
-            say(f"the hub answers {error.response.status_code}; once more in {wait} s")
+            say(f"the hub answers {error.response.status_code}; next attempt in {wait} s")
         except httpx2.TransportError as error:
-            say(f"{type(error).__name__}; once more in {wait} s")
+            say(f"{type(error).__name__}; next attempt in {wait} s")
         time.sleep(wait)
     return action()
 
 
-def _asked_wait(response):
+def _asked_wait(response: httpx2.Response) -> int | None:
     asked = response.headers.get("Retry-After", "")
     return int(asked) if asked.isdigit() else None
 
 
-def _told(error):
-    """What is wrong and what to do, in one line."""
+def _message(error: Exception) -> str:
+    """The fault and its remedy, in one line."""
     cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
     status = getattr(getattr(cause, "response", None), "status_code", None)
     reason = " ".join(str(cause).split())[:200] or type(cause).__name__
     if status in (401, 403, 404):
         return f"{REMEDIES[status]} (status {status})"
     if status == 400:
-        return f"the hub finds fault with it ({reason})"
+        return f"the hub rejects the files ({reason})"
     if status:
         return f"{REMEDIES.get(status, 'the hub fails')} (status {status}); push again later: nothing is sent twice"
     return f"cannot push ({reason}); push again where there is a network: nothing is sent twice"

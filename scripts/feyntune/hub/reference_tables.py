@@ -1,88 +1,91 @@
-"""The reference's *wide* tables: a row an abstract, and for each model columns such as ``comp_{model}``.
+"""Tables in the reference's schema: a row per abstract, and for each model columns such as ``comp_{model}``.
 
 The datasets ``LLMsForHepth/infer_hep_th`` and ``LLMsForHepth/sem_scores_hep_th`` have this schema.
 """
 
-from feyntune.core.errors import FeynTuneError
-from feyntune.core.ids import examples
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from feyntune.core.ids import match_ids
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from feyntune.evaluation.metrics import ReportedMetric
 
 SHARED = ("prompt", "y_true")
 """Columns of completions that are the same for all models."""
 COMPLETION = {"comp": "completion", "preds": "prediction"}
-"""Prefixes of a model's columns of completions, and the columns of ours that they hold."""
+"""Prefixes of a model's columns of completions, and our columns that they contain."""
 
 
-def columns_of(kind):
-    """Prefixes of a model's wide columns of a kind of result, and the columns of ours that they hold.
+def columns_of(kind: str, metric: ReportedMetric | None = None) -> dict[str, str]:
+    """Prefixes of a model's columns for a kind of result, and our columns that they contain.
 
     Args:
         kind: ``completions``, ``perplexity``, or the name of a metric.
+        metric: the metric of that name.
     """
     if kind == "completions":
         return COMPLETION
-    return {"perplexity": "perplexity"} if kind == "perplexity" else {"score": "score"}
+    if metric is None:
+        return {"perplexity": "perplexity"}
+    return {column.name: column.name for column in metric.columns if column.in_reference_schema}
 
 
-def kinds_beside(kind):
-    """The kinds of results that stand in the wide table of one: scores stand behind the completions they judge."""
+def kinds_beside(kind: str) -> list[str]:
+    """The kinds of results in the table of one kind: metrics are listed after the completions that they evaluate."""
     return [kind] if kind in ("completions", "perplexity") else ["completions", kind]
 
 
-def model_columns(kind, model):
-    """Names of a model's wide columns of a kind of result, by the columns of ours that they hold."""
-    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind).items()}
+def model_columns(kind: str, model: str, metric: ReportedMetric | None = None) -> dict[str, str]:
+    """Names of a model's columns for a kind of result, by our columns that they contain."""
+    return {ours: f"{prefix}_{model}" for prefix, ours in columns_of(kind, metric).items()}
 
 
-def widened(abstracts, kind, results):
-    """A wide table.
+def reference_table(
+    abstracts: pyarrow.Table, kind: str, results: Mapping[str, pyarrow.Table], metric: ReportedMetric | None = None
+) -> pyarrow.Table:
+    """Append the results of all models to a table of abstracts.
 
     Args:
-        abstracts: pyarrow table with ``id``: the evaluated rows of a split, with all columns that shall stand in front.
-        kind: as for ``columns_of``; of completions also ``prompt`` and ``y_true`` are taken.
-        results: our tables by the model's name in the wide table, in the order of the columns.
+        abstracts: the evaluated rows of a split, with ``id`` and all columns that come first.
+        kind: as for ``columns_of``; completions also get the columns ``prompt`` and ``y_true``.
+        results: our tables by the model's name in the reference table, in the order of the columns.
+        metric: as for ``columns_of``.
 
     Raises:
         FeynTuneError: a table is not of exactly these abstracts.
     """
-    wide = abstracts
-    for place, (model, table) in enumerate(results.items()):
-        table = _in_order(table, abstracts["id"].to_pylist(), f"{kind} of {model}")
+    table, ids = abstracts, abstracts["id"].to_pylist()
+    for place, (model, result) in enumerate(results.items()):
+        ordered = result.take(match_ids(ids, result["id"].to_pylist(), f"{kind} of {model}"))
         shared = SHARED if kind == "completions" and place == 0 else ()
-        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model).items()]:
-            wide = wide.append_column(name, table[ours])
-    return wide
+        for ours, name in [*zip(shared, shared, strict=True), *model_columns(kind, model, metric).items()]:
+            table = table.append_column(name, ordered[ours])
+    return table
 
 
-def _in_order(table, ids, what):
-    places = {name: place for place, name in enumerate(table["id"].to_pylist())}
-    missing = [name for name in ids if name not in places]
-    if missing or len(places) != len(ids):
-        told = f"none for {examples(missing)}" if missing else f"{len(places):,} abstracts for {len(ids):,}"
-        raise FeynTuneError(f"{what}: not of the evaluation set ({told}); run the workflow again")
-    import pyarrow
-
-    return table.take(pyarrow.array([places[name] for name in ids]))
-
-
-def wide_completions(table, model):
+def reference_completions(table: pyarrow.Table, model: str) -> list[str]:
     """Texts of a model's completions, each beginning with its prompt.
 
-    Where ``comp_{model}`` does not repeat the prompt as it is (decoding does not always give it back), what stands in
-    ``preds_{model}`` is set behind it.
+    Where ``comp_{model}`` does not begin with the exact prompt (decoding may change it), the text is the prompt
+    followed by ``preds_{model}``.
 
     Args:
-        table: pyarrow table with ``prompt``, ``comp_{model}`` and perhaps ``preds_{model}``.
-        model: a model's name.
+        table: table with ``prompt``, ``comp_{model}`` and optionally ``preds_{model}``.
+        model: name of the model in the table.
     """
     names = model_columns("completions", model)
     prompts, whole = (table[name].to_pylist() for name in ("prompt", names["completion"]))
-    known = names["prediction"] in table.column_names
-    rests = table[names["prediction"]].to_pylist() if known else whole
-    return [_text(prompt, *pair) for prompt, *pair in zip(prompts, whole, rests, strict=True)]
+    has_rests = names["prediction"] in table.column_names
+    rests = table[names["prediction"]].to_pylist() if has_rests else whole
+    return [_text(prompt, text or "", rest or "") for prompt, text, rest in zip(prompts, whole, rests, strict=True)]
 
 
-def _text(prompt, whole, rest):
-    whole, rest = whole or "", rest or ""
+def _text(prompt: str, whole: str, rest: str) -> str:
     if whole.startswith(prompt):
         return whole
     return f"{prompt} {rest.lstrip()}" if rest.strip() else prompt

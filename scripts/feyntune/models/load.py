@@ -1,72 +1,116 @@
-"""Base models and adapters: loaded one way for training, completion and scoring, always offline."""
+"""Base models and adapters: loaded in one way for training, completion and perplexity, always offline.
+
+Weights are checked: every tensor of the model comes from the files, and every tensor of the files is used.
+"""
 
 from __future__ import annotations
 
-import os
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json
+from feyntune.core.gpus import pick_device
+from feyntune.models.memory import out_of_memory_remedy
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig
+    from peft import PeftModel
+    from transformers import BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
-    from feyntune.config.schema.models import Quantization
-
-
-def pick_device():
-    """The GPU of this process (of several that train together: each its own), else the CPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    from feyntune.config.schema.models import Precision, Quantization
 
 
-def load_base(folder, quantization, precision):
+REMEDY = "use quantization.method nf4, a GPU with more memory, or on a CPU a higher mem_mb in resources"
+
+
+def load_base(folder: str | Path, quantization: Quantization, precision: Precision) -> PreTrainedModel:
     """Load a causal language model from a folder, quantised and placed on the device of this process.
 
     Args:
         folder: an ordinary Hugging Face model folder.
-        quantization: ``settings.models.Quantization``.
-        precision: ``settings.models.Precision``.
+        quantization: how the weights are stored.
+        precision: number formats and attention.
 
     Raises:
-        FeynTuneError: no model in the folder, or this machine cannot quantise that way.
+        FeynTuneError: there is no model in the folder, its files and its configuration do not belong together, this
+            machine cannot quantise in this way, or memory is not sufficient.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     device = pick_device()
     if not (Path(folder) / "config.json").is_file():
         raise FeynTuneError(f"{folder}: no config.json there; name a Hugging Face model folder in models.*.path")
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, precision.dtype),
-        quantization_config=_bitsandbytes(quantization, precision, device),
-        attn_implementation=attention(precision, device),
-        device_map={"": device},
-        local_files_only=True,
-        use_safetensors=True,
-    )
+    try:
+        with out_of_memory_remedy("loading the base model", REMEDY):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=getattr(torch, precision.dtype),
+                quantization_config=_bitsandbytes(quantization, precision, device),
+                attn_implementation=attention(precision, device),
+                device_map={"": device},
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = shorten(str(error).splitlines()[0], 90)
+        raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
+    check_tensors(folder, report["missing_keys"], report["unexpected_keys"])
+    _check_shapes(folder, model)
     _keep_weights_unpacked(model)
     return model
 
 
-def _keep_weights_unpacked(model):
-    """Keep bitsandbytes from rewriting 4-bit weights at the first inference on processors with AVX512-BF16.
+def check_tensors(folder: str | Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
+    """Refuse weights that do not belong to the model: what is missing would be random, what is left over unused.
 
-    Its other layout rounds the scales, has no gradient (a training that evaluates goes on without one, silently),
-    refuses widths that 64 does not divide, and is several times as slow on more than a few tokens.
+    Args:
+        folder: where the weights are, for messages.
+        missing: names of tensors that the model has and the files lack.
+        unexpected: names of tensors that the files have and the model lacks.
+
+    Raises:
+        FeynTuneError: there are such tensors.
+    """
+    for fault, names in (("lack", sorted(missing)), ("have, and the model lacks,", sorted(unexpected))):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            name = names[0] if len(names[0]) <= 70 else f"…{names[0][-69:]}"
+            raise FeynTuneError(f"{folder}: its weights {fault} {name}{more}; use the files that belong together")
+
+
+def _check_shapes(folder: str | Path, model: PreTrainedModel) -> None:
+    """Refuse linear layers whose weights have another shape: transformers does not compare those that it quantises."""
+    import torch
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            quantised = getattr(layer.weight, "quant_state", None)
+            shape = tuple((quantised or layer.weight).shape)
+            if shape != (layer.out_features, layer.in_features):
+                raise FeynTuneError(
+                    f"{folder}: {name} has {shape[0]} x {shape[-1]} weights, its configuration says"
+                    f" {layer.out_features} x {layer.in_features}; use the files that belong together"
+                )
+
+
+def _keep_weights_unpacked(model: PreTrainedModel) -> None:
+    """Prevent bitsandbytes from rewriting 4-bit weights at the first inference on CPUs with AVX512-BF16.
+
+    Its other layout rounds the scales, has no gradient (a training that evaluates would continue without one and
+    without an error), refuses widths that 64 does not divide, and is several times slower for more than a few tokens.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
-def _bitsandbytes(quantization, precision, device):
+def _bitsandbytes(quantization: Quantization, precision: Precision, device: torch.device) -> BitsAndBytesConfig | None:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -74,6 +118,7 @@ def _bitsandbytes(quantization, precision, device):
         return None
     check_quantization(quantization, device)
     if quantization.method == "int8":
+        _log_casts_once()
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -83,18 +128,33 @@ def _bitsandbytes(quantization, precision, device):
     )
 
 
+class _Once(logging.Filter):
+    """Lets each message of a logger pass once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        new = record.msg not in self.seen
+        self.seen.add(record.msg)
+        return new
+
+
+def _log_casts_once() -> None:
+    """Let bitsandbytes say once that int8 layers cast to float16, not at each layer of each pass."""
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    if not any(isinstance(each, _Once) for each in logger.filters):
+        logger.addFilter(_Once())
+
+
 def check_quantization(quantization: Quantization, device: torch.device) -> None:
     """Raise FeynTuneError if bitsandbytes cannot quantise this way on ``device``: int8 needs a GPU."""
     if quantization.method == "int8" and device.type != "cuda":
-        raise FeynTuneError("quantization.method: int8 needs a GPU; take nf4, fp4 or none on this machine")
+        raise FeynTuneError("quantization.method: int8 needs a GPU; set it to nf4, fp4 or none on this machine")
 
 
-def context_length(config: PretrainedConfig) -> int | None:
-    """The most tokens that a model can attend to; None if its configuration has no limit."""
-    return getattr(config, "max_position_embeddings", None)
-
-
-def attention(precision, device):
+def attention(precision: Precision, device: torch.device) -> str:
     """The attention implementation that ``precision.attention`` means on this machine."""
     from transformers.utils import is_flash_attn_2_available
 
@@ -104,35 +164,47 @@ def attention(precision, device):
     return "flash_attention_2" if flash else "sdpa"
 
 
-def load_adapter(base_model, folder, base_names):
+def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Sequence[str]) -> PeftModel:
     """Put the adapter in ``folder`` onto ``base_model``, ready for evaluation.
 
     Args:
         base_model: from ``load_base``.
         folder: a PEFT adapter folder.
-        base_names: names by which the adapter may know this base model (folder, hub id, earlier hub ids).
+        base_names: names that the adapter may have for this base model (folder, hub id, earlier hub ids).
 
     Raises:
-        FeynTuneError: the adapter was made for another base model.
+        FeynTuneError: the adapter was made for another base model, or its weights do not fit.
     """
     from peft import PeftModel
+    from safetensors import SafetensorError
 
+    check_adapter(folder, base_names)
+    try:
+        with out_of_memory_remedy("loading the adapter", REMEDY):
+            model = PeftModel.from_pretrained(base_model, folder, local_files_only=True)
+            # peft only warns of missing tensors; loading them again into the same places returns what it found.
+            report = model.load_adapter(folder, "default", is_trainable=False, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        reason = shorten(str(error).splitlines()[0], 90)
+        raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
+    check_tensors(folder, report.missing_keys, report.unexpected_keys)
+    return model.eval()
+
+
+def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
+    """Raise FeynTuneError if the adapter in ``folder`` was made for another base model; see ``load_adapter``."""
     made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
     if made_for not in base_names:
         raise FeynTuneError(
-            f"{folder}: adapter made for base model {made_for!r}, not {base_names[0]!r};"
+            f"{folder}: adapter made for base model {shorten(made_for)}, not {base_names[0]!r};"
             " name its own base model, or add the name to that model's 'also_known_as'"
         )
-    return PeftModel.from_pretrained(base_model, folder, local_files_only=True).eval()
 
 
-def linear_layers(model_config):
+def linear_layers(model_config: PretrainedConfig) -> list[str]:
     """Short names of the linear layers inside the transformer blocks of a model, sorted.
 
-    Builds the model's skeleton without weights, so that it takes a second also for a large model.
-
-    Args:
-        model_config: a ``transformers`` configuration.
+    Builds the model without weights, which takes a second also for a large model.
     """
     import torch
     from transformers import AutoModelForCausalLM

@@ -1,22 +1,40 @@
-"""The project's one way from text to tokens, for training, completion and scoring.
+"""Tokenization of texts: one way for training, completion and perplexity.
 
-The conventions: the beginning-of-sequence token (BOS) stands in front of every text, where the tokenizer has one; the
-end-of-sequence token (EOS) closes a text only when it is trained on. Neither is left to the tokenizer's own habits, for
-these differ: ``add_eos_token=True`` alone drops BOS on a fast tokenizer. Special tokens spelt out inside an abstract
-(``</s>``) are plain characters.
+Every text begins with the beginning-of-sequence token (BOS), if the tokenizer has one; it ends with the
+end-of-sequence token (EOS) only for training. Both are added here, because tokenizers differ: ``add_eos_token=True``
+alone drops BOS on a fast tokenizer. Special tokens that are written out inside an abstract (``</s>``) are plain text.
 """
 
-from feyntune.core.errors import FeynTuneError
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feyntune.core.errors import FeynTuneError, shorten
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
-def load_tokenizer(folder):
-    """Load the tokenizer of a model folder, offline; padding is on the left and uses EOS where there is no pad token.
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model folder, offline; padding is on the left and uses EOS if there is no pad token.
 
-    Padding never takes part in a computation: masks and labels go by length, not by the pad token's id.
+    Padding never affects a result: masks and labels depend on lengths, not on the pad token's id.
+
+    Raises:
+        FeynTuneError: there is no tokenizer in the folder, or it has no EOS.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+    except Exception as error:  # the tokenizers library raises plain Exception
+        reason = shorten(str(error).splitlines()[0] if str(error) else type(error).__name__, 90)
+        raise FeynTuneError(f"{folder}: no readable tokenizer ({reason}); compare it with its source") from error
     if tokenizer.eos_token_id is None:
         raise FeynTuneError(f"{folder}: its tokenizer has no end-of-sequence token; name one in tokenizer_config.json")
     if tokenizer.pad_token_id is None:
@@ -24,16 +42,16 @@ def load_tokenizer(folder):
     return tokenizer
 
 
-def encode(tokenizer, texts, *, eos):
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, eos: bool) -> list[list[int]]:
     """Encode texts as lists of token ids: BOS (if the tokenizer has one), the text, and EOS if ``eos``.
 
     Args:
         tokenizer: from ``load_tokenizer``.
-        texts: a list of strings.
-        eos: whether the closing EOS belongs to the sequence: True for training, False for prompts and scores.
+        texts: the texts.
+        eos: whether EOS ends each sequence: True for training, False for prompts and perplexity.
 
     Raises:
-        FeynTuneError: the tokenizer put special tokens of its own into a text.
+        FeynTuneError: the tokenizer adds special tokens of its own to a text.
     """
     before = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     after = [tokenizer.eos_token_id] if eos else []
@@ -48,7 +66,7 @@ def encode(tokenizer, texts, *, eos):
     return [before + ids + after for ids in encoded]
 
 
-def token_conventions(tokenizer):
+def token_conventions(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """What ``encode`` does with this tokenizer, for the provenance of a result."""
     return {
         "bos": tokenizer.bos_token,

@@ -1,98 +1,78 @@
-"""All jobs of the workflow and why they are stale, from Snakemake itself: under its own options, and nothing runs."""
+"""All jobs of the workflow and why they are stale, read from Snakemake's DAG.
 
-import contextlib
-import logging
+Nothing here imports Snakemake at run time: the executor plugin `workflow/plugins/snakemake_executor_plugin_plan` calls
+it with the finished DAG.
+"""
+
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from feyntune.core.errors import FeynTuneError
-from feyntune.planning.jobs import AGAIN, DELETED, INTERRUPTED, NEW, RULE, Job, settings_changes
+from feyntune.planning.jobs import AGAIN, DELETED, INTERRUPTED, NEW, RULE, Job, Offered, settings_changes
 
-CORES_IN_A_CLUSTER = 10_000
-
-
-def read_jobs(arguments):
-    """Let Snakemake plan, as ``snakemake --dry-run`` does.
-
-    Args:
-        arguments: Snakemake's own command line, targets included.
-
-    Returns:
-        The jobs by key, in the order of the rules and of the runs; the checked configuration, and the runs, as the
-        Snakefile has them; and what the machine offers: a dict of ``jobs`` (at a time), ``cores`` and ``gpu``, None
-        where there is no limit.
-
-    Raises:
-        FeynTuneError: Snakemake cannot plan; it has told why.
-    """
-    from snakemake.cli import args_to_api, parse_args
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job as SnakemakeJob
     from snakemake.workflow import Workflow
 
-    parser, options = parse_args(arguments)
-    offered = _offered(options)
-    _as_dry_run(options, offered["cores"])
-    planned = {}
-    with _instead_of(Workflow, "execute", lambda workflow, **_: planned.update(workflow=_build(workflow))):
-        done = args_to_api(options, parser)
-    if not done or "workflow" not in planned:
-        raise FeynTuneError("Snakemake cannot plan: the reason is above")
-    workflow = planned["workflow"]
-    runs = workflow.globals["RUNS"]
-    return _all_jobs(workflow, list(runs)), workflow.globals["CONFIG"], runs, offered
+
+def read_offered(workflow: Workflow, on_cluster: bool) -> Offered:
+    """What may run side by side: ``jobs``, ``cores`` and ``gpu``; None is no limit.
+
+    On one machine its cores count, on a cluster the jobs in the queue; a number of GPUs may be given for both.
+
+    Args:
+        workflow: Snakemake's workflow.
+        on_cluster: whether the jobs would go to a cluster. Snakemake takes `--jobs` for cores in every plan, because
+            the executor is not a remote one.
+    """
+    cores, nodes, gpus = (_limit(workflow, name) for name in ("_cores", "_nodes", "gpu"))
+    if not on_cluster:
+        return {"jobs": None, "cores": cores or os.cpu_count(), "gpu": gpus}
+    return {"jobs": nodes or cores, "cores": cores if nodes else None, "gpu": gpus}
 
 
-def _offered(options):
-    """On one machine its cores count, in a cluster the jobs in the queue; a number of cards may be given for both."""
-    alone = options.executor in (None, "local")
-    cards = (options.resources or {}).get("gpu")
-    return {
-        "jobs": None if alone else options.jobs,
-        "cores": (options.cores or options.jobs or os.cpu_count()) if alone else options.cores,
-        "gpu": _number(getattr(cards, "value", cards)),
-    }
+def _limit(workflow: Workflow, name: str) -> int | None:
+    """What the command line or the profile has of a resource in all."""
+    return _number(getattr(workflow.global_resources.get(name), "value", None))
 
 
-def _as_dry_run(options, cores):
-    """A plan needs no lock, takes half-made results for stale, and of Snakemake's words only those about faults."""
-    from snakemake.logging import logger
+def read_jobs(workflow: Workflow, runs: Sequence[str], cores: int | None) -> dict[str, Job]:
+    """Every job of the DAG, stale or not.
 
-    options.dryrun, options.nolock, options.rerun_incomplete = True, True, True
-    logger.addFilter(lambda record: record.levelno >= logging.WARNING)
-    options.cores = cores or CORES_IN_A_CLUSTER  # Snakemake cuts what jobs ask for to it
+    Args:
+        workflow: Snakemake's workflow with its finished DAG.
+        runs: names of all runs, in their order.
+        cores: the most threads that a job can have; None is no limit.
 
-
-@contextlib.contextmanager
-def _instead_of(owner, name, function):
-    original = getattr(owner, name)
-    setattr(owner, name, function)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
-
-
-def _build(workflow):
-    """What ``Workflow.execute`` does before it runs anything."""
-    forced = workflow.dag_settings.forceall
-    workflow._prepare_dag(forceall=forced, ignore_incomplete=True, lock_warn_only=True, nolock=True)
-    workflow._build_dag()
-    return workflow
-
-
-def _all_jobs(workflow, runs):
-    keys = {job: _key(job) for job in workflow.dag.jobs if not job.rule.norun}
+    Returns:
+        The jobs by key, in the order of the rules and of the runs.
+    """
+    dag = workflow.dag
+    keys = {job: _key(job) for job in dag.jobs if not job.rule.norun}
     rules = {rule.name: place for place, rule in enumerate(workflow.rules)}
     places = {run: place for place, run in enumerate(runs)}
-    made = [_job(workflow.dag, job, keys) for job in keys]
+    _limit_threads(workflow, keys, cores)
+    made = [_job(dag, job, keys) for job in keys]
     made.sort(key=lambda job: (rules[job.stage], places.get(job.run, -1), job.key))
     return {job.key: job for job in made}
 
 
-def _key(job):
+def _limit_threads(workflow: Workflow, jobs: Iterable[SnakemakeJob], cores: int | None) -> None:
+    """Let jobs have the threads that they ask for up to ``cores``: Snakemake itself has cut them to `--jobs`."""
+    workflow.register_resource("_cores", cores)
+    for job in jobs:
+        job.reset_params_and_resources()
+
+
+def _key(job: SnakemakeJob) -> str:
     return Job(job.rule.name, dict(job.wildcards_dict)).key
 
 
-def _job(dag, job, keys):
+def _job(dag: DAG, job: SnakemakeJob, keys: Mapping[SnakemakeJob, str]) -> Job:
     asked = job.resources
     return Job(
         stage=job.rule.name,
@@ -109,48 +89,48 @@ def _job(dag, job, keys):
     )
 
 
-def _number(value):
+def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
-def _gpu_model(resources):
+def _gpu_model(resources: Mapping[str, int | str]) -> str | None:
     """What a profile calls the GPU: in ``gpu_model``, or in ``gres`` as ``gpu:MODEL:NUMBER``."""
-    told = resources.get("gpu_model") or str(resources.get("gres") or "").partition(":")[2].partition(":")[0]
-    return told if isinstance(told, str) and not told.isdigit() else None
+    model = resources.get("gpu_model") or str(resources.get("gres") or "").partition(":")[2].partition(":")[0]
+    return model if isinstance(model, str) and not model.isdigit() else None
 
 
-def _why(dag, job):
+def _why(dag: DAG, job: SnakemakeJob) -> list[str]:
     """Reasons in words, the most telling first."""
     reason = dag.reason(job)
     if reason.forced:
         return ["forced"]
-    if reason._missing_output or not _exists(job):
+    if reason.missing_output or not _exists(job):
         return [_missing(dag, job)]
-    told = []
-    if reason._incomplete_output:
-        told.append(INTERRUPTED)
+    reasons = []
+    if reason.incomplete_output:
+        reasons.append(INTERRUPTED)
     if reason.params_changed:
-        told += settings_changes(_texts(reason.params_changed.only_old), _texts(reason.params_changed.only_new))
+        reasons += settings_changes(_texts(reason.params_changed.only_old), _texts(reason.params_changed.only_new))
     if reason.code_changed:
-        told.append(RULE)
+        reasons.append(RULE)
     if reason.input_changed:
-        told.append("it has other inputs")
+        reasons.append("it has other inputs")
     made_again = set(reason.updated_input_run)
-    told += [f"changed: {file}" for file in sorted(map(str, set(reason.updated_input) - made_again))[:2]]
+    reasons += [f"changed: {file}" for file in sorted(map(str, set(reason.updated_input) - made_again))[:2]]
     if made_again:
         producers = sorted({other.rule.name for other in dag.dependencies[job] if dag.needrun(other)})
-        told.append(f"{AGAIN} {', '.join(producers) or 'an input'}")
-    return told or [str(reason) or "Snakemake says so"]
+        reasons.append(f"{AGAIN} {', '.join(producers) or 'an input'}")
+    return reasons or [str(reason) or "Snakemake says so"]
 
 
-def _exists(job):
+def _exists(job: SnakemakeJob) -> bool:
     return all(Path(file).exists() for file in job.output)
 
 
-def _missing(dag, job):
+def _missing(dag: DAG, job: SnakemakeJob) -> str:
     known = dag.workflow.persistence.has_metadata(job)
     return DELETED if known else NEW
 
 
-def _texts(values):
+def _texts(values: Iterable[object]) -> list[str]:
     return sorted(map(str, values))

@@ -142,16 +142,18 @@ REQUEST_OF = {
     "build_dataset": "dataset",
     "mix_dataset": "dataset",
     "import_dataset": "dataset",
-    "embed_truth": "metrics",
-    "semscore": "metrics",
+    "prepare_metric": "metrics",
+    "prepare_cpu_metric": "metrics",
+    "metric": "metrics",
+    "cpu_metric": "metrics",
 }
 """The entry of `resources` that a rule uses, if it has another name than the rule; else it is `summarise`."""
 LESS_MEMORY = {
     "train": "training.per_device_batch_size (smaller) or training.gradient_checkpointing (true)",
     "complete": "generation.batch_size (smaller)",
     "perplexity": "perplexity.batch_tokens (smaller)",
-    "embed_truth": "the metric's batch_size (smaller)",
-    "semscore": "the metric's batch_size (smaller)",
+    "prepare_metric": "the metric's batch_size (smaller)",
+    "metric": "the metric's batch_size (smaller)",
     "similarity": "the evaluation set's limit",
 }
 """The settings that reduce the memory of a stage."""

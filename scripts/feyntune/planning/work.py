@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feyntune.config import runs as declared
+from feyntune.core.schema import Source
 from feyntune.planning import memory
 from feyntune.planning.devices import DEFAULT
 from feyntune.planning.memory import (
@@ -86,7 +87,8 @@ class Estimator:
         self.shapes: dict[tuple[str, str], ModelShape | None] = {
             (registry, name): shape_of(configuration, registry, name)
             for registry in ("models", "metrics")
-            for name in getattr(configuration, registry)
+            for name, entry in getattr(configuration, registry).items()
+            if isinstance(entry, Source)  # metrics without a model have no shape
         }
 
     def work(self, stage: str, wildcards: Mapping[str, str]) -> Work:
@@ -182,7 +184,7 @@ class Estimator:
             operations=rows * (prompt + new) * forward_operations(shape, prompt + new),
             steps=rows * new / min(generation.batch_size, rows) / 0.85,  # an eighth of a batch is replaced at a time
             layers=shape.num_hidden_layers,
-            moved=weight_bytes(shape, stage.quantization, stage.precision),
+            moved=memory.evaluation_weight_bytes(shape, stage),
             loaded=stored_bytes(shape),
             peak=memory.completion_bytes(shape, stage, LONGEST / 2 * prompt + generation.max_new_tokens),
             disk=rows * 3e3,
@@ -213,11 +215,16 @@ class Estimator:
             disk=number * rows * rows,
         )
 
-    def _embed_truth(self, metric: str, set: str) -> Work:
+    def _prepare_metric(self, metric: str, set: str) -> Work:
         return self._embedding(metric, set, 4 * 1e3)
 
-    def _semscore(self, metric: str, set: str, run: str) -> Work:
+    def _metric(self, metric: str, set: str, run: str) -> Work:
         return self._embedding(metric, set, 50)
+
+    def _cpu_metric(self, metric: str, set: str, run: str | None = None) -> Work:
+        """Counting words of a completion takes a few milliseconds; more is found by measured jobs."""
+        rows = self.sizes.rows(set)
+        return Work(seconds=5 + rows / 200, disk=rows * 50)
 
     def _embedding(self, metric: str, set: str, bytes_each: float) -> Work:
         """Whole texts and their second halves: one and a half abstracts per row."""
@@ -255,6 +262,27 @@ class Estimator:
         each = 100 if not shape else 3 * forward_operations(shape, 100) * 100
         return Work(operations=demo.steps * demo.batch_size * each, phase="training", disk=4e6)
 
+    def _dequantize(self, model: str, storage: str) -> Work:
+        return self._model_folder(self.shapes["models", model], storage)
+
+    def _merge(self, run: str) -> Work:
+        stage = declared.completion_stage(
+            self.configuration, self.runs[run], next(iter(self.configuration.evaluation_sets))
+        )
+        return self._model_folder(self._shape(run), stage.precision.dtype)
+
+    def _model_folder(self, shape: ModelShape | None, storage: str) -> Work:
+        """A model that is loaded and written with 2 or 4 bytes per weight; ``storage`` ends with the number format."""
+        if not shape:
+            return Work(known=False)
+        written = stored_bytes(shape) * memory.DTYPE_BYTES[storage.split("-")[-1]] / 2
+        return Work(
+            seconds=10 + written / 200e6,
+            loaded=stored_bytes(shape),
+            peak=memory.CONTEXT + memory.MARGIN * written,
+            disk=written,
+        )
+
     def _fetch_model(self, registry: str, name: str) -> Work:
         shape = self.shapes[registry, name]
         size = stored_bytes(shape) if shape else 0
@@ -270,7 +298,7 @@ class Estimator:
         return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
     def _tables(self) -> Work:
-        columns = 4 + 2 * len(self.configuration.metrics)
+        columns = 4 + sum(len(metric.columns) for metric in declared.reported_metrics(self.configuration))
         rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * columns
         return Work(seconds=5 + self.configuration.report.uncertainty.resamples * rows / 4e8)
 
@@ -290,16 +318,22 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "fetch_model": Estimator._fetch_model,
     "fetch_adapter": Estimator._fetch_adapter,
     "train": Estimator._train,
+    "dequantize": Estimator._dequantize,
+    "merge": Estimator._merge,
     "complete": Estimator._complete,
     "perplexity": Estimator._perplexity,
     "similarity": Estimator._similarity,
-    "embed_truth": Estimator._embed_truth,
-    "semscore": Estimator._semscore,
+    "prepare_metric": Estimator._prepare_metric,
+    "prepare_cpu_metric": Estimator._cpu_metric,
+    "metric": Estimator._metric,
+    "cpu_metric": Estimator._cpu_metric,
     "collect": Estimator._collect,
     "tables": Estimator._tables,
     "figures": Estimator._figures,
     "report": Estimator._report,
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
-SHORT = frozenset({"control_papers", "demo_metric_model", "import_completions", "import_scores"})
+SHORT = frozenset(
+    {"control_papers", "demo_metric_model", "import_completions", "import_values", "check_metrics", "check_compute"}
+)
 """Rules that ask for resources but take seconds: the default ``Work`` describes them."""

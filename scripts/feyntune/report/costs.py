@@ -1,24 +1,35 @@
-"""What was predicted of each job by the last plan before it ran, against what it took."""
+"""What the last plan before each job predicted, against what the job took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import read_json
-from feyntune.core.job_costs import gpus_of, job_of, read_benchmark
+from feyntune.core.job_costs import Benchmark, gpus_of, job_of, read_benchmark
 from feyntune.planning import calibrate
 from feyntune.report.typeset import MISSING, number
 
+if TYPE_CHECKING:
+    import pandas
 
-def costs(benchmarks, folder, plan, records, cards):
+
+def costs(
+    benchmarks: Iterable[Path], folder: Path, plan: Path, records: Iterable[Path], gpus: Mapping[str, int]
+) -> pandas.DataFrame:
     """A row for each job that has a benchmark, as a DataFrame.
 
     Columns: ``stage, job``; ``predicted`` and ``measured`` wall time in seconds, ``predicted_gpu`` and ``measured_gpu``
-    the same times the cards that the job held; ``predicted_peak`` and ``measured_peak`` memory in bytes, of a card
-    where the job held one. NaN where nothing was predicted, or where a card's memory was not measured.
+    the same times the GPUs that the job held; ``predicted_peak`` and ``measured_peak`` memory in bytes, of a GPU
+    where the job held one. NaN where nothing was predicted, or where a GPU's memory was not measured.
 
     Args:
         benchmarks: Snakemake's benchmark files, of which some may be missing.
         folder: the folder that they are in.
         plan: file of the plan; it may be missing.
         records: trained runs' ``run.json``.
-        cards: as ``benchmarks.gpus_of`` takes them.
+        gpus: GPUs that jobs held, as ``job_costs.gpus_of`` takes them.
     """
     import pandas
 
@@ -28,7 +39,7 @@ def costs(benchmarks, folder, plan, records, cards):
         if benchmark := read_benchmark(path):
             job = job_of(path, folder)
             entry = calibrate.predicted_before(predicted, job, benchmark.began)
-            rows.append(_row(job, benchmark, entry, trained.get(job), gpus_of(job, cards)))
+            rows.append(_row(job, benchmark, entry, trained.get(job), gpus_of(job, gpus)))
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 
@@ -44,18 +55,20 @@ COLUMNS = (
 )
 
 
-def _row(job, benchmark, entry, trained, cards):
-    told = (trained or {}).get("measured", {})
-    seconds = max(benchmark.seconds, told.get("seconds", 0))  # a training may have taken several jobs
-    peak = told["peak_memory_mb"] * 2**20 if "peak_memory_mb" in told else None if cards else benchmark.memory
+def _row(
+    job: str, benchmark: Benchmark, entry: Mapping[str, Any], trained: Mapping[str, Any] | None, gpus: int
+) -> dict[str, str | float | None]:
+    measured = (trained or {}).get("measured", {})
+    seconds = max(benchmark.seconds, measured.get("seconds", 0))  # a training may have taken several jobs
+    peak = measured["peak_memory_mb"] * 2**20 if "peak_memory_mb" in measured else None if gpus else benchmark.memory
     expected = entry.get("seconds")
-    gpu = (expected and expected * entry["gpus"], seconds * cards)
+    gpu = (expected and expected * entry["gpus"], seconds * gpus)
     peaks = (entry.get("peak_memory_bytes"), peak)
     stage, _, rest = job.partition("/")
     return dict(zip(COLUMNS, (stage, rest, expected, seconds, *gpu, *peaks), strict=True))
 
 
-def by_stage(table):
+def by_stage(table: pandas.DataFrame) -> pandas.DataFrame:
     """The same for each stage: sums of times over the jobs with a prediction and a measurement, and largest peaks.
 
     Without any prediction the times are those of all its jobs.
@@ -68,8 +81,8 @@ def by_stage(table):
     return stages[["job"]].count().join(sums).join(largest).reset_index()
 
 
-def costs_layout(table):
-    """The columns as people read them, all times in minutes, so that they compare down the column."""
+def costs_layout(table: pandas.DataFrame) -> pandas.DataFrame:
+    """The columns as people read them; all times are in minutes, so that they can be compared down the column."""
     import pandas
 
     table = table.astype(dict.fromkeys(COLUMNS[2:], float))
@@ -86,5 +99,5 @@ def costs_layout(table):
     return pandas.DataFrame(shown)
 
 
-def _one(value):
+def _one(value: float) -> str:
     return MISSING if value != value else number(value, 1 if value >= 1 else 2)

@@ -1,71 +1,89 @@
 """What the tables say, in sentences."""
 
-from feyntune.report.results import is_headline
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from feyntune.report.results import Quantity, Results
 from feyntune.report.typeset import decimals, interval
+
+if TYPE_CHECKING:
+    import pandas
 
 LEVEL = 0.05
 """Holm-corrected p-values below this count as a difference."""
 
 
-def findings(results, means, comparisons):
-    """Sentences on each set and headline measure: base and best run, how many differ from their base, layer sets.
+@dataclass(frozen=True)
+class Finding:
+    """What is found for one quantity on one evaluation set."""
+
+    set: str
+    title: str
+    """Title of the quantity."""
+    sentences: list[str]
+
+
+def findings(results: Results, means: pandas.DataFrame, comparisons: pandas.DataFrame) -> list[Finding]:
+    """Sentences on each set and headline quantity: base and best run, how many differ from their base, layer sets.
 
     Args:
-        results: ``measures.Results``.
-        means: the table ``distributions`` as a DataFrame.
+        results: what all runs achieved.
+        means: the table ``distributions``.
         comparisons: the table ``comparisons``.
-
-    Returns:
-        Dicts with ``set``, ``title`` (of the measure) and ``sentences``.
     """
     return [
-        {"set": name, "title": measure.title, "sentences": _sentences(results.runs, measure, rows, pairs)}
+        Finding(name, quantity.title, _sentences(results.runs, quantity, rows, pairs))
         for name in results.values
-        for measure in filter(is_headline, results.measures)
-        if len(rows := _of(means, name, measure))
-        for pairs in [_of(comparisons, name, measure)]
+        for quantity in results.quantities
+        if quantity.headline and quantity.direction and len(rows := _of(means, name, quantity))
+        for pairs in [_of(comparisons, name, quantity)]
     ]
 
 
-def _of(table, name, measure):
-    return table[(table["set"] == name) & (table["measure"] == measure.name)]
+def _of(table: pandas.DataFrame, name: str, quantity: Quantity) -> pandas.DataFrame:
+    return table[(table["set"] == name) & (table["quantity"] == quantity.name)]
 
 
-def _sentences(runs, measure, rows, pairs):
+def _sentences(
+    runs: pandas.DataFrame, quantity: Quantity, rows: pandas.DataFrame, pairs: pandas.DataFrame
+) -> list[str]:
     bases = list(dict.fromkeys(runs.loc[runs["layers"] == "base", "run"]))
-    pairs = pairs.assign(better=(pairs["difference"] < 0) == (measure.better == "lower"))
+    pairs = pairs.assign(better=(pairs["difference"] < 0) == (quantity.direction == "lower"))
     return [
-        *_means(measure, rows, bases),
+        *_means(quantity, rows, bases),
         *_against_base(pairs[pairs["against"].isin(bases)]),
         *_between_layers(runs, pairs[~pairs["against"].isin(bases)]),
     ]
 
 
-def _means(measure, rows, bases):
+def _means(quantity: Quantity, rows: pandas.DataFrame, bases: Sequence[str]) -> Iterator[str]:
     places = decimals(rows["mean"])
-    told = {row.run: interval(row.mean, row.low, row.high, places) for row in rows.itertuples()}
-    best = rows.sort_values("mean", ascending=measure.better == "lower", kind="stable")["run"].iloc[0]
-    extreme = "lowest" if measure.better == "lower" else "highest"
-    yield f"{best} has the {extreme} mean, {told[best]}."
+    shown = {row.run: interval(row.mean, row.low, row.high, places) for row in rows.itertuples()}
+    best = rows.sort_values("mean", ascending=quantity.direction == "lower", kind="stable")["run"].iloc[0]
+    extreme = "lowest" if quantity.direction == "lower" else "highest"
+    yield f"{best} has the {extreme} mean, {shown[best]}."
     for base in bases:
-        if base in told and base != best:
-            yield f"{base} has {told[base]}."
+        if base in shown and base != best:
+            yield f"{base} has {shown[base]}."
 
 
-def _against_base(pairs):
+def _against_base(pairs: pandas.DataFrame) -> Iterator[str]:
     if len(pairs):
         yield f"Against the base model, {_tally(pairs)}."
 
 
-def _between_layers(runs, pairs):
+def _between_layers(runs: pandas.DataFrame, pairs: pandas.DataFrame) -> Iterator[str]:
     layers = runs.drop_duplicates("run").set_index("run")["layers"]
     named = pairs.assign(one=pairs["run"].map(layers), other=pairs["against"].map(layers))
     for (one, other), rows in named.groupby(["one", "other"], sort=False):
         yield f"Layers {one} against {other}: {_tally(rows)}."
 
 
-def _tally(pairs):
-    """How many of the pairs' first runs are better and worse than chance explains."""
+def _tally(pairs: pandas.DataFrame) -> str:
+    """How many of the pairs' first runs are better and worse with a corrected p-value below the level."""
     sure = pairs[pairs["p_holm"] < LEVEL]
     better = int(sure["better"].sum())
     return f"of {len(pairs)} compared, {better} better, {len(sure) - better} worse, {len(pairs) - len(sure)} undecided"

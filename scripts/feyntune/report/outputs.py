@@ -1,6 +1,8 @@
-"""Names of the files that people look at; importing this costs nothing, so that the workflow can declare them."""
+"""Names of the files that people look at; light to import, so that the workflow can declare them."""
 
-TABLES = ("summary", "distributions", "comparisons", "similarity")
+from pathlib import Path
+
+TABLES = ("summary", "distributions", "comparisons", "similarity", "quantities")
 TABLE_FORMATS = ("csv", "tex", "html")
 FIGURES = (
     "intervals",
@@ -14,11 +16,11 @@ FIGURES = (
 FIGURE_FORMATS = ("png", "svg")
 
 
-def table_files(folder):
+def table_files(folder: str | Path) -> list[str]:
     """Every file that `tables.py` writes into ``folder``."""
     return [f"{folder}/{name}.{suffix}" for name in TABLES for suffix in TABLE_FORMATS]
 
 
-def figure_files(folder):
+def figure_files(folder: str | Path) -> list[str]:
     """Every file that `figures.py` writes into ``folder``."""
     return [f"{folder}/{name}.{suffix}" for name in FIGURES for suffix in FIGURE_FORMATS]

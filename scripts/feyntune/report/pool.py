@@ -1,13 +1,24 @@
 """One tidy table of all runs: each run's rows, with the run's labels in front."""
 
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, read_table, write_table, written_whole
 from feyntune.core.ids import check_unique
 
+if TYPE_CHECKING:
+    import pyarrow
+
+Labels = Mapping[str, str | None]
+"""A run's labels: the keys ``LABELS``; None where something is not known."""
 LABELS = ("set", "run", "model", "dataset", "layers")
 """Columns that every pooled table begins with."""
 
-SCORE_COLUMNS = ("id", "score", "score_continuation", "truncated")
 COLUMNS = {
     "completions": (
         "id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped",
@@ -15,35 +26,54 @@ COLUMNS = {
     "perplexity": ("id", "tokens", "nll", "perplexity", "bits_per_byte"),
 }  # fmt: skip
 """Columns of the stages' tables; every other kind is a metric's."""
+MISSING = "missing"
+"""The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
 
 
-def pool_tables(kind, inputs, runs, output):
-    """Write the tables of all runs as one, a row group a run: no more than one run is ever in memory.
+def pool_tables(
+    columns: Sequence[str],
+    inputs: Sequence[Path],
+    runs: Sequence[Labels],
+    output: Path,
+    sets: Mapping[str, pyarrow.Array] | None = None,
+) -> None:
+    """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
+
+    Runs for which a metric could not be computed are listed in the metadata: dicts of ``set``, ``run`` and ``reason``.
 
     Args:
-        kind: ``completions``, ``perplexity``, or the name of a metric.
-        inputs: parquet files, one a run.
-        runs: for each input a dict with the keys ``LABELS``; None where something is not known.
+        columns: the columns to take, ``id`` first.
+        inputs: parquet files, one for each run.
+        runs: the labels of each input.
         output: the parquet file to write.
+        sets: by name, the ids of evaluation sets; rows of other abstracts are left out. None: take all rows.
 
     Raises:
         FeynTuneError: a file lacks a column, has another type in it, or has an abstract twice.
     """
     import pyarrow.parquet
 
-    columns = list(COLUMNS.get(kind, SCORE_COLUMNS))
-    first = _labelled(inputs[0], columns, runs[0])
-    with (
-        written_whole(output) as aside,
-        pyarrow.parquet.ParquetWriter(aside, first.schema, compression="zstd") as writer,
-    ):
-        writer.write_table(first)
-        for path, run in zip(inputs[1:], runs[1:], strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run), first.schema, path))
+    reasons = [_missing_reason(path) for path in inputs]
+    missing = [
+        {"set": run["set"], "run": run["run"], "reason": reason}
+        for run, reason in zip(runs, reasons, strict=True)
+        if reason
+    ]
+    first = _labelled(inputs[0], columns, runs[0], sets).schema
+    schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+        for path, run in zip(inputs, runs, strict=True):
+            writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
 
 
-def pool_statistics(inputs, runs, output):
-    """Write flat JSON files of numbers, one a run, as the rows of one table; a number some run lacks is null."""
+def _missing_reason(path: Path) -> str | None:
+    """Why a metric has no values in a file; None if it has some."""
+    metadata = read_table(path, columns=["id"]).schema.metadata or {}
+    return json.loads(metadata.get(b"feyntune", b"{}")).get(MISSING)
+
+
+def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
+    """Write flat JSON files of numbers, one for each run, as the rows of one table; null where a run lacks a number."""
     import pyarrow
 
     rows = [{**_labels(run), **read_json(path)} for path, run in zip(inputs, runs, strict=True)]
@@ -54,25 +84,30 @@ def pool_statistics(inputs, runs, output):
     write_table(output, pyarrow.Table.from_pylist(complete, schema=pyarrow.schema([*labels, *numbers])))
 
 
-def _labels(run):
+def _labels(run: Labels) -> dict[str, str | None]:
     return {name: run[name] for name in LABELS}
 
 
-def _labelled(path, columns, run):
+def _labelled(
+    path: Path, columns: Sequence[str], run: Labels, sets: Mapping[str, pyarrow.Array] | None
+) -> pyarrow.Table:
     import pyarrow
+    import pyarrow.compute as pc
 
-    table = read_table(path, columns=columns).select(columns).replace_schema_metadata(None)
+    table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
     check_unique(table["id"].to_pylist(), path)
+    if sets:
+        table = table.filter(pc.is_in(table["id"], value_set=sets[run["set"]]))
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)
     return table
 
 
-def _cast(table, schema, path):
+def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.Table:
     import pyarrow
 
     try:
         return table.cast(schema)
     except pyarrow.ArrowInvalid as error:
-        raise FeynTuneError(f"{path}: other types of columns than the first run's ({error})") from None
+        raise FeynTuneError(f"{path}: its columns have other types than the first run's ({error})") from None

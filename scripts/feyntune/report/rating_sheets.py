@@ -1,7 +1,12 @@
-"""Blind rating sheets: each rater gets the same continuations in another order, and no rater sees whose they are."""
+"""Blind rating sheets: each rater gets the same continuations in another order, without the names of the models."""
+
+from __future__ import annotations
 
 import csv
 import io
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, write_text
@@ -12,7 +17,13 @@ _CATEGORIES = {"base": "Base", "all": "LoRA-all", "qkv": "LoRA-QKV"}
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def draw_items(completions, evaluation_set, runs, papers, seed):
+Item = dict[str, str]
+"""A continuation to rate: the keys of ``KEY``, and ``prompt`` and ``continuation``."""
+
+
+def draw_items(
+    completions: Path, evaluation_set: str, runs: Sequence[str] | None, papers: int, seed: int
+) -> list[Item]:
     """The continuations to rate: every chosen run's of a random sample of papers.
 
     Args:
@@ -22,14 +33,9 @@ def draw_items(completions, evaluation_set, runs, papers, seed):
         papers: how many papers to draw among those that all chosen runs have completed.
         seed: seed of the sample and of the codes.
 
-    Returns:
-        Dicts with the keys of ``KEY``, and ``prompt`` and ``continuation``.
-
     Raises:
         FeynTuneError: an unknown run or set, or too few papers.
     """
-    import random
-
     columns = ["run", "model", "layers", "id", "prompt", "prediction"]
     rows = read_table(completions, columns=columns, filters=[("set", "==", evaluation_set)]).to_pylist()
     rows = _of_runs(rows, runs, completions, evaluation_set)
@@ -40,7 +46,9 @@ def draw_items(completions, evaluation_set, runs, papers, seed):
     return [_item(row, code) for row, code in zip(rows, codes, strict=True)]
 
 
-def _of_runs(rows, runs, completions, evaluation_set):
+def _of_runs(
+    rows: list[dict[str, str]], runs: Sequence[str] | None, completions: Path, evaluation_set: str
+) -> list[dict[str, str]]:
     present = list(dict.fromkeys(row["run"] for row in rows))
     if not present:
         raise FeynTuneError(f"{completions}: it has no evaluation set {evaluation_set!r}")
@@ -50,9 +58,9 @@ def _of_runs(rows, runs, completions, evaluation_set):
     return [row for row in rows if row["run"] in (runs or present)]
 
 
-def _drawn_papers(rows, papers, drawing):
-    """Papers that every run has completed, as many as asked for."""
-    runs = {}
+def _drawn_papers(rows: list[dict[str, str]], papers: int, drawing: random.Random) -> list[str]:
+    """A sample of the papers that every run has completed."""
+    runs: dict[str, list[str]] = {}
     for row in rows:
         runs.setdefault(row["run"], []).append(row["id"])
     ids, *others = runs.values()
@@ -64,7 +72,7 @@ def _drawn_papers(rows, papers, drawing):
     return drawing.sample(common, papers)
 
 
-def _item(row, code):
+def _item(row: Mapping[str, str | None], code: int) -> Item:
     return {
         "code": str(code),
         "paper": row["id"],
@@ -76,17 +84,15 @@ def _item(row, code):
     }
 
 
-def category(model, layers):
-    """The paper's category of a run: by its layer set; completions from elsewhere are the commercial models'."""
+def category(model: str | None, layers: str | None) -> str:
+    """The paper's category of a run, by its layer set; imported completions are those of commercial models."""
     if not model:
         return "Commercial"
     return _CATEGORIES.get(layers, f"LoRA-{layers}" if layers else "LoRA")
 
 
-def write_sheets(items, raters, seed, folder):
+def write_sheets(items: Sequence[Item], raters: Sequence[str], seed: int, folder: Path) -> None:
     """Write ``sheet-{rater}.csv`` for each rater and ``key.csv``, which raters must not see, into ``folder``."""
-    import random
-
     for rater in raters:
         shuffled = random.Random(f"{seed} {rater}").sample(items, len(items))
         rows = [{**item, "rater": rater, "score": ""} for item in shuffled]
@@ -94,8 +100,8 @@ def write_sheets(items, raters, seed, folder):
     _write_csv(folder / "key.csv", KEY, items)
 
 
-def _write_csv(path, columns, rows):
-    """A CSV file that spreadsheets open as what it is: with a byte order mark, and no text taken for a formula."""
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a CSV file for spreadsheets: with a byte order mark, and no text that would be read as a formula."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -103,5 +109,5 @@ def _write_csv(path, columns, rows):
     write_text(path, "\ufeff" + text.getvalue())
 
 
-def _harmless(text):
+def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text

@@ -1,20 +1,30 @@
 """The tables of people's ratings."""
 
-import math
+from __future__ import annotations
 
-from feyntune.core.files import read_table
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.report import Uncertainty
+from feyntune.core.files import read_table, write_text
+from feyntune.report.pool import LABELS
 from feyntune.report.statistics import mean_intervals
 from feyntune.report.typeset import interval, number, write_formats
 
+if TYPE_CHECKING:
+    import pandas
 
-def mean_ratings(ratings, by, uncertainty, seed):
+
+def mean_ratings(ratings: pandas.DataFrame, by: str, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
     """Mean rating of each model or category, highest first, with intervals.
 
-    Ratings of one paper go together (a hard one is hard for all), so papers are resampled, not ratings: the mean is
+    Ratings of one paper are correlated (a hard one is hard for all), so papers are resampled, not ratings: the mean is
     that of the papers' means.
 
     Args:
-        ratings: DataFrame with the columns ``ratings.COLUMNS``.
+        ratings: table with the columns ``ratings.COLUMNS``.
         by: ``model`` or ``category``.
 
     Returns:
@@ -26,11 +36,11 @@ def mean_ratings(ratings, by, uncertainty, seed):
     return table.sort_values("mean", ascending=False, kind="stable").rename_axis(by).reset_index()
 
 
-def krippendorff_alpha(items):
-    """Krippendorff's alpha for interval data: 1 for perfect agreement, 0 for what chance gives.
+def krippendorff_alpha(items: Sequence[Sequence[float]]) -> float:
+    """Krippendorff's alpha for interval data: 1 for perfect agreement, 0 for agreement by chance.
 
-    One less the ratio of the mean squared difference within items to that among all ratings, each item's pairs weighing
-    as its ratings do (Krippendorff, *Computing Krippendorff's Alpha-Reliability*, 2011).
+    One minus the ratio of the mean squared difference within items to that among all ratings, each item
+    weighted by its number of ratings (Krippendorff, *Computing Krippendorff's Alpha-Reliability*, 2011).
 
     Args:
         items: for each item its ratings; items with a single one have no pair and do not count.
@@ -45,14 +55,14 @@ def krippendorff_alpha(items):
     return 1 - observed / expected if expected else math.nan
 
 
-def _squared_differences(values):
+def _squared_differences(values: Sequence[float]) -> float:
     """Sum of (a - b)^2 over all ordered pairs."""
     mean = math.fsum(values) / len(values)
     return 2 * len(values) * math.fsum((value - mean) ** 2 for value in values)
 
 
-def agreement_by_category(ratings):
-    """Krippendorff's alpha over all items, and over each category's: raters may agree on models, and not on texts.
+def agreement_by_category(ratings: pandas.DataFrame) -> pandas.DataFrame:
+    """Krippendorff's alpha over all items, and within each category: raters may agree on models but not on texts.
 
     Returns:
         DataFrame with the columns ``category`` (``all`` first), ``items`` and ``alpha``.
@@ -67,65 +77,79 @@ def agreement_by_category(ratings):
     return pandas.DataFrame(rows)
 
 
-def automatic_scores(paths, evaluation_set):
-    """Scores by paper and model.
+def metric_values(paths: Mapping[str, Path], evaluation_set: str | None) -> pandas.DataFrame:
+    """Values of metrics by paper and model.
 
     Args:
         paths: pooled parquet files by metric.
         evaluation_set: the set whose completions were rated.
 
     Returns:
-        DataFrame indexed by ``paper`` and ``model``, a column for each metric and ``{metric}_continuation``.
+        DataFrame indexed by ``paper`` and ``model``, with a column for each column of each metric; an embedding
+        metric's are its name and ``{name}_continuation``.
     """
     import pandas
 
     tables = []
     for metric, path in paths.items():
-        table = read_table(path, ["run", "id", "score", "score_continuation"], filters=[("set", "==", evaluation_set)])
-        named = table.to_pandas().rename(columns={"run": "model", "id": "paper"}).set_index(["paper", "model"])
-        tables.append(named.rename(columns={"score": metric, "score_continuation": f"{metric}_continuation"}))
+        table = read_table(path, filters=[("set", "==", evaluation_set)]).to_pandas()
+        columns = [name for name in table if name not in (*LABELS, "id", "truncated")]
+        labels = {"id": "paper", "run": "model"}
+        values = table[[*labels, *columns]].rename(columns={**labels, **{name: _key(metric, name) for name in columns}})
+        tables.append(values.set_index(["paper", "model"]))
     return pandas.concat(tables, axis=1)
 
 
-def correlations(ratings, scores):
-    """Spearman's rank correlation of mean ratings with automatic scores: over items, and over models' means.
+def _key(metric: str, column: str) -> str:
+    """The name of a metric's column among those of other metrics."""
+    return metric + column.removeprefix("score") if column.startswith("score") else f"{metric}_{column}"
+
+
+def correlations(ratings: pandas.DataFrame, metrics: pandas.DataFrame) -> pandas.DataFrame:
+    """Spearman's rank correlation of mean ratings with metrics: over items, and over models' means.
 
     Args:
-        ratings: DataFrame with the columns ``ratings.COLUMNS``.
-        scores: from ``automatic_scores``.
+        ratings: table with the columns ``ratings.COLUMNS``.
+        metrics: from ``metric_values``.
 
     Returns:
-        DataFrame with the columns ``measure``, ``items``, ``rho_items``, ``models`` and ``rho_models``.
+        DataFrame with the columns ``quantity``, ``items``, ``rho_items``, ``models`` and ``rho_models``.
     """
     import pandas
 
     rated = ratings.groupby(["paper", "model"])["score"].mean().rename("rating")
-    joined = scores.join(rated, how="inner")
+    joined = metrics.join(rated, how="inner")
     means = joined.groupby("model").mean()
     rows = [
         {
-            "measure": name,
+            "quantity": name,
             "items": int(joined[name].notna().sum()),
             "rho_items": _spearman(joined, name),
             "models": len(means),
             "rho_models": _spearman(means, name),
         }
-        for name in scores
+        for name in metrics
     ]
     return pandas.DataFrame(rows)
 
 
-def _spearman(table, name):
+def _spearman(table: pandas.DataFrame, name: str) -> float:
     both = table[["rating", name]].dropna()
     return both["rating"].corr(both[name], method="spearman") if len(both) > 2 else math.nan
 
 
-def rating_tables(ratings, scores, evaluation_set, uncertainty, seed):
+def rating_tables(
+    ratings: pandas.DataFrame,
+    metrics: Mapping[str, Path],
+    evaluation_set: str | None,
+    uncertainty: Uncertainty,
+    seed: int,
+) -> dict[str, tuple[pandas.DataFrame, pandas.DataFrame, str]]:
     """Tables by name, each as (exact, as people read it, caption).
 
     Args:
-        ratings: DataFrame with the columns ``ratings.COLUMNS``.
-        scores: pooled scores by metric; none means no table of correlations.
+        ratings: table with the columns ``ratings.COLUMNS``.
+        metrics: pooled tables by metric; none means no table of correlations.
         evaluation_set: the set whose completions were rated.
     """
     percent = f"{100 * uncertainty.confidence:g}%"
@@ -137,17 +161,17 @@ def rating_tables(ratings, scores, evaluation_set, uncertainty, seed):
     agreement = agreement_by_category(ratings)
     shown = agreement.rename(columns=str.capitalize).assign(Alpha=agreement["alpha"].map(_two))
     tables["agreement"] = (agreement, shown, "Krippendorff's alpha between raters, for interval data.")
-    if scores:
-        table = correlations(ratings, automatic_scores(scores, evaluation_set))
-        tables["correlations"] = (table, _correlations_layout(table), "Spearman's correlation of ratings with scores.")
+    if metrics:
+        table = correlations(ratings, metric_values(metrics, evaluation_set))
+        tables["correlations"] = (table, _correlations_layout(table), "Spearman's correlation of ratings with metrics.")
     return tables
 
 
-def _two(value):
+def _two(value: float) -> str:
     return number(value, 2)
 
 
-def _means_layout(table, by):
+def _means_layout(table: pandas.DataFrame, by: str) -> pandas.DataFrame:
     import pandas
 
     means = [interval(row.mean, row.low, row.high, 2) for row in table.itertuples()]
@@ -155,16 +179,16 @@ def _means_layout(table, by):
     return pandas.DataFrame(columns)
 
 
-def _correlations_layout(table):
+def _correlations_layout(table: pandas.DataFrame) -> pandas.DataFrame:
     rounded = table.assign(rho_items=table["rho_items"].map(_two), rho_models=table["rho_models"].map(_two))
-    titles = {"measure": "Measure", "items": "Items", "rho_items": "Over items", "models": "Models"}
+    titles = {"quantity": "Quantity", "items": "Items", "rho_items": "Over items", "models": "Models"}
     return rounded.rename(columns={**titles, "rho_models": "Over models"})
 
 
-def write_rating_tables(ratings, tables, folder):
+def write_rating_tables(
+    ratings: pandas.DataFrame, tables: Mapping[str, tuple[pandas.DataFrame, pandas.DataFrame, str]], folder: Path
+) -> None:
     """Write ``ratings.csv`` (the paper's columns) and every table in every format into ``folder``."""
-    from feyntune.core.files import write_text
-
     write_text(folder / "ratings.csv", ratings.to_csv(index=False))
     for name, (exact, shown, caption) in tables.items():
         write_formats(folder / name, exact, shown, caption)

@@ -1,6 +1,10 @@
 """People's ratings: read from filled sheets or from a table like the paper's, and checked row by row."""
 
+from __future__ import annotations
+
 import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
 
@@ -9,8 +13,12 @@ COLUMNS = ("paper", "model", "rater", "score", "source", "category")
 LOWEST, HIGHEST = 0, 10
 
 
-def read_ratings(paths, key):
-    """Read ratings from CSV files that have the paper's columns, or are sheets to go with ``key``.
+Row = dict[str, str]
+"""A row of a CSV file by column, without white space around the values."""
+
+
+def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str | float]]:
+    """Read ratings from CSV files that have the paper's columns, or from sheets that belong to ``key``.
 
     Rows without a score are left out: a rater may not have got to the end.
 
@@ -22,11 +30,13 @@ def read_ratings(paths, key):
         Dicts with the keys ``COLUMNS``; ``score`` is a float.
 
     Raises:
-        FeynTuneError: with a line for every row that makes no sense.
+        FeynTuneError: with a line for every invalid row.
     """
     items = {row["code"]: row for _, row in _rows(key, ("code", "paper", "model"))} if key else None
     wanted = ("rater", "code", "score") if key else COLUMNS
-    ratings, faults, seen = [], [], {}
+    ratings: list[dict[str, str | float]] = []
+    faults: list[str] = []
+    seen: dict[tuple[str, ...], str] = {}
     for path in paths:
         for place, row in _rows(path, wanted):
             fault = _fault(row, items, seen, place)
@@ -41,7 +51,7 @@ def read_ratings(paths, key):
     return ratings
 
 
-def _rows(path, columns):
+def _rows(path: Path, columns: Sequence[str]) -> list[tuple[str, Row]]:
     """Pairs of a place (file and row, as a spreadsheet counts) and a row of a CSV file that has ``columns``."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -56,11 +66,11 @@ def _rows(path, columns):
         raise FeynTuneError(f"{path}: no such file") from None
 
 
-def _stripped(row):
+def _stripped(row: Mapping[str, object]) -> Row:
     return {name: value.strip() for name, value in row.items() if isinstance(value, str)}
 
 
-def _fault(row, items, seen, place):
+def _fault(row: Row, items: Mapping[str, Row] | None, seen: dict[tuple[str, ...], str], place: str) -> str | None:
     """What is wrong with a row, or None."""
     if not row["rater"]:
         return "no rater"
@@ -75,8 +85,8 @@ def _fault(row, items, seen, place):
     return None
 
 
-def _score(text):
-    """A number on the scale, with a point or a comma; None if it is none."""
+def _score(text: str) -> float | None:
+    """A number on the scale, with a decimal point or comma; None if it is none."""
     try:
         score = float(text.replace(",", "."))
     except ValueError:
@@ -84,6 +94,6 @@ def _score(text):
     return score if LOWEST <= score <= HIGHEST else None
 
 
-def _rating(row, items):
+def _rating(row: Row, items: Mapping[str, Row] | None) -> dict[str, str | float]:
     known = row if items is None else {**items[row["code"]], "rater": row["rater"]}
     return {**{name: known.get(name, "") for name in COLUMNS}, "score": _score(row["score"])}

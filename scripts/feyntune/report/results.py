@@ -1,97 +1,168 @@
-"""What is measured on each abstract, and by which runs: the pooled tables as people compare them."""
+"""What is known of each abstract under each run: the pooled tables as people compare them."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table
-from feyntune.report.pool import LABELS
+from feyntune.core.files import read_table, table_provenance
+from feyntune.evaluation.metrics import ReportedMetric
+from feyntune.report.pool import LABELS, MISSING
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One number that each abstract has for each run."""
+class Quantity:
+    """One number that each abstract has for each run: perplexity, a column of a metric, new tokens."""
 
     name: str
+    """Its name in tables."""
     title: str
-    better: str | None
-    """``lower`` or ``higher``; None if neither is better."""
+    direction: Literal["lower", "higher"] | None
+    """Which values are better; None if neither."""
+    headline: bool = False
+    """Whether figures and findings show it."""
+    description: str = ""
+    """What it means."""
 
 
-PERPLEXITY = (Measure("perplexity", "Perplexity", "lower"), Measure("bits_per_byte", "Bits per byte", "lower"))
-COMPLETION = (Measure("new_tokens", "New tokens", None), Measure("stopped_by_length", "Stopped by length", None))
+PERPLEXITY = (
+    Quantity(
+        "perplexity",
+        "Perplexity",
+        "lower",
+        headline=True,
+        description="exp of the mean negative log-likelihood per token: as uncertain about each token as among so many"
+        " equally likely ones. Compare it only between models with the same tokenizer.",
+    ),
+    Quantity(
+        "bits_per_byte",
+        "Bits per byte",
+        "lower",
+        description="Negative log-likelihood in bits, by the bytes of the text: comparable between tokenizers.",
+    ),
+)
+COMPLETION = (
+    Quantity("new_tokens", "New tokens", None, description="Tokens that the model wrote."),
+    Quantity(
+        "stopped_by_length",
+        "Stopped by length",
+        None,
+        description="Whether the completion was cut off at the longest length instead of ending by itself.",
+    ),
+)
 
 
-def score_measures(metric):
-    """The two measures of a metric: of whole completions, which share the prompt, and of continuations alone."""
-    title = {"semscore": "SemScore", "jina": "Jina score"}.get(metric, metric)
-    return (
-        Measure(f"{metric}", title, "higher"),
-        Measure(f"{metric}_continuation", f"{title} of continuation", "higher"),
-    )
+def all_quantities(metrics: Iterable[ReportedMetric]) -> list[Quantity]:
+    """Every quantity of runs that these metrics judge, in the order in which they are shown."""
+    of_metrics = [
+        Quantity(column.key, column.title, column.direction, column.headline, column.description)
+        for metric in metrics
+        for column in metric.columns
+    ]
+    return [*PERPLEXITY, *of_metrics, *COMPLETION]
 
 
-def all_measures(metrics):
-    """Every measure of runs that these metrics (names) judge, in the order in which they are shown."""
-    return [*PERPLEXITY, *(measure for metric in metrics for measure in score_measures(metric)), *COMPLETION]
+@dataclass(frozen=True)
+class Missing:
+    """A metric that could not be computed for a run."""
 
-
-def is_headline(measure):
-    """Whether a measure is among those to go by: perplexity, and scores that do not count the prompt as achievement."""
-    return measure.name == "perplexity" or measure.name.endswith("_continuation")
+    metric: str
+    """Its title."""
+    set: str
+    run: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Results:
     """All per-abstract results of all runs."""
 
-    runs: "pandas.DataFrame"  # noqa: F821 - imported where it is used
-    """A row for each set and run, in the people's order, with the columns ``LABELS``."""
-    measures: list[Measure]
-    values: dict
-    """By set: DataFrame with the abstracts' ids as index and (measure, run) as columns; NaN where there is none."""
-    tokens: dict
+    runs: pandas.DataFrame
+    """A row for each set and run, in the configuration's order, with the columns ``LABELS``."""
+    quantities: list[Quantity]
+    values: dict[str, pandas.DataFrame]
+    """By set: the abstracts' ids as index and (quantity, run) as columns; NaN where there is none."""
+    tokens: dict[str, pandas.DataFrame]
     """By set: the same for (``nll`` in nats, ``tokens``, ``bytes``) and run."""
+    missing: list[Missing] = field(default_factory=list)
+    """What could not be computed."""
+
+    def known(self, quantity: str) -> bool:
+        """Whether any run has a value of a quantity (by name)."""
+        return any(quantity in values and values[quantity].notna().any(axis=None) for values in self.values.values())
+
+    def headlines(self) -> list[Quantity]:
+        """The quantities that figures and findings show, as far as any run has them."""
+        return [quantity for quantity in self.quantities if quantity.headline and self.known(quantity.name)]
 
 
-def read_results(completions, perplexity, scores):
+@dataclass(frozen=True)
+class PooledFiles:
+    """The pooled tables of per-abstract results."""
+
+    completions: Path
+    perplexity: Path
+    metrics: Mapping[str, Path]
+    """By the metric's name."""
+
+
+def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric]) -> Results:
     """Read the pooled tables.
 
     Args:
-        completions, perplexity: pooled parquet files.
-        scores: pooled parquet files by metric, in the order in which they are shown.
+        files: where they are.
+        metrics: the metrics in the order in which they are shown; each has a file.
+
+    Raises:
+        FeynTuneError: a file is missing or lacks a column, or there is no row at all.
     """
-    tables = [_completions(completions), _perplexity(perplexity)]
-    tables += [_scores(path, metric) for metric, path in scores.items()]
-    measures = all_measures(scores)
+    for metric in metrics:
+        if metric.name not in files.metrics:
+            raise FeynTuneError(f"--metrics: no file for {metric.name!r}; give {metric.name}=FILE")
+    tables = [_completions(files.completions), _perplexity(files.perplexity)]
+    tables += [_metric(files.metrics[metric.name], metric) for metric in metrics]
+    quantities = all_quantities(metrics)
     runs = _runs(tables)
-    names = [measure.name for measure in measures]
+    names = [quantity.name for quantity in quantities]
     values = {name: _by_abstract(tables, name, names) for name in runs["set"].unique()}
     tokens = {name: _by_abstract(tables[1:2], name, ["nll", "tokens", "bytes"]) for name in values}
-    return Results(runs, measures, values, tokens)
+    missing = [each for metric in metrics for each in _missing(files.metrics[metric.name], metric)]
+    return Results(runs, quantities, values, tokens, missing)
 
 
-def _read(path, columns):
+def _read(path: Path, columns: Sequence[str]) -> pandas.DataFrame:
     return read_table(path, columns=[*LABELS, "id", *columns]).to_pandas()
 
 
-def _completions(path):
+def _completions(path: Path) -> pandas.DataFrame:
     table = _read(path, ["new_tokens", "stopped"])
     return table.assign(stopped_by_length=(table["stopped"] == "length").astype(float)).drop(columns="stopped")
 
 
-def _perplexity(path):
+def _perplexity(path: Path) -> pandas.DataFrame:
     import math
 
     table = _read(path, ["tokens", "nll", "perplexity", "bits_per_byte"])
     return table.assign(bytes=table["nll"] / math.log(2) / table["bits_per_byte"])
 
 
-def _scores(path, metric):
-    table = _read(path, ["score", "score_continuation"])
-    return table.rename(columns={"score": metric, "score_continuation": f"{metric}_continuation"})
+def _metric(path: Path, metric: ReportedMetric) -> pandas.DataFrame:
+    keys = {column.name: column.key for column in metric.columns}
+    return _read(path, list(keys)).rename(columns=keys)
 
 
-def _runs(tables):
+def _missing(path: Path, metric: ReportedMetric) -> list[Missing]:
+    listed = table_provenance(path).get(MISSING, [])
+    return [Missing(metric.title, each["set"], each["run"], each["reason"]) for each in listed]
+
+
+def _runs(tables: Sequence[pandas.DataFrame]) -> pandas.DataFrame:
     import pandas
 
     runs = pandas.concat([table[list(LABELS)] for table in tables]).drop_duplicates(["set", "run"], ignore_index=True)
@@ -100,7 +171,7 @@ def _runs(tables):
     return runs
 
 
-def _by_abstract(tables, name, quantities):
+def _by_abstract(tables: Sequence[pandas.DataFrame], name: str, quantities: Sequence[str]) -> pandas.DataFrame:
     import pandas
 
     wide = []

@@ -1,17 +1,27 @@
-"""How sure one can be: bootstrap intervals, paired permutation tests, and p-values corrected for their number."""
+"""Uncertainty: bootstrap intervals, paired permutation tests, and p-values corrected for their number."""
+
+from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.report import Uncertainty
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
 
 BATCH_CELLS = 4_000_000
 """Numbers that one batch of resamples holds."""
 
 
-def mean_intervals(values, uncertainty, seed):
+def mean_intervals(values: pandas.DataFrame, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
     """Bootstrap intervals of the mean of each column, ignoring NaN.
 
     Args:
-        values: DataFrame, a row an abstract and a column a quantity.
-        uncertainty: ``settings.report.Uncertainty``.
+        values: a row for each abstract and a column for each quantity.
+        uncertainty: number of resamples and coverage.
         seed: seed of the resampling.
 
     Returns:
@@ -21,11 +31,13 @@ def mean_intervals(values, uncertainty, seed):
     return ratio_intervals(values, values.notna().astype(float), uncertainty, seed).rename(columns={"ratio": "mean"})
 
 
-def ratio_intervals(numerators, denominators, uncertainty, seed):
+def ratio_intervals(
+    numerators: pandas.DataFrame, denominators: pandas.DataFrame, uncertainty: Uncertainty, seed: int
+) -> pandas.DataFrame:
     """Bootstrap intervals of sum(numerator) / sum(denominator) for each column, over the rows that have a numerator.
 
-    Whole abstracts are drawn with replacement, the same ones for all columns that have values in the same rows: so that
-    one drawing serves all runs and measures. As ``mean_intervals`` otherwise; the estimate is in the column ``ratio``.
+    Whole abstracts are drawn with replacement, the same ones for all columns that have values in the same rows, so that
+    one drawing serves all runs and quantities. As ``mean_intervals`` otherwise; the estimate is the column ``ratio``.
     """
     import pandas
 
@@ -37,16 +49,18 @@ def ratio_intervals(numerators, denominators, uncertainty, seed):
     return pandas.concat(parts).reindex(numerators.columns)
 
 
-def _columns_by_rows(values):
+def _columns_by_rows(values: pandas.DataFrame) -> list[tuple[numpy.ndarray, list]]:
     """Columns that have values in the same rows, as pairs of a mask of rows and a list of columns."""
-    groups = {}
+    groups: dict[bytes, tuple[numpy.ndarray, list]] = {}
     for name in values.columns:
         rows = values[name].notna().to_numpy()
         groups.setdefault(rows.tobytes(), (rows, []))[1].append(name)
-    return groups.values()
+    return list(groups.values())
 
 
-def _intervals(numerators, denominators, uncertainty, seed):
+def _intervals(
+    numerators: pandas.DataFrame, denominators: pandas.DataFrame, uncertainty: Uncertainty, seed: int
+) -> pandas.DataFrame:
     import numpy
     import pandas
 
@@ -58,7 +72,9 @@ def _intervals(numerators, denominators, uncertainty, seed):
     return table
 
 
-def _bounds(numerators, denominators, uncertainty, seed):
+def _bounds(
+    numerators: pandas.DataFrame, denominators: pandas.DataFrame, uncertainty: Uncertainty, seed: int
+) -> numpy.ndarray:
     """Percentile and BCa bounds from one bootstrap distribution: an array of shape (columns, 4)."""
     import numpy
     from scipy.stats import DegenerateDataWarning, bootstrap
@@ -69,7 +85,7 @@ def _bounds(numerators, denominators, uncertainty, seed):
     data, rng = (numpy.arange(rows),), numpy.random.default_rng(seed)
     percentile = bootstrap(data, resampled, n_resamples=uncertainty.resamples, method="percentile", rng=rng, **settings)
     with warnings.catch_warnings(), numpy.errstate(invalid="ignore"):
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # equal values: told by NaN, which tables leave out
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # equal values give NaN, which tables leave out
         bca = bootstrap(data, resampled, n_resamples=0, bootstrap_result=percentile, method="BCa", **settings)
     return numpy.column_stack([*percentile.confidence_interval, *bca.confidence_interval])
 
@@ -77,21 +93,21 @@ def _bounds(numerators, denominators, uncertainty, seed):
 class _ResampledRatios:
     """The statistic for ``scipy.stats.bootstrap``, whose data are the *numbers of rows*: ratios of all columns at once.
 
-    How often each row was drawn, times the table, is one matrix product; gathering 16,000 rows for each resample,
-    run and measure takes twenty times as long.
+    The number of times that each row was drawn, times the table, is one matrix product; gathering 16,000 rows for each
+    resample, run and quantity takes twenty times as long.
     """
 
-    def __init__(self, numerators, denominators):
+    def __init__(self, numerators: numpy.ndarray, denominators: numpy.ndarray) -> None:
         self.numerators, self.denominators = numerators, denominators
 
-    def __call__(self, drawn, axis=-1):
+    def __call__(self, drawn: numpy.ndarray, axis: int = -1) -> numpy.ndarray:
         """Ratios of shape (columns, resamples) for drawn row numbers of shape (resamples, rows)."""
         counts = _counts(drawn.reshape(-1, drawn.shape[-1]), len(self.numerators))
         ratios = (counts @ self.numerators) / (counts @ self.denominators)
         return ratios.T.reshape(-1, *drawn.shape[:-1])
 
 
-def _counts(drawn, rows):
+def _counts(drawn: numpy.ndarray, rows: int) -> numpy.ndarray:
     """How often each of ``rows`` rows is in each of the samples ``drawn``: shape (samples, rows), as floats."""
     import numpy
 
@@ -99,18 +115,18 @@ def _counts(drawn, rows):
     return numpy.bincount((drawn + offsets).ravel(), minlength=rows * len(drawn)).reshape(-1, rows).astype(float)
 
 
-def paired_p_values(differences, uncertainty, seed):
-    """Two-sided p-values of paired permutation tests: could the mean of each column of differences be zero by chance?
+def paired_p_values(differences: pandas.DataFrame, uncertainty: Uncertainty, seed: int) -> pandas.Series:
+    """Two-sided p-values of paired permutation tests of the hypothesis that the mean of a column is zero.
 
-    If two runs were alike, each abstract's difference could as well have the other sign (Fisher's permutation test,
-    *The Design of Experiments*, 1935, section 21). It asks about the mean, which the tables give, and holds for skewed
-    differences of perplexity; Wilcoxon asks about ranks, where one hopeless abstract counts no more than another.
+    If two runs were equally good, each abstract's difference could as well have the other sign (Fisher's permutation
+    test, *The Design of Experiments*, 1935, section 21). It tests the mean, which the tables give, and is valid for
+    skewed differences of perplexity; Wilcoxon's test is about ranks, where an extreme abstract counts like any other.
     Signs are the same for all columns. The p-value counts the observed signs as one of the drawings, and is therefore
     never below 1 / (resamples + 1).
 
     Args:
-        differences: DataFrame, a row an abstract and a column a comparison; NaN where one of the two has no value.
-        uncertainty: ``settings.report.Uncertainty``.
+        differences: a row for each abstract and a column for each comparison; NaN where one run has no value.
+        uncertainty: number of resamples.
         seed: seed of the signs.
 
     Returns:
@@ -120,9 +136,7 @@ def paired_p_values(differences, uncertainty, seed):
     import pandas
 
     values = differences.fillna(0).to_numpy()
-    observed = numpy.abs(values.sum(axis=0)) * (
-        1 - 1e-12
-    )  # rounding must not make the observed signs unlike themselves
+    observed = numpy.abs(values.sum(axis=0)) * (1 - 1e-12)  # rounding must not exclude the observed signs themselves
     rng, hits = numpy.random.default_rng(seed), numpy.zeros(values.shape[1], dtype=int)
     for size in _batches(uncertainty.resamples, max(BATCH_CELLS // max(len(values), 1), 1)):
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(size, len(values)), dtype=numpy.int8)
@@ -130,12 +144,12 @@ def paired_p_values(differences, uncertainty, seed):
     return pandas.Series((hits + 1) / (uncertainty.resamples + 1), index=differences.columns)
 
 
-def _batches(total, size):
+def _batches(total: int, size: int) -> list[int]:
     return [min(size, total - start) for start in range(0, total, size)]
 
 
-def holm(p_values):
-    """Holm's corrected p-values: valid at once for all of them (Scand. J. Stat. 6, 1979, 65), in the order given."""
+def holm(p_values: Sequence[float]) -> numpy.ndarray:
+    """Holm's corrected p-values, valid for all tests together (Scand. J. Stat. 6, 1979, 65), in the order given."""
     import numpy
 
     p_values = numpy.asarray(p_values, dtype=float)

@@ -1,49 +1,65 @@
-"""Paired comparisons: two runs on the same abstracts, so that what makes an abstract hard for both cancels out."""
+"""What the tables hold: distributions, corpus-wide numbers, and paired comparisons.
+
+Two runs are compared on the same abstracts, so that what makes an abstract hard for both cancels out.
+"""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from feyntune.config.schema.report import Uncertainty
 from feyntune.core.errors import FeynTuneError
+from feyntune.report.results import Quantity, Results
 from feyntune.report.statistics import holm, mean_intervals, paired_p_values, ratio_intervals
+
+if TYPE_CHECKING:
+    import pandas
 
 BOUNDS = ("low", "high", "bca_low", "bca_high")
 DISTRIBUTION = ("std", "min", "25%", "50%", "75%", "max")
+COLUMNS = (
+    *("set", "run", "against", "quantity", "abstracts", "difference", *BOUNDS),
+    *("p", "p_holm", "wins", "ties", "loses"),
+)
+"""Columns of the table of comparisons."""
 
 
-def distributions(results, uncertainty, seed):
-    """A row for each set, run and measure that the run has.
+def distributions(results: Results, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
+    """A row for each set, run and quantity that the run has.
 
-    Columns: ``set, run, measure, n``, the mean with its percentile and BCa intervals, standard deviation (n - 1),
+    Columns: ``set, run, quantity, n``, the mean with its percentile and BCa intervals, standard deviation (n - 1),
     minimum, quartiles (linear between ranks) and maximum over the abstracts.
     """
     import pandas
 
     parts = [_of_set(name, values, uncertainty, seed) for name, values in results.values.items()]
-    table = pandas.concat(parts, ignore_index=True)
-    return _in_order(table, results)
+    return _in_order(pandas.concat(parts, ignore_index=True), results)
 
 
-def _of_set(name, values, uncertainty, seed):
+def _of_set(name: str, values: pandas.DataFrame, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
     described = values.describe().T[list(DISTRIBUTION)]
     table = mean_intervals(values, uncertainty, seed).join(described).dropna(subset="mean")
-    table.index.names = ["measure", "run"]
+    table.index.names = ["quantity", "run"]
     table = table.reset_index()
     table.insert(0, "set", name)
-    return table[["set", "run", "measure", "n", "mean", *BOUNDS, *DISTRIBUTION]]
+    return table[["set", "run", "quantity", "n", "mean", *BOUNDS, *DISTRIBUTION]]
 
 
-def _in_order(table, results):
-    """Sets and runs in the people's order, and within a run the measures in theirs."""
+def _in_order(table: pandas.DataFrame, results: Results) -> pandas.DataFrame:
+    """Sets and runs in the order of the results, and within a run the quantities in theirs."""
     places = {(row.set, row.run): place for place, row in enumerate(results.runs.itertuples())}
-    measures = {measure.name: place for place, measure in enumerate(results.measures)}
+    quantities = {quantity.name: place for place, quantity in enumerate(results.quantities)}
     runs = [places[key] for key in zip(table["set"], table["run"], strict=True)]
-    keyed = table.assign(_run=runs, _measure=table["measure"].map(measures))
-    return keyed.sort_values(["_run", "_measure"], ignore_index=True).drop(columns=["_run", "_measure"])
+    keyed = table.assign(_run=runs, _quantity=table["quantity"].map(quantities))
+    return keyed.sort_values(["_run", "_quantity"], ignore_index=True).drop(columns=["_run", "_quantity"])
 
 
-def corpus(results, uncertainty, seed):
+def corpus(results: Results, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
     """Perplexity and bits per byte of all abstracts as one text, with intervals over the abstracts drawn.
 
-    exp(sum of nll / number of tokens), and sum of nll / ln 2 / number of bytes: unlike a mean over abstracts, a long
+    exp(sum of nll / number of tokens), and sum of nll / ln 2 / number of bytes: unlike in a mean over abstracts, a long
     one counts by its length. Both grow with the ratio, so the ratio's interval carries over.
 
     Returns:
@@ -56,7 +72,7 @@ def corpus(results, uncertainty, seed):
     return pandas.concat(parts, names=["set", "run"])
 
 
-def _corpus_of_set(tokens, uncertainty, seed):
+def _corpus_of_set(tokens: pandas.DataFrame, uncertainty: Uncertainty, seed: int) -> pandas.DataFrame:
     import numpy
     import pandas
 
@@ -72,66 +88,56 @@ def _corpus_of_set(tokens, uncertainty, seed):
     )
 
 
-def _named(quantity, column):
+def _named(quantity: str, column: str) -> str:
     return quantity if column == "ratio" else f"{quantity}_{column}"
 
 
-def summary(results, distributions, corpus):
-    """A row for each set and run: labels, abstracts, the corpus-wide numbers, and each measure's mean and interval.
+def summary(results: Results, distributions: pandas.DataFrame, corpus: pandas.DataFrame) -> pandas.DataFrame:
+    """A row for each set and run: labels, abstracts, the corpus-wide numbers, each quantity's mean and interval.
 
-    A measure's columns are its name, ``_low`` and ``_high`` (percentile), ``_bca_low`` and ``_bca_high``.
+    A quantity's columns are its name, ``_low`` and ``_high`` (percentile), ``_bca_low`` and ``_bca_high``.
     """
+    import pandas
+
     table = results.runs.set_index(["set", "run"])
     counts = distributions.groupby(["set", "run"], sort=False)["n"].max()
-    wide = distributions.pivot(index=["set", "run"], columns="measure", values=["mean", *BOUNDS])
+    wide = distributions.pivot(index=["set", "run"], columns="quantity", values=["mean", *BOUNDS])
     table = table.join(counts.rename("abstracts")).join(corpus)
-    for measure in results.measures:
-        for column in ("mean", *BOUNDS):
-            name = measure.name if column == "mean" else f"{measure.name}_{column}"
-            table[name] = wide.get((column, measure.name), math.nan)
-    return table.reset_index()
+    columns = {
+        quantity.name if column == "mean" else f"{quantity.name}_{column}": wide.get((column, quantity.name), math.nan)
+        for quantity in results.quantities
+        for column in ("mean", *BOUNDS)
+    }
+    return pandas.concat([table, pandas.DataFrame(columns, index=table.index)], axis=1).reset_index()
 
 
-def comparisons(results, compared_layers, uncertainty, seed):
-    """A row for each pair of runs and each measure of which lower or higher is better.
+def comparisons(
+    results: Results, compared_layers: Iterable[tuple[str, str]], uncertainty: Uncertainty, seed: int
+) -> pandas.DataFrame:
+    """A row for each pair of runs and each quantity of which lower or higher is better.
 
     Each run is compared with the base run of its model (one of unknown model with every base run), and within a model
     and dataset each pair of ``compared_layers``.
 
     Returns:
-        DataFrame with the columns ``set, run, against, measure``; ``abstracts`` that both have; ``difference`` (mean of
-        run less against) with its percentile and BCa intervals; ``p`` (paired permutation test), ``p_holm`` (corrected
-        within the set and the measure); and the shares of abstracts that ``run`` ``wins``, ``ties`` and ``loses``.
+        DataFrame with the columns ``COLUMNS``: ``abstracts`` that both have; ``difference`` (mean of run less against)
+        with its percentile and BCa intervals; ``p`` (paired permutation test), ``p_holm`` (corrected within the set
+        and the quantity); and the fractions of abstracts that ``run`` ``wins``, ``ties`` and ``loses``.
     """
     import pandas
 
+    pairs = {name: _pairs(runs, list(compared_layers)) for name, runs in results.runs.groupby("set", sort=False)}
     parts = [
-        _of_measure(name, values[measure.name], measure, pairs, uncertainty, seed)
+        _of_quantity(name, values[quantity.name], quantity, pairs[name], uncertainty, seed)
         for name, values in results.values.items()
-        if (pairs := _pairs(results.runs[results.runs["set"] == name], compared_layers))
-        for measure in results.measures
-        if measure.better
+        for quantity in results.quantities
+        if pairs[name] and quantity.direction and quantity.name in values
     ]
+    parts = [part for part in parts if len(part)]
     return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=list(COLUMNS))
 
 
-COLUMNS = (
-    "set",
-    "run",
-    "against",
-    "measure",
-    "abstracts",
-    "difference",
-    *BOUNDS,
-    "p",
-    "p_holm",
-    "wins",
-    "ties",
-    "loses",
-)
-
-
-def _pairs(runs, compared_layers):
+def _pairs(runs: pandas.DataFrame, compared_layers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Pairs (run, against) of run names, first against base runs, then between layer sets."""
     rows = list(runs.itertuples())
     bases = [row for row in rows if row.layers == "base"]
@@ -154,39 +160,48 @@ def _pairs(runs, compared_layers):
     return against_base + between_layers
 
 
-def _known(label):
+def _known(label: object) -> bool:
     return isinstance(label, str)
 
 
-def _of_measure(name, values, measure, pairs, uncertainty, seed):
+def _of_quantity(
+    name: str,
+    values: pandas.DataFrame,
+    quantity: Quantity,
+    pairs: Sequence[tuple[str, str]],
+    uncertainty: Uncertainty,
+    seed: int,
+) -> pandas.DataFrame:
+    """The comparisons of one quantity on one set; none where no pair of runs has it."""
     import pandas
 
-    measured = set(values.columns[values.notna().any()])  # what comes from elsewhere tells some measures only
-    differences = pandas.DataFrame(
-        {(run, against): values[run] - values[against] for run, against in pairs if {run, against} <= measured}
-    )
+    present = set(values.columns[values.notna().any()])  # imported runs have some quantities only
+    compared = [(run, against) for run, against in pairs if {run, against} <= present]
+    if not compared:
+        return pandas.DataFrame(columns=list(COLUMNS))
+    differences = pandas.DataFrame({(run, against): values[run] - values[against] for run, against in compared})
     differences.columns = pandas.MultiIndex.from_tuples(differences.columns, names=["run", "against"])
-    _check_common(name, measure, differences)
+    _check_common(name, quantity, differences)
     table = mean_intervals(differences, uncertainty, seed)
     table = table.rename(columns={"n": "abstracts", "mean": "difference"})
     table["p"] = paired_p_values(differences, uncertainty, seed)
     table["p_holm"] = holm(table["p"])
-    table = table.join(_shares(differences, measure)).reset_index()
-    return table.assign(set=name, measure=measure.name)[list(COLUMNS)]
+    table = table.join(_fractions(differences, quantity)).reset_index()
+    return table.assign(set=name, quantity=quantity.name)[list(COLUMNS)]
 
 
-def _check_common(name, measure, differences):
+def _check_common(name: str, quantity: Quantity, differences: pandas.DataFrame) -> None:
     for run, against in differences.columns[differences.isna().all()]:
         raise FeynTuneError(
-            f"{measure.name} on {name}: {run} and {against} have no abstract in common; evaluate them on the same set"
+            f"{quantity.name} on {name}: {run} and {against} have no abstract in common; evaluate them on the same set"
         )
 
 
-def _shares(differences, measure):
-    """Shares of abstracts on which the first run of each pair is better, equal and worse."""
+def _fractions(differences: pandas.DataFrame, quantity: Quantity) -> pandas.DataFrame:
+    """Fractions of abstracts on which the first run of each pair is better, equal and worse."""
     import pandas
 
-    gains = differences if measure.better == "higher" else -differences
+    gains = differences if quantity.direction == "higher" else -differences
     number = differences.notna().sum()
     return pandas.DataFrame(
         {"wins": (gains > 0).sum() / number, "ties": (gains == 0).sum() / number, "loses": (gains < 0).sum() / number}

@@ -1,38 +1,47 @@
 """The tables of `results/tables`: what is in each, and how they are written."""
 
-from pathlib import Path
+from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
 from feyntune.report.pool import LABELS
-from feyntune.report.results import is_headline
+from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
-from feyntune.report.typeset import decimals, interval, number, p_value, share, write_formats
+from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
+
+if TYPE_CHECKING:
+    import pandas
 
 CORPUS = {"corpus_perplexity": "Corpus perplexity", "corpus_bits_per_byte": "Corpus bits per byte"}
 DESCRIBED = {"std": "Std", "min": "Min", "25%": "25%", "50%": "Median", "75%": "75%", "max": "Max"}
+BETTER = {"lower": "lower", "higher": "higher", None: "neither"}
 
 
-def summary_layout(table, measures):
-    """A row for each run: means with percentile intervals of what is measured."""
+def summary_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> pandas.DataFrame:
+    """A row for each run: means of all quantities with percentile intervals, headline quantities first."""
     import pandas
 
     shown = _labels(table)
     shown["Abstracts"] = table["abstracts"].map("{:,}".format)
-    ordered = sorted(measures, key=lambda measure: not is_headline(measure))
-    titles = {m.name: m.title for m in ordered if m.name != "stopped_by_length"} | CORPUS
+    ordered = sorted(quantities, key=lambda quantity: not quantity.headline)
+    titles = {each.name: each.title for each in ordered if each.name != "stopped_by_length"} | CORPUS
     for name in titles:
         places = decimals(table[name])
         shown[titles[name]] = _intervals(table, name, f"{name}_low", f"{name}_high", [places] * len(table))
-    shown["Stopped by length"] = table["stopped_by_length"].map(share)
+    shown["Stopped by length"] = table["stopped_by_length"].map(fraction)
     return pandas.DataFrame(shown)
 
 
-def distributions_layout(table, measures):
-    """A row for each run and measure, as ``describe()`` has it, and both kinds of intervals of the mean."""
+def distributions_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> pandas.DataFrame:
+    """A row for each run and quantity, as ``describe()`` has it, and both kinds of intervals of the mean."""
     import pandas
 
     shown, places = _labels(table), _places(table, "mean")
-    shown["Measure"] = table["measure"].map({measure.name: measure.title for measure in measures})
+    shown["Quantity"] = table["quantity"].map({each.name: each.title for each in quantities})
     shown["Abstracts"] = table["n"].map("{:,}".format)
     shown["Mean [percentile]"] = _intervals(table, "mean", "low", "high", places)
     shown["Mean [BCa]"] = _intervals(table, "mean", "bca_low", "bca_high", places)
@@ -41,23 +50,23 @@ def distributions_layout(table, measures):
     return pandas.DataFrame(shown)
 
 
-def comparisons_layout(table, measures):
-    """A row for each pair and measure: difference with interval, p-values, shares of abstracts."""
+def comparisons_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> pandas.DataFrame:
+    """A row for each pair and quantity: difference with interval, p-values, fractions of abstracts."""
     import pandas
 
     shown, places = _labels(table), _places(table, "difference", digits=3)
     shown["Against"] = table["against"]
-    shown["Measure"] = table["measure"].map({measure.name: measure.title for measure in measures})
+    shown["Quantity"] = table["quantity"].map({each.name: each.title for each in quantities})
     shown["Abstracts"] = table["abstracts"].map("{:,}".format)
     shown["Difference"] = _intervals(table, "difference", "low", "high", places)
     shown["p"] = table["p"].map(p_value)
     shown["p (Holm)"] = table["p_holm"].map(p_value)
     for column in ("wins", "ties", "loses"):
-        shown[column.capitalize()] = table[column].map(share)
+        shown[column.capitalize()] = table[column].map(fraction)
     return pandas.DataFrame(shown)
 
 
-def similarity_layout(table):
+def similarity_layout(table: pandas.DataFrame) -> pandas.DataFrame:
     """A row for each run: every statistic that it has."""
     import pandas
 
@@ -68,48 +77,64 @@ def similarity_layout(table):
     return pandas.DataFrame(shown)
 
 
-def _labels(table):
+def quantities_table(quantities: Sequence[Quantity]) -> pandas.DataFrame:
+    """A row for each quantity: its name in the tables, title, better direction, whether it is a headline, meaning."""
+    import pandas
+
+    rows = [(each.name, each.title, BETTER[each.direction], each.headline, each.description) for each in quantities]
+    return pandas.DataFrame(rows, columns=["quantity", "title", "better", "headline", "description"])
+
+
+def quantities_layout(table: pandas.DataFrame) -> pandas.DataFrame:
+    """The same for people."""
+    titles = {"quantity": "Name in files", "title": "Quantity", "better": "Better", "description": "Meaning"}
+    return table[["title", "better", "description", "quantity"]].rename(columns=titles)
+
+
+def _labels(table: pandas.DataFrame) -> dict[str, pandas.Series]:
     """The set, where there are several, and the run."""
     return {**({"Set": table["set"]} if table["set"].nunique() > 1 else {}), "Run": table["run"]}
 
 
-def _places(table, column, digits=4):
-    """Decimals for each row: the same for all rows of a measure."""
-    by_measure = {name: decimals(values, digits) for name, values in table.groupby("measure")[column]}
-    return [by_measure[name] for name in table["measure"]]
+def _places(table: pandas.DataFrame, column: str, digits: int = 4) -> list[int]:
+    """Decimals for each row: the same for all rows of a quantity."""
+    by_quantity = {name: decimals(values, digits) for name, values in table.groupby("quantity")[column]}
+    return [by_quantity[name] for name in table["quantity"]]
 
 
-def _intervals(table, value, low, high, places):
+def _intervals(table: pandas.DataFrame, value: str, low: str, high: str, places: Sequence[int]) -> list[str]:
     return list(map(interval, table[value], table[low], table[high], places))
 
 
 CAPTIONS = {
     "summary": "Means over abstracts with {percent} percentile bootstrap intervals.",
-    "distributions": "Each measure over the abstracts, with {percent} bootstrap intervals of the mean.",
+    "distributions": "Each quantity over the abstracts, with {percent} bootstrap intervals of the mean.",
     "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
-    " permutation test, and corrected by Holm within a set and measure; shares of abstracts.",
+    " permutation test, and corrected by Holm within a set and quantity; fractions of abstracts.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
+    "quantities": "What the columns of the other tables mean.",
 }
 
 
-def write_tables(results, similarity, stage, folder):
+def write_tables(results: Results, similarity: Path, stage: TablesStage, folder: Path) -> None:
     """Write every table in every format.
 
     Args:
-        results: ``measures.Results``.
+        results: what all runs achieved.
         similarity: pooled parquet file of similarity statistics.
-        stage: ``settings.report.TablesStage``.
+        stage: settings.
         folder: folder to write into.
     """
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
     compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed)
-    similar = read_table(similarity).to_pandas()
+    similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
     tables = {
-        "summary": (summed, summary_layout(summed, results.measures)),
-        "distributions": (described, distributions_layout(described, results.measures)),
-        "comparisons": (compared, comparisons_layout(compared, results.measures)),
+        "summary": (summed, summary_layout(summed, results.quantities)),
+        "distributions": (described, distributions_layout(described, results.quantities)),
+        "comparisons": (compared, comparisons_layout(compared, results.quantities)),
         "similarity": (similar, similarity_layout(similar)),
+        "quantities": (listed, quantities_layout(listed)),
     }
     percent = f"{100 * stage.uncertainty.confidence:g}%"
     for name, (exact, shown) in tables.items():

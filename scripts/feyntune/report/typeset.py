@@ -1,42 +1,50 @@
 """Numbers as people read them, and tables in three formats: CSV with every digit, LaTeX, HTML."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.files import write_text
+
+if TYPE_CHECKING:
+    import pandas
 
 MISSING = "–"
 
 
-def decimals(values, digits=4):
-    """Decimals that give a typical one of ``values`` so many significant digits: a whole column has the same."""
+def decimals(values: Iterable[float], digits: int = 4) -> int:
+    """Decimals that give the median of ``values`` so many significant digits; a whole column has the same."""
     sizes = sorted(abs(value) for value in values if value and math.isfinite(value))
     if not sizes:
         return digits - 1
     return max(digits - 1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0)
 
 
-def number(value, places):
+def number(value: float, places: int) -> str:
     """A number with so many decimals and thousands marked; a dash for NaN."""
     return MISSING if math.isnan(value) else f"{value:,.{places}f}"
 
 
-def interval(value, low, high, places):
+def interval(value: float, low: float, high: float, places: int) -> str:
     """``12.34 [12.01, 12.66]``; the value alone if it has no bounds."""
     bounds = "" if math.isnan(low) else f" [{number(low, places)}, {number(high, places)}]"
     return number(value, places) + bounds
 
 
-def share(value):
-    """A share as a percentage with one decimal."""
+def fraction(value: float) -> str:
+    """A fraction as a percentage with one decimal."""
     return MISSING if math.isnan(value) else f"{100 * value:.1f}%"
 
 
-def p_value(value):
-    """A p-value to three decimals, and no smaller than is worth telling."""
+def p_value(value: float) -> str:
+    """A p-value to three decimals; below 0.001 only that."""
     return "<0.001" if value < 0.001 else number(value, 3)
 
 
-def write_formats(stem, exact, shown, caption):
+def write_formats(stem: Path, exact: pandas.DataFrame, shown: pandas.DataFrame, caption: str) -> None:
     """Write ``{stem}.csv`` from ``exact``, and ``{stem}.tex`` (booktabs) and ``{stem}.html`` from ``shown`` (text).
 
     The HTML is that of ``html_table``.
@@ -46,8 +54,9 @@ def write_formats(stem, exact, shown, caption):
     write_text(f"{stem}.html", html_table(shown))
 
 
-TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Measure", "Category", "Model", "Stage", "Job"})
-"""Columns that stand to the left; numbers stand to the right."""
+PROSE = frozenset({"Better", "Meaning", "Name in files"})
+TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Quantity", "Category", "Model", "Stage", "Job", *PROSE})
+"""Columns that are aligned left; the others hold numbers and are aligned right."""
 
 _LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -56,13 +65,13 @@ _LATEX = str.maketrans(
 )
 
 
-def _latex(shown, caption):
+def _latex(shown: pandas.DataFrame, caption: str) -> str:
     columns = "".join("l" if name in TEXT_COLUMNS else "r" for name in shown)
     body = shown.map(_escaped).rename(columns=_escaped).to_latex(index=False, column_format=columns)
     return f"% {caption}\n% needs \\usepackage{{booktabs}}\n{body}"
 
 
-def _escaped(text):
+def _escaped(text: object) -> str:
     return str(text).translate(_LATEX)
 
 
@@ -77,8 +86,8 @@ _HTML = """\
 """
 
 
-def html_table(shown):
-    """A table of text as HTML, for a page to take in; everything in it is escaped."""
+def html_table(shown: pandas.DataFrame) -> str:
+    """A table of text as HTML, to be part of a page; everything in it is escaped."""
     from jinja2 import Environment
     from markupsafe import Markup
 

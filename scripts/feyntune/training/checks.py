@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import check_quantization, context_length, linear_layers, pick_device
+from feyntune.models.load import check_quantization, linear_layers, pick_device
+from feyntune.models.tokens import context_length
 from feyntune.training.initialisation import check_initialisation
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feyntune.models.likelihood import batches_by_length
 from feyntune.training.distributed import map_across_processes
-from feyntune.training.microbatches import IGNORED, round_up
+from feyntune.training.microbatches import MULTIPLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -55,7 +56,12 @@ class Evaluator:
             fits: division of the training steps.
         """
         self.samples = {
-            name: batches_by_length(sequences, int(fits.demand.tokens))
+            name: [
+                [sequences[item] for item in batch]
+                for batch in batches_by_length(
+                    [len(sequence) for sequence in sequences], int(fits.demand.tokens), MULTIPLE
+                )
+            ]
             for name, sequences in (("test", self.data.test_sample), ("train", self.data.train_sample))
             if sequences
         }
@@ -107,25 +113,8 @@ class Evaluator:
         return min(limit, self.context - longest) if self.context else limit
 
 
-def batches_by_length(sequences: Sequence[np.ndarray], budget: int) -> list[list[np.ndarray]]:
-    """Split sequences, longest first, into batches of at most ``budget`` tokens, padding included.
-
-    A sequence that exceeds the budget is a batch of its own.
-    """
-    batches: list[list[np.ndarray]] = []
-    width = 0
-    for sequence in sorted(sequences, key=len, reverse=True):
-        if not batches or (len(batches[-1]) + 1) * width > budget:
-            batches.append([])
-            width = round_up(len(sequence))
-        batches[-1].append(sequence)
-    return batches
-
-
 def negative_log_likelihoods(loss: NextTokenLoss, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
     """Sums of negative log-likelihoods over each sequence of one batch.
-
-    Sequences are padded on the right. A causal model does not attend to later tokens, so no mask is needed.
 
     Args:
         loss: loss of a causal language model.
@@ -136,18 +125,11 @@ def negative_log_likelihoods(loss: NextTokenLoss, batch: Sequence[np.ndarray], e
         Array of shape (sequences, 4): nats and tokens without EOS (the text), nats and tokens with EOS. The first
         token of a sequence is given, and never counted.
     """
-    import torch
-
-    width = round_up(max(map(len, batch)))
-    padded = np.full((len(batch), width), IGNORED)
-    for row, sequence in zip(padded, batch, strict=True):
-        row[: len(sequence)] = sequence
-    labels = torch.from_numpy(padded).to(loss.model.device)
-    nats, targets = loss.by_token(labels.clamp(min=0), labels), labels[:, 1:]
-    every = targets != IGNORED
-    text = every & (targets != eos_id)
-    sums = [(nats * text).sum(1), text.sum(1), nats.sum(1), every.sum(1)]
-    return torch.stack([column.double() for column in sums], dim=1).cpu().numpy()
+    rows = []
+    for losses, sequence in zip(loss.by_token(batch), batch, strict=True):
+        nats, text = losses.double().cpu().numpy(), sequence[1:] != eos_id
+        rows.append([nats[text].sum(), text.sum(), nats.sum(), len(nats)])
+    return np.array(rows)
 
 
 def summarise(sums: np.ndarray) -> dict[str, float]:

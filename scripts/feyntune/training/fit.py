@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feyntune.config.schema.planning import ModelShape
+from feyntune.models.likelihood import LOGITS_AT_ONCE
 from feyntune.training.microbatches import micro_batches_per_device
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import Training
 
-LOGITS_AT_ONCE = 2**25
-"""Logits that the loss computes at a time: 128 MiB in float32."""
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 MARGIN = 1.1
 """Factor on computed sizes, for what allocators waste."""

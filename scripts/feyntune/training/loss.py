@@ -8,14 +8,15 @@ freed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import cross_entropy, linear, pad
+from torch.nn.utils.rnn import pad_sequence
 
-from feyntune.training.fit import LOGITS_AT_ONCE
-from feyntune.training.microbatches import IGNORED
+from feyntune.models.likelihood import LOGITS_AT_ONCE, forward_pass, token_losses
+from feyntune.training.microbatches import IGNORED, MULTIPLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,36 +51,21 @@ class NextTokenLoss:
         if not self.chunked:
             logits = self.model(**inputs, use_cache=False).logits.flatten(0, 1).float()
             return cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="sum")
-        head, hidden = self.model.get_output_embeddings(), self._hidden(inputs)
+        head = self.model.get_output_embeddings()
+        hidden = self.model.get_decoder()(**inputs, use_cache=False).last_hidden_state
         return linear_cross_entropy(hidden.flatten(0, 1), head.weight, head.bias, targets.flatten())
 
     @torch.no_grad()
-    def by_token(self, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of each token in nats, in float32 and without a gradient; 0 where it has no label.
-
-        Args:
-            input_ids: shape (rows, width).
-            labels: shape (rows, width).
-
-        Returns:
-            Shape (rows, width - 1): the losses of ``labels[:, 1:]``.
-        """
-        targets = labels[:, 1:]
-        if not self.chunked:
-            logits = self.model(input_ids=input_ids, use_cache=False).logits[:, :-1].flatten(0, 1).float()
-            losses = cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="none")
-            return losses.view(targets.shape)
-        head = self.model.get_output_embeddings()
-        hidden = self._hidden({"input_ids": input_ids})[:, :-1].flatten(0, 1)
-        parts = [
-            cross_entropy(head(hidden[part]).float(), targets.flatten()[part], ignore_index=IGNORED, reduction="none")
-            for part in _chunks(len(hidden), head.weight.shape[0])
+    def by_token(self, sequences: Sequence[Sequence[int]]) -> Sequence[torch.Tensor]:
+        """The losses in nats of each token of each sequence except the first, in float32 and without a gradient."""
+        if self.chunked:
+            return token_losses(self.model.get_output_embeddings(), forward_pass(self.model, sequences, MULTIPLE))
+        tokens = [torch.as_tensor(sequence, device=self.model.device).long() for sequence in sequences]
+        logits = self.model(input_ids=pad_sequence(tokens, batch_first=True), use_cache=False).logits
+        return [
+            cross_entropy(row[: len(own) - 1].float(), own[1:], reduction="none")
+            for row, own in zip(logits, tokens, strict=True)
         ]
-        return torch.cat(parts).view(targets.shape)
-
-    def _hidden(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The last hidden states, shape (rows, width, hidden size)."""
-        return self.model.get_decoder()(**inputs, use_cache=False).last_hidden_state
 
 
 class EmbeddingNoise:

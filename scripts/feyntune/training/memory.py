@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import Training
@@ -33,13 +34,6 @@ def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
             f" gradient_checkpointing (now {str(checkpointing).lower()}) true,"
             f" or max_length (now {training.max_length or 'unset'}) lower"
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the memory of a GPU or of the machine does not suffice."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def free_unused_memory() -> None:

@@ -12,10 +12,11 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.core.cli import say
+from feyntune.models.memory import is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
-from feyntune.training.memory import free_unused_memory, is_out_of_memory
+from feyntune.training.memory import free_unused_memory
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
@@ -202,7 +203,9 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Evaluate the model; the random generators of the training stay as they are."""
         self.model.eval()
-        with self.meter.part("evaluation"), torch.random.fork_rng(), self.autocast_smart_context_manager():
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        fork = torch.random.fork_rng(devices)  # by default the state of every visible GPU is copied
+        with self.meter.part("evaluation"), fork, self.autocast_smart_context_manager():
             metrics = self.evaluator(self.model)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -1,6 +1,6 @@
 """What the `check` command needs to know about the configuration and the profile."""
 
-from feyntune.config.schema.base import Section
+from feyntune.core.schema import Section
 
 
 class CheckedFolder(Section):

@@ -1,64 +1,69 @@
-"""Settings of mixtures."""
+"""Settings of datasets: where abstracts come from, and how they are selected, split and mixed."""
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from feyntune.config.schema.base import Name, Section
+from feyntune.core.schema import Category, Count, Name, PathText, Positive, Repository, Revision, Section, Seed
 
 
-class Leaks(Section):
-    """What a training split may not share with the unseen abstracts; the id and the same words never."""
+class NearDuplicates(Section):
+    """When two abstracts are near-duplicates of each other."""
 
     threshold: float | None = Field(0.8, ge=0.1, le=0.99)
-    """Near-duplicates are as similar as this (Jaccard, sets of three-word sequences); null does not look for them."""
-    permutations: int = Field(128, ge=128)
-    """Length of the MinHash signatures that find the candidates, which are then compared exactly."""
+    """Least similarity of near-duplicates (Jaccard index of the sets of three-word sequences); null: keep them."""
+    permutations: int = Field(128, ge=128, le=4096)
+    """Length of the MinHash signatures that find candidates, which are then compared exactly."""
 
 
-Category = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z-]+(\.(\*|[A-Za-z-]+))?)$")]
-"""An arXiv category (`hep-th`, `math.AG`), a whole archive (`cs.*`), or `*`."""
+class Leaks(NearDuplicates):
+    """Abstracts on which models are both trained and evaluated: same id, same words or near-duplicate.
+
+    A training split never contains abstracts of the test and validation splits of its own dataset, or of what a mixture
+    is made of. `policy` applies to evaluation sets of other datasets.
+    """
+
+    policy: Literal["exclude", "hold_out", "refuse"] = "exclude"
+    """Abstracts of an evaluation set that are in the training split of any run: exclude them from the evaluation set,
+    for all runs; hold them out of training (these runs are trained again); or refuse to evaluate."""
 
 
-def _as_list(value):
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[list[Name], BeforeValidator(_as_list), Field(min_length=1)]
+Names = Annotated[list[Name], BeforeValidator(_as_list, json_schema_input_type=Name | list[Name]), Field(min_length=1)]
 """One name, or a list of names."""
 
 
 class Part(Section):
     """What a mixture takes from one dataset, split by split: all of it unless a key says otherwise.
 
-    The number of rows is `fraction` × the rows of `of`, rounded down; or `rows`; or what `total` leaves to be filled.
+    The number of rows is `fraction` × the rows of `of`, rounded down; or `rows`; or what is missing to `total`.
     """
 
+    shorthand: ClassVar[str | None] = "dataset"
+
     dataset: Name
-    """A dataset of the registry."""
-    fraction: float = Field(1, gt=0)
+    """A name in `datasets`."""
+    fraction: Positive = 1
     """How many rows, as a fraction of the rows of `of`."""
     of: Names | None = None
-    """Datasets whose rows together are the whole of `fraction`; null means this part's own."""
+    """Datasets whose rows together are the whole of `fraction`; null: of this part's own."""
     among: Names | None = None
-    """Take of that number only this dataset's due among these datasets, by their rows."""
-    rows: int | None = Field(None, ge=1)
-    """How many rows of the three splits together; each split gives in proportion to its size."""
+    """Take only this dataset's proportion of that number, by its rows among the rows of these datasets."""
+    rows: Count | None = None
+    """How many rows of all three splits together; each split contributes in proportion to its size."""
     total: Names | None = None
-    """As many rows as bring the mixture to the rows of these datasets together."""
+    """As many rows as the mixture lacks to have as many as these datasets together."""
     take: Literal["sample", "front"] = "sample"
     """Which rows: drawn with the mixture's seed, or the first ones."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_name(cls, given):
-        return {"dataset": given} if isinstance(given, str) else given
-
     @model_validator(mode="after")
-    def _one_share(self):
+    def _one_amount(self) -> Self:
         by_fraction = self.fraction != 1 or self.of or self.among
-        if len([share for share in (by_fraction, self.rows, self.total) if share]) > 1:
+        if len([amount for amount in (by_fraction, self.rows, self.total) if amount]) > 1:
             raise ValueError("give 'fraction' (with 'of' and 'among'), or 'rows', or 'total': one of them")
         return self
 
@@ -66,11 +71,11 @@ class Part(Section):
 class Files(Section):
     """Local files, parquet or JSON lines, with the fields of the arXiv snapshot."""
 
-    train: str
+    train: PathText
     """File of the training split."""
-    test: str
+    test: PathText
     """File of the test split."""
-    validation: str
+    validation: PathText
     """File of the validation split."""
 
 
@@ -89,46 +94,50 @@ class Dataset(Section):
     snapshot: Name | None = None
     """A snapshot of the registry, of which `categories` are taken."""
     categories: list[Category] = []
-    """Categories (`hep-th`) and archives (`cs.*`, which has `cs` itself in it)."""
+    """Categories (`hep-th`) and archives (`cs.*`, which includes `cs` itself)."""
     match: Literal["primary", "any"] = "primary"
-    """Whether a paper's first category must be wanted, or any that it is listed under."""
+    """Whether the first category of a paper must be one of `categories`, or any of its categories."""
     since: datetime.date | None = None
-    """First day, by the paper's first version; where the snapshot does not tell it, by the month in its id."""
+    """First day, by the date of the paper's first version; if the snapshot lacks it, by the month in the paper's id."""
     until: datetime.date | None = None
-    """Last day, told the same way."""
-    sample: int | None = Field(None, ge=1)
-    """So many papers, drawn before withdrawn ones are dropped, as the paper's 200,000 of cs are; null means all."""
+    """Last day, determined in the same way."""
+    sample: Count | None = None
+    """Number of papers to draw; withdrawn papers are removed afterwards, as in the paper (200,000 of cs). Null: all."""
     split: Literal["shuffle", "hash"] = "shuffle"
     """70% train, 15% test, 15% validation: by shuffling, or by a hash of the id, which never moves a paper."""
-    seed: int = 42
-    """Seed of the sample, the split and the mixing; it is not the configuration's, so that reseeded runs compare."""
+    seed: Seed = 42
+    """Seed of the sample, the split and the mixing; separate from `seed` of the configuration, so that runs with
+    different seeds have the same data."""
     mix: list[Part] | None = Field(None, min_length=1)
-    """Parts of a mixture: names of datasets, or what is taken of each."""
-    hub: str | None = None
+    """Parts of a mixture: names of datasets, or what to take of each."""
+    hub: Repository | None = None
     """A dataset on the Hugging Face hub, as `organisation/name`."""
-    revision: str | None = None
+    revision: Revision | None = None
     """Commit (or tag) of it; required with `hub`."""
     files: Files | None = None
     """Local files."""
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """``snapshot``, ``mix``, ``hub`` or ``files``."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @model_validator(mode="after")
-    def _one_kind(self):
+    def _one_kind(self) -> Self:
         if len([kind for kind in KINDS if getattr(self, kind) is not None]) != 1:
             raise ValueError("give one of 'snapshot' (with 'categories'), 'mix', 'hub' (with 'revision') and 'files'")
-        foreign = sorted(self.model_dump(exclude_defaults=True).keys() - KINDS[self.kind] - {self.kind})
-        if foreign:
-            raise ValueError(f"{foreign[0]!r} does not go with {self.kind!r}")
+        unfit = sorted(self.model_dump(exclude_defaults=True).keys() - KINDS[self.kind] - {self.kind})
+        if unfit:
+            raise ValueError(f"{unfit[0]!r} does not go with {self.kind!r}")
         if len([part for part in self.mix or [] if part.total]) > 1:
-            raise ValueError("only one part can fill up to a 'total'")
+            raise ValueError("only one part can have a 'total'")
+        parts = [part.dataset for part in self.mix or []]
+        if duplicates := [name for name in parts if parts.count(name) > 1]:
+            raise ValueError(f"'mix' has two parts of {duplicates[0]!r}; join them, with a 'fraction' or 'rows'")
         return self
 
     @model_validator(mode="after")
-    def _complete(self):
+    def _complete(self) -> Self:
         if self.snapshot and not self.categories:
             raise ValueError("'snapshot' needs 'categories', such as [hep-th] or [cs.*]")
         if self.hub and not self.revision:
@@ -139,20 +148,20 @@ class Dataset(Section):
 
 
 class DatasetStage(Section):
-    """What `build_dataset.py` and `import_dataset.py` are given."""
+    """Settings of `build_dataset.py` and `import_dataset.py`."""
 
     dataset: Dataset
     """The dataset."""
     control_papers: list[str]
-    """Ids that are in no split."""
-    leaks: Leaks = Leaks()
-    """What is dropped from the training split because it is in one of the others."""
+    """Ids that must be in no split."""
+    leaks: NearDuplicates = NearDuplicates()
+    """Near-duplicates of abstracts of the other splits are removed from the training split."""
 
 
 class MixtureStage(Section):
-    """What `mix_dataset.py` is given."""
+    """Settings of `mix_dataset.py`."""
 
     dataset: Dataset
     """The mixture."""
-    leaks: Leaks
-    """What is dropped from its training split."""
+    leaks: NearDuplicates
+    """Near-duplicates of held-out abstracts are removed from its training split."""

@@ -4,59 +4,38 @@ from typing import Literal
 
 from pydantic import Field
 
-from feyntune.config.schema.base import Section
-from feyntune.config.schema.models import Precision, Quantization
+from feyntune.config.schema.evaluated import EvaluationStage
+from feyntune.core.schema import Count, CountOrZero, Section, Seed
 
 
 class Generation(Section):
     """How abstracts are completed; the defaults are the paper's."""
 
-    max_new_tokens: int = Field(1024, ge=1)
-    """Longest continuation, as far as the model's context has room for it."""
-    min_new_tokens: int = Field(1, ge=0)
-    """Shortest continuation."""
-    temperature: float = Field(0.7, ge=0)
-    """Flatness of the law that tokens are drawn from; 0 takes the likeliest token."""
-    top_k: int | None = Field(None, ge=1)
-    """Draw among the k likeliest tokens only; null means all."""
+    max_new_tokens: Count = 1024
+    """Longest continuation in tokens; the model's context may limit it further."""
+    min_new_tokens: CountOrZero = 1
+    """Shortest continuation in tokens."""
+    temperature: float = Field(0.7, ge=0, le=100)
+    """Sampling temperature; 0 takes the most likely token (greedy decoding)."""
+    top_k: Count | None = None
+    """Sample from the k most likely tokens only; null: from all."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Draw among the likeliest tokens that hold this share of the probability."""
+    """Sample from the smallest set of most likely tokens whose probabilities sum to this (nucleus sampling)."""
     min_p: float = Field(0.0, ge=0, lt=1)
-    """Draw among tokens at least this fraction as likely as the likeliest."""
+    """Sample from tokens whose probability is at least this fraction of the most likely token's."""
     too_long: Literal["refuse", "truncate"] = "refuse"
-    """What to do with prompts that fill the model's context: `truncate` keeps as many of their last tokens as leave
-    half of the context for the completion; how many there are is said and recorded either way."""
-    batch_size: int = Field(64, ge=1)
-    """Abstracts that grow side by side; changes speed and memory, and results by rounding only."""
-    shard_rows: int = Field(512, ge=1)
-    """Abstracts finished between two saves: what a killed job loses at most; changes results by rounding only."""
+    """What to do with prompts that fill the model's context: `truncate` keeps their last tokens, so many that half of
+    the context is free for the completion. Their number is printed and recorded either way."""
+    batch_size: Count = 64
+    """Abstracts that are completed in parallel; changes speed and memory, and results by rounding only."""
+    shard_rows: Count = 512
+    """Abstracts between two saves, which a killed job loses at most; changes results by rounding only."""
 
 
-class CompletionStage(Section):
-    """What `complete.py` is given."""
+class CompletionStage(EvaluationStage):
+    """Settings of `complete.py`."""
 
-    run: str
-    """Name of the run; every run draws its own random numbers."""
-    seed: int
-    """Seed of the drawing."""
-    limit: int | None
-    """As in the evaluation set."""
-    quantization: Quantization
-    """Storage of the base model's weights."""
-    precision: Precision
-    """Number formats."""
+    seed: Seed
+    """Seed of the sampling."""
     generation: Generation
     """Generation settings."""
-    base_names: list[str]
-    """Names by which an adapter may know this base model."""
-
-
-class ImportStage(Section):
-    """What `import_completions.py` and `import_scores.py` are given."""
-
-    limit: int | None
-    """As in the evaluation set."""
-    split: str = "test"
-    """As in the evaluation set."""
-    model: str | None = None
-    """The model of a wide table whose columns are taken; null: a table of one run."""

@@ -1,47 +1,59 @@
 """Settings of publishing on the Hugging Face hub."""
 
+import re
+import string
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
-from feyntune.config.schema.base import Name, Section
+from feyntune.core.schema import Name, Section
+from feyntune.evaluation.metrics import ReportedMetric
+
+TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
+"""The fields that each template of a repository's name may have."""
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes; nothing else ever does, and nothing here makes a result stale."""
+    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
     adapters: str = "{organisation}/{run}"
     """Name of an adapter's repository."""
     tables: str = "{organisation}/{table}_{set}"
-    """Name of a wide table's repository; `{set}` is the evaluation set."""
+    """Name of the repository of a table in the reference's schema; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
-    """What `{table}` is for `completions`, `perplexity` or a metric; the defaults are the reference's, others are
-    called as they are."""
+    """Text for `{table}`, by `completions`, `perplexity` or a metric; the defaults are those of the reference. A kind
+    that is not listed has its own name."""
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
 
     @field_validator("adapters", "tables")
     @classmethod
-    def _template(cls, given, info):
-        known = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}[info.field_name]
-        try:
-            name = given.format_map(dict.fromkeys(known, "x"))
-        except (KeyError, ValueError, IndexError, AttributeError):
-            raise ValueError(f"{given!r} may name {', '.join(f'{{{name}}}' for name in known)} only") from None
-        if name.count("/") != 1:
-            raise ValueError(f"{given!r} is not of the form 'organisation/name'")
+    def _template(cls, given: str, info: ValidationInfo) -> str:
+        known = TEMPLATES[str(info.field_name)]
+        if not set(_fields(given)) <= {(name, "", None) for name in known}:
+            raise ValueError(f"{given!r} may contain {', '.join(f'{{{name}}}' for name in known)} only")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", given.format_map(dict.fromkeys(known, "x")), re.ASCII):
+            raise ValueError(f"{given!r} is not of the form 'organisation/name', in letters, digits, '.', '_' and '-'")
         return given
 
 
+def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
+    """Name, format and conversion of each field of a template; a broken template has the field '?'."""
+    try:
+        return [tuple(part) for _, *part in string.Formatter().parse(template) if part[0] is not None]
+    except ValueError:
+        return [("?", "", None)]
+
+
 class CardStage(Section):
-    """What `model_card.py` is given."""
+    """Settings of `model_card.py`."""
 
     run: str
     """Name of the run."""
     repository: str
-    """Where the adapter is pushed to."""
+    """Repository of the adapter."""
     model: str
     """Name of the base model in the configuration."""
     base: str
@@ -49,21 +61,21 @@ class CardStage(Section):
     revision: str | None
     """Commit or tag of that repository; null for a folder."""
     licence: str | None
-    """Licence of the base model; null: as its own card says."""
+    """Licence of the base model; null: the one that its own card names."""
     dataset: str
     """Name of the training data."""
     datasets: dict[str, Any]
-    """Definition of the training data, and of the datasets that it is mixed of, by name."""
+    """Definition of the training data, and of the datasets that it is mixed from, by name."""
     layers: str
     """Name of the layer set."""
-    metrics: list[str]
-    """Names of the metrics, in the order in which they are shown."""
+    metrics: list[ReportedMetric]
+    """The metrics, in the order in which they are shown."""
     confidence: float
     """Coverage of the tables' intervals."""
 
 
-class WideStage(Section):
-    """What `wide_table.py` is given."""
+class ReferenceStage(Section):
+    """Settings of `reference_table.py`."""
 
     kind: str
     """`completions`, `perplexity`, or the name of a metric."""
@@ -78,14 +90,16 @@ class WideStage(Section):
     models: dict[str, str]
     """Names of the models in the table, by run."""
     repository: str
-    """Where the table is pushed to."""
+    """Repository of the table."""
+    metric: ReportedMetric | None = None
+    """The metric whose table it is."""
 
 
 class PushStage(Section):
-    """What `push.py` is given."""
+    """Settings of `push.py`."""
 
     repository: str
-    """Where to."""
+    """Repository."""
     kind: Literal["model", "dataset"]
     """Kind of the repository."""
     private: bool

@@ -1,39 +1,44 @@
-"""Settings of the sentence-embedding models that compare completions with abstracts."""
+"""What the programs of metrics are given; the settings of each kind of metric are in ``evaluation/metrics/``."""
 
-from pydantic import Field, model_validator
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from feyntune.config.schema.base import Section
-from feyntune.config.schema.models import Source
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-
-class Metric(Source):
-    """A sentence-embedding model that sentence-transformers loads."""
-
-    max_length: int | None = Field(None, ge=8)
-    """Longest text in the metric's tokens; null means the model's own limit."""
-    trust_remote_code: bool = False
-    """Let the repository's own Python run: only a repository and a revision that you have named, and read."""
-    batch_size: int = Field(64, ge=1)
-    """Texts at a time; changes speed and memory, and results by rounding only."""
-
-    @model_validator(mode="after")
-    def _named_code(self):
-        if self.trust_remote_code and not self.hub:
-            raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
-        return self
+from feyntune.core.schema import Section
+from feyntune.evaluation.metrics import kinds, metric_class, parse_settings
+from feyntune.evaluation.metrics.base import MetricSettings
 
 
-class TruthStage(Section):
-    """What `embed_truth.py` is given."""
+def _of_its_kind(given: Any) -> Any:
+    return parse_settings(given) if isinstance(given, Mapping) and "kind" in given else given
 
-    metric: Metric
+
+class _SchemaOfAnyKind:
+    """The JSON schema of an entry: that of any kind."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schemas = [metric_class(kind).settings_schema.__pydantic_core_schema__ for kind in kinds()]
+        return {"anyOf": [{"type": "null"}, *map(handler, schemas)]}
+
+
+AnyMetric = Annotated[SerializeAsAny[MetricSettings], BeforeValidator(_of_its_kind), _SchemaOfAnyKind()]
+"""Settings of a metric of any kind, checked by the schema of its kind."""
+
+
+class PreparationStage(Section):
+    """What `prepare_metric.py` is given."""
+
+    metric: AnyMetric
     """The metric."""
     limit: int | None
     """As in the evaluation set."""
 
 
-class SemscoreStage(Section):
-    """What `semscore.py` is given."""
+class MetricStage(Section):
+    """What `metric.py` is given."""
 
-    metric: Metric
+    metric: AnyMetric
     """The metric."""

@@ -2,36 +2,24 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from feyntune.config.schema.base import Section
-from feyntune.config.schema.models import Precision, Quantization
+from feyntune.config.schema.evaluated import EvaluationStage
+from feyntune.core.schema import Count, Section
 
 
 class Perplexity(Section):
     """One forward pass over whole abstracts, for perplexity and embeddings."""
 
     column: str = "abstract"
-    """Column of the dataset that is scored."""
-    batch_tokens: int | None = Field(None, ge=1)
-    """Tokens a batch, padding included; null means 16,384 on a GPU, else 1,024, which is fast on processors.
+    """Column of the dataset whose texts are evaluated."""
+    batch_tokens: Count | None = None
+    """Tokens per batch, including padding; null: 16,384 on a GPU, 1,024 on a CPU, where small batches are fast.
     Changes speed and memory, and results by rounding only."""
     too_long: Literal["refuse", "truncate"] = "refuse"
-    """What to do with abstracts over the model's limit; how many there are is said and recorded either way."""
+    """What to do with abstracts over the model's limit. Their number is printed and recorded either way."""
 
 
-class PerplexityStage(Section):
-    """What `perplexity.py` is given."""
+class PerplexityStage(EvaluationStage):
+    """Settings of `perplexity.py`."""
 
-    run: str
-    """Name of the run."""
-    limit: int | None
-    """As in the evaluation set."""
-    quantization: Quantization
-    """Storage of the base model's weights."""
-    precision: Precision
-    """Number formats."""
     perplexity: Perplexity
     """Perplexity settings."""
-    base_names: list[str]
-    """Names by which an adapter may know this base model."""

@@ -1,15 +1,18 @@
 """Settings of tables, figures, the report and rating sheets."""
 
-from pydantic import Field
+from typing import Self
 
-from feyntune.config.schema.base import Section
+from pydantic import Field, model_validator
+
+from feyntune.core.schema import CountOrZero, Name, Section, Seed
+from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Uncertainty(Section):
     """Bootstrap intervals and paired permutation tests."""
 
-    resamples: int = Field(9999, ge=99)
-    """Resamples of each interval, and sign flips of each test; no p-value can be below 1 / (resamples + 1)."""
+    resamples: int = Field(9999, ge=99, le=1_000_000)
+    """Resamples per interval and sign flips per test; the smallest possible p-value is 1 / (resamples + 1)."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """Coverage of the intervals."""
 
@@ -19,43 +22,54 @@ class Report(Section):
 
     uncertainty: Uncertainty = Uncertainty()
     """How intervals and p-values are computed."""
-    compared_layers: list[tuple[str, str]] = [("all", "qkv")]
-    """Layer sets that are compared on the same abstracts, where a model was trained on a dataset with both."""
-    heatmap_rows: int = Field(1000, ge=2)
-    """Abstracts drawn in the figures of cosines; of larger evaluation sets, a random sample of so many."""
-    abstracts: int = Field(20, ge=0)
-    """Abstracts in the report whose completions stand side by side."""
+    compared_layers: list[tuple[Name, Name]] = [("all", "qkv")]
+    """Pairs of layer sets that are compared on the same abstracts, for each model and dataset that has both."""
+    heatmap_rows: int = Field(1000, ge=2, le=20_000)
+    """Abstracts in the figures of cosines; larger evaluation sets are sampled randomly."""
+    abstracts: CountOrZero = 20
+    """Abstracts whose completions the report shows side by side."""
+
+    @model_validator(mode="after")
+    def _different_layers(self) -> Self:
+        if same := [pair for pair in self.compared_layers if pair[0] == pair[1]]:
+            raise ValueError(f"'compared_layers' compares {same[0][0]!r} with itself")
+        return self
 
 
 class TablesStage(Section):
-    """What `tables.py` is given."""
+    """Settings of `tables.py`."""
 
-    seed: int
+    seed: Seed
     """Seed of resampling and of sign flips."""
     uncertainty: Uncertainty
     """Intervals and tests."""
     compared_layers: list[tuple[str, str]]
-    """Layer sets that are compared."""
+    """Pairs of layer sets that are compared."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class FiguresStage(Section):
-    """What `figures.py` is given."""
+    """Settings of `figures.py`."""
 
-    seed: int
+    seed: Seed
     """Seed of the sample of abstracts."""
     heatmap_rows: int
-    """Abstracts drawn in the figures of cosines."""
+    """Abstracts in the figures of cosines."""
     gpus: dict[str, int] = {}
-    """GPUs that a job of each stage (a rule's name) holds, and a run's training (`train/RUN`) if it holds another
-    number; no entry means none."""
+    """GPUs per job, by stage (a rule's name), and by run (`train/RUN`) if its number differs; no entry: none."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
 
 
 class PageStage(Section):
-    """What `report.py` is given."""
+    """Settings of `report.py`."""
 
-    seed: int
+    seed: Seed
     """Seed of the sample of abstracts."""
     abstracts: int
-    """Abstracts whose completions stand side by side."""
+    """Abstracts whose completions are shown side by side."""
     gpus: dict[str, int] = {}
     """As for the figures."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""

@@ -1,39 +1,47 @@
 """Settings of the registries and of the runs that are declared over them."""
 
-from typing import Any
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from feyntune.config.schema.base import Name, Section
-from feyntune.config.schema.models import Source
+from feyntune.config.schema.generation import Generation
+from feyntune.config.schema.models import Lora, Precision, Quantization
+from feyntune.config.schema.perplexity import Perplexity
+from feyntune.config.schema.training import Training
+from feyntune.core.schema import Name, Section, Source
 
 
 class Overrides(Section):
-    """Settings that differ from the configuration's sections of the same name, for one model or one run."""
+    """Settings that differ from the configuration's sections of the same name, for one model or one run.
 
-    lora: dict[str, Any] = {}
+    Only the keys that are given count. Each is checked by itself, before it is known what it is laid over: these
+    sections must not have rules that depend on two keys.
+    """
+
+    lora: Lora | None = None
     """Keys of `lora`."""
-    quantization: dict[str, Any] = {}
+    quantization: Quantization | None = None
     """Keys of `quantization`."""
-    precision: dict[str, Any] = {}
+    precision: Precision | None = None
     """Keys of `precision`."""
-    training: dict[str, Any] = {}
+    training: Training | None = None
     """Keys of `training`."""
-    generation: dict[str, Any] = {}
+    generation: Generation | None = None
     """Keys of `generation`."""
-    perplexity: dict[str, Any] = {}
+    perplexity: Perplexity | None = None
     """Keys of `perplexity`."""
-    gpus: int | None = Field(None, ge=1)
-    """GPUs that train together in one job; null means `resources.train.gpu`."""
+    gpus: int | None = Field(None, ge=1, le=1024)
+    """GPUs that train together in one job; null: `resources.train.gpu`."""
 
 
 class Model(Overrides, Source):
     """A base model, and the settings that belong to it."""
 
     also_known_as: list[str] = []
-    """Other names by which published adapters call it, such as an earlier name of its repository."""
+    """Other names that published adapters may have for it, such as an earlier name of its repository."""
     licence: str | None = None
-    """Its licence by the hub's name for it (`llama3.1`), for the cards of its adapters; null: as its own card says."""
+    """Its licence, as the hub names it (`llama3.1`), for the model cards of its adapters; null: that of its own model
+    card."""
 
 
 class Grid(Section):
@@ -46,46 +54,43 @@ class Grid(Section):
     layer_sets: list[Name] = []
     """Names in `layer_sets`."""
     base: bool = True
-    """Also a run `{model}_base` for each model, with no adapter."""
+    """Also a run `{model}_base` for each model, without adapter."""
 
 
 class Imported(Source):
-    """A table that was made elsewhere: a CSV or parquet file, or a dataset of the hub."""
+    """Imported results: a CSV or parquet file, or a dataset on the hub."""
+
+    shorthand: ClassVar[str | None] = "path"
 
     model: str | None = None
-    """The model of a *wide* table whose columns are taken (`comp_{model}` and `preds_{model}`, `perplexity_{model}`,
-    `score_{model}`, beside `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_path(cls, given):
-        return {"path": given} if isinstance(given, str) else given
+    """The model of a table in the reference's schema whose columns are read (`comp_{model}` and `preds_{model}`,
+    `perplexity_{model}`, `score_{model}`, and `id`); null: columns `id` and `completion`, `perplexity` or `score`."""
 
 
 class NamedRun(Overrides):
-    """One run of its own name: trained with its own settings, or made elsewhere and evaluated only."""
+    """One run with its own name: trained with its own settings, or a published adapter, or imported completions."""
 
     model: Name | None = None
-    """A name in `models`; only completions from elsewhere have none."""
+    """A name in `models`; only imported completions may have none."""
     dataset: Name | None = None
-    """A name in `datasets`: what it is trained on."""
+    """A name in `datasets`: the training data."""
     layers: Name | None = None
     """A name in `layer_sets`."""
     adapter: Source | None = None
-    """A finished adapter, which is evaluated and not trained."""
+    """A published adapter, which is evaluated and not trained."""
     completions: Imported | None = None
-    """Completions that were made elsewhere: a file, or `path` or `hub` with `model`. Only their texts are scored."""
+    """Imported completions: a file, or `path` or `hub` with `model`. Only metrics of their texts are computed."""
     perplexity: Imported | None = None
-    """Perplexities that were computed elsewhere, for a run with `completions`."""
+    """Imported perplexities, for a run with `completions`."""
     metrics: dict[Name, Imported] = {}
-    """Metrics that were computed elsewhere; the other metrics score the run's `completions`."""
+    """Imported values of metrics; the other metrics are computed from the run's `completions`."""
 
     @model_validator(mode="after")
-    def _one_kind(self):
+    def _one_kind(self) -> Self:
         if self.adapter and self.completions:
             raise ValueError("give 'adapter' or 'completions', not both")
         if (self.perplexity or self.metrics) and not self.completions:
-            raise ValueError("'perplexity' and 'metrics' from elsewhere go with 'completions' from elsewhere")
+            raise ValueError("imported 'perplexity' and 'metrics' need imported 'completions'")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
         if not self.adapter and not self.completions and not (self.dataset and self.layers):

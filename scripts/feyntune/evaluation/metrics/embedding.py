@@ -1,20 +1,99 @@
-"""How near completions come to the true abstracts: cosines of sentence embeddings (SemScore, arXiv:2401.17072).
+"""Similarity in meaning: cosines of sentence embeddings of a completion and the true abstract.
 
-What the authors wrote is embedded once for all runs, what a run wrote once for that run.
+SemScore (Aynetdinov and Akbik, arXiv:2401.17072) is this metric with the model all-mpnet-base-v2. The true texts are
+embedded once for all runs.
 """
 
-import json
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import written_whole
-from feyntune.core.ids import examples
-from feyntune.core.provenance import device_name, provenance
+from feyntune.core.schema import Source
+from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
-TENSORS = ("abstract", "abstract_truncated", "y_true", "y_true_truncated")
-"""What is kept of the truth: embeddings, and which texts were cut for them."""
+if TYPE_CHECKING:
+    import numpy
+
+
+class EmbeddingSettings(MetricSettings, Source):
+    """A sentence-embedding model that sentence-transformers loads."""
+
+    max_length: int | None = Field(None, ge=8)
+    """Longest text in the model's tokens; null means the model's own limit."""
+    trust_remote_code: bool = False
+    """Let the repository's own Python run: only a repository and a revision that you have named, and read."""
+    batch_size: int = Field(64, ge=1)
+    """Texts at a time; changes speed and memory, and results by rounding only."""
+
+    @model_validator(mode="after")
+    def _named_code(self):
+        if self.trust_remote_code and not self.hub:
+            raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
+        return self
+
+
+class Embedding(Metric):
+    """Cosines of sentence embeddings: of whole texts, as in the reference, and of continuations without the prompt."""
+
+    settings_schema = EmbeddingSettings
+    prepares = True
+    truncates = True
+    columns = (
+        Column(
+            name="score",
+            title="{metric}",
+            key="{metric}",
+            direction="higher",
+            description="Cosine of the sentence embeddings of the abstract and of the completion. Both begin with the"
+            " same prompt, so it is high for any completion.",
+            lowest=-1,
+            highest=1,
+        ),
+        Column(
+            name="score_continuation",
+            title="{metric} of continuation",
+            key="{metric}_continuation",
+            direction="higher",
+            headline=True,
+            description="Cosine of the sentence embeddings of what the authors wrote after the prompt and of what the"
+            " model wrote; 1 for equal texts, near 0 for unrelated ones.",
+            lowest=-1,
+            highest=1,
+            in_reference_schema=False,
+        ),
+    )
+
+    @functools.cached_property
+    def embedder(self) -> "SentenceEmbedder":
+        """The model, loaded when it is used first."""
+        return SentenceEmbedder(self.model, self.settings)
+
+    def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
+        """Embeddings (N×D) of the abstracts and of their second halves, and which of them are cut (N bool)."""
+        whole, whole_cut = self.embedder.embed(abstracts.abstracts)
+        rest, rest_cut = self.embedder.embed(abstracts.continuations)
+        return {"abstract": whole, "truncated": whole_cut, "y_true": rest, "y_true_truncated": rest_cut}
+
+    def score(self, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
+        """Cosines of abstract with completion and of ``y_true`` with prediction; whether one of the four was cut."""
+        whole, whole_cut = self.embedder.embed(completions.completions)
+        rest, rest_cut = self.embedder.embed(completions.predictions)
+        return {
+            "score": cosines(reference["abstract"], whole),
+            "score_continuation": cosines(reference["y_true"], rest),
+            "truncated": whole_cut | rest_cut | reference["truncated"] | reference["y_true_truncated"],
+        }
+
+    def provenance(self) -> dict[str, str]:
+        """The device that the model ran on, if it could be loaded."""
+        from feyntune.core.provenance import device_name
+
+        loaded = "embedder" in vars(self)
+        return {"device": device_name(self.embedder.model.device)} if loaded else {}
 
 
 class SentenceEmbedder:
@@ -22,18 +101,18 @@ class SentenceEmbedder:
 
     Args:
         folder: where the model is.
-        settings: ``settings.metrics.Metric``.
+        settings: the metric's settings.
 
     Raises:
         FeynTuneError: the folder holds no such model, or one without a limit that ``max_length`` could set.
     """
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
         if not (Path(folder) / "modules.json").is_file():
             raise FeynTuneError(f"{folder}: no modules.json there; name a folder that sentence-transformers has saved")
         from sentence_transformers import SentenceTransformer
 
-        from feyntune.models.load import pick_device
+        from feyntune.core.gpus import pick_device
 
         trust = settings.trust_remote_code
         device = str(pick_device())
@@ -42,115 +121,37 @@ class SentenceEmbedder:
         if settings.max_length:
             self._limit(settings.max_length, folder)
 
-    def _limit(self, max_length, folder):
+    def _limit(self, max_length: int, folder: Path) -> None:
         try:
             self.model.max_seq_length = max_length
         except AttributeError:
             raise FeynTuneError(f"{folder}: has no maximum length; leave out the metric's 'max_length'") from None
 
-    def embed(self, texts):
-        """Embeddings of texts (N×D float32), and which of them are longer than the model can take in (N bool)."""
-        vectors = self.model.encode(texts, batch_size=self.batch_size, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32), self._too_long(texts)
+    def embed(self, texts: Sequence[str]) -> "tuple[numpy.ndarray, numpy.ndarray]":
+        """Embeddings of texts (N×D float32), and which of them are longer than the model's limit (N bool)."""
+        import numpy
 
-    def _too_long(self, texts):
+        vectors = self.model.encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
+        return numpy.asarray(vectors, dtype=numpy.float32), self._too_long(list(texts))
+
+    def _too_long(self, texts: list[str]) -> "numpy.ndarray":
+        import numpy
+
         limit = self.model.max_seq_length
-        if limit is None or limit == np.inf:
-            return np.zeros(len(texts), dtype=bool)
+        if limit is None or limit == numpy.inf:
+            return numpy.zeros(len(texts), dtype=bool)
         tokens = self.model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-        return np.array([len(ids) > limit for ids in tokens])
+        return numpy.array([len(ids) > limit for ids in tokens])
 
 
-def embedding_record(embedder, stage):
-    """What a result that ``embedder`` made under the settings ``stage`` carries with it."""
-    return {**provenance(), "device": device_name(embedder.model.device), "settings": stage.model_dump(mode="json")}
-
-
-def cosines(left, right):
+def cosines(left: "numpy.ndarray", right: "numpy.ndarray") -> "numpy.ndarray":
     """Cosine of each row of ``left`` with the same row of ``right`` (N×D each), in fp64; 0 where one has norm zero.
 
-    An empty text may have the embedding zero: it is like nothing.
+    An empty text may have the embedding zero: it is similar to nothing.
     """
-    left, right = left.astype(np.float64), right.astype(np.float64)
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    import numpy
+
+    left, right = left.astype(numpy.float64), right.astype(numpy.float64)
+    norms = numpy.linalg.norm(left, axis=1) * numpy.linalg.norm(right, axis=1)
     products = (left * right).sum(axis=1)
-    return np.divide(products, norms, out=np.zeros_like(norms), where=norms > 0)
-
-
-def write_truth(path, ids, abstracts, rests, record):
-    """Write the embedded abstracts and their second halves, as safetensors with ids and ``record`` in the metadata.
-
-    Args:
-        path: file to write.
-        ids: names of the abstracts.
-        abstracts: what ``SentenceEmbedder.embed`` gave for the whole abstracts.
-        rests: the same for what follows the prompts.
-        record: JSON-able provenance.
-    """
-    from safetensors.numpy import save
-
-    tensors = dict(zip(TENSORS, [*abstracts, *rests], strict=True))
-    # One entry: the order of several is not the same in every process.
-    metadata = {"feyntune": json.dumps({"ids": ids, **record}, sort_keys=True)}
-    with written_whole(path) as aside:
-        aside.write_bytes(save(tensors, metadata))
-
-
-def read_truth(path):
-    """Read ``write_truth``'s ids and its dict of arrays.
-
-    Raises:
-        FeynTuneError: no such file, or not one of ``embed_truth.py``.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as file:
-            ids = json.loads(file.metadata()["feyntune"])["ids"]
-            return ids, {name: file.get_tensor(name) for name in TENSORS}
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise FeynTuneError(f"{path}: not a file of embed_truth.py ({error}); delete it and run again") from None
-
-
-def match_ids(ids, truth_ids, place):
-    """Positions of the truths that belong to ``ids``.
-
-    Raises:
-        FeynTuneError: the completions at ``place`` are not of exactly these abstracts.
-    """
-    missing, unknown = sorted(set(truth_ids) - set(ids)), sorted(set(ids) - set(truth_ids))
-    if missing or unknown or len(ids) != len(truth_ids):
-        fault = f"none for {examples(missing)}" if missing else f"some for {examples(unknown) or 'an abstract twice'}"
-        raise FeynTuneError(f"{place}: its completions are not those of the evaluation set: {fault}; complete again")
-    positions = {name: position for position, name in enumerate(truth_ids)}
-    return [positions[name] for name in ids]
-
-
-def score_table(ids, completions, predictions, truth, embedder):
-    """Scores of one run's completions.
-
-    Args:
-        ids: names of the abstracts.
-        completions: prompts with what the model wrote behind them.
-        predictions: what the model wrote.
-        truth: dict of ``read_truth``, its rows in the order of ``ids``.
-        embedder: a ``SentenceEmbedder``.
-
-    Returns:
-        A pyarrow table ``id, score, score_continuation, truncated``: the cosine of abstract and completion, which share
-        the prompt; that of ``y_true`` and prediction, which share nothing; and whether one of the four was cut.
-    """
-    import pyarrow
-
-    whole, whole_cut = embedder.embed(completions)
-    rest, rest_cut = embedder.embed(predictions)
-    cut = whole_cut | rest_cut | truth["abstract_truncated"] | truth["y_true_truncated"]
-    columns = {
-        "id": pyarrow.array(ids, pyarrow.string()),
-        "score": cosines(truth["abstract"], whole),
-        "score_continuation": cosines(truth["y_true"], rest),
-        "truncated": cut,
-    }
-    return pyarrow.table(columns)
+    return numpy.divide(products, norms, out=numpy.zeros_like(norms), where=norms > 0)

@@ -1,12 +1,22 @@
 """Figures of the similarities between abstracts: histograms of cosines, and the matrices themselves."""
 
+from __future__ import annotations
+
 import math
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.report.figures.rows import draw_ridges, label_rows, look_of, rice_bins
 from feyntune.report.figures.style import WIDTH, appearances, empty_figure, legend_of_layers, new_figure
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 5
 NOTHING = "No run has a matrix of cosines."
@@ -16,23 +26,23 @@ NOTHING = "No run has a matrix of cosines."
 class Cosines:
     """A part of a run's matrix."""
 
-    matrix: Any
-    """Array of shape (n, n), float32."""
+    matrix: numpy.ndarray
+    """Shape (n, n), float32."""
     total: int
     """Abstracts in the whole matrix."""
 
     @property
-    def extent(self):
-        """How many abstracts these are, in words."""
+    def extent(self) -> str:
+        """The number of abstracts, in words."""
         drawn = len(self.matrix)
         return f"{drawn:,} abstracts" if drawn == self.total else f"{drawn:,} of {self.total:,} abstracts, at random"
 
 
-def sample_matrices(paths, rows, seed):
+def sample_matrices(paths: Mapping[tuple[str, str], Path], rows: int, seed: int) -> dict[tuple[str, str], Cosines]:
     """Read a part of each matrix: at most ``rows`` abstracts, the same ones for all matrices of an evaluation set.
 
     Args:
-        paths: files by (set, run), in the people's order.
+        paths: files by (set, run), in the order of the runs.
         rows: abstracts to take; of larger sets, a random sample.
         seed: its seed.
 
@@ -53,8 +63,8 @@ def sample_matrices(paths, rows, seed):
     return sampled
 
 
-def histograms_figure(runs, cosines):
-    """How the cosines between different abstracts are spread, a row for each run.
+def histograms_figure(runs: pandas.DataFrame, cosines: Mapping[tuple[str, str], Cosines]) -> Figure:
+    """Histograms of the cosines between different abstracts, a row for each run.
 
     Args:
         runs: DataFrame with the columns ``pool.LABELS``.
@@ -80,8 +90,8 @@ def histograms_figure(runs, cosines):
     return figure
 
 
-def heatmaps_figure(cosines):
-    """Each run's matrix, abstracts in one order for all runs of a set: like ones side by side in the first run's.
+def heatmaps_figure(cosines: Mapping[tuple[str, str], Cosines]) -> Figure:
+    """Each run's matrix, abstracts in one order for all runs of a set: similar ones are neighbours in the first run's.
 
     Args:
         cosines: from ``sample_matrices``.
@@ -101,12 +111,14 @@ def heatmaps_figure(cosines):
     return figure
 
 
-def _draw_matrices(figure, axes, cosines, columns):
-    """Heat maps on one scale of colours, whose low end leaves out the lowest hundredth."""
+def _draw_matrices(
+    figure: Figure, axes: Sequence[Axes], cosines: Mapping[tuple[str, str], Cosines], columns: int
+) -> None:
+    """Heat maps on one colour scale, whose low end leaves out the lowest hundredth."""
     import numpy
 
     low = min(float(numpy.quantile(one.matrix, 0.01)) for one in cosines.values())
-    orders = {}
+    orders: dict[str, numpy.ndarray] = {}
     for axis, ((name, run), one) in zip(axes, cosines.items(), strict=True):
         if name not in orders:
             orders[name] = clustered_order(one.matrix)
@@ -117,12 +129,12 @@ def _draw_matrices(figure, axes, cosines, columns):
     figure.colorbar(image, ax=axes, shrink=0.6, extend="min", label="Cosine of two abstracts' embeddings")
 
 
-def _wrapped(name, width):
-    """A name in lines of so many letters, broken behind underscores."""
+def _wrapped(name: str, width: int) -> str:
+    """A name in lines of at most ``width`` letters, broken after underscores."""
     return textwrap.fill(name.replace("_", "_ "), width, break_on_hyphens=False).replace("_ ", "_")
 
 
-def clustered_order(matrix):
+def clustered_order(matrix: numpy.ndarray) -> numpy.ndarray:
     """Rows of a matrix of cosines in the order of the leaves of a clustering by average distance 1 - cosine."""
     import numpy
     from scipy.cluster.hierarchy import leaves_list, linkage

@@ -1,40 +1,62 @@
-"""All figures, from what the runs left behind."""
+"""All figures, from the files of all runs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.report import FiguresStage
 from feyntune.core.files import read_table
-from feyntune.report.figures import cosines, learning, scores, time
+from feyntune.report.figures import cosines, learning, quantities, time
 from feyntune.report.figures.style import SETTINGS, save
+from feyntune.report.results import Results
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def draw_figures(results, options, stage):
-    """Draw and write every figure of ``outputs.FIGURES``.
+@dataclass(frozen=True)
+class FigureSources:
+    """The files that figures are made from, besides the pooled tables."""
 
-    Args:
-        results: ``measures.Results``.
-        options: the options of `figures.py`: paths of everything else.
-        stage: ``settings.report.FiguresStage``.
-    """
+    tables: Path
+    """Folder of tables made of the same results."""
+    history: Sequence[Path]
+    """``{run}/history.parquet`` of trained runs."""
+    matrices: Sequence[Path]
+    """``{set}/{run}.pt``: matrices of cosines."""
+    benchmarks: Sequence[Path]
+    """``{costs}/{stage}/…/{job}.tsv``, of which some may be missing."""
+    costs: Path
+    """Folder of the benchmarks."""
+
+
+def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, folder: Path) -> None:
+    """Draw every figure of ``outputs.FIGURES`` and write it into ``folder``."""
     import matplotlib
     import pandas
 
-    comparisons, means = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("comparisons", "distributions"))
-    curves = {path.parent.name: read_table(path).to_pandas() for path in options.history}
-    matrices = _in_order(options.matrices, results.runs)
+    comparisons, means = (pandas.read_csv(sources.tables / f"{name}.csv") for name in ("comparisons", "distributions"))
+    curves = {path.parent.name: read_table(path).to_pandas() for path in sources.history}
+    matrices = _in_order(sources.matrices, results.runs)
     sampled = cosines.sample_matrices(matrices, stage.heatmap_rows, stage.seed)
     with matplotlib.rc_context(SETTINGS):
         figures = {
-            "intervals": scores.intervals_figure(results, means),
-            "differences": scores.differences_figure(results, comparisons),
-            "distributions": scores.distributions_figure(results),
+            "intervals": quantities.intervals_figure(results, means),
+            "differences": quantities.differences_figure(results, comparisons),
+            "distributions": quantities.distributions_figure(results),
             "learning_curves": learning.learning_figure(results.runs, curves),
             "cosine_histograms": cosines.histograms_figure(results.runs, sampled),
             "cosine_heatmaps": cosines.heatmaps_figure(sampled),
-            "time": time.time_figure(time.read_benchmarks(options.benchmarks, options.costs), stage.gpus),
+            "time": time.time_figure(time.read_benchmarks(sources.benchmarks, sources.costs), stage.gpus),
         }
         for name, figure in figures.items():
-            save(figure, options.output_folder, name)
+            save(figure, folder, name)
 
 
-def _in_order(matrices, runs):
+def _in_order(matrices: Sequence[Path], runs: pandas.DataFrame) -> dict[tuple[str, str], Path]:
     """Paths of matrices by (set, run), in the order of ``runs``."""
     paths = {(path.parent.name, path.stem): path for path in matrices}
     return {key: paths[key] for key in zip(runs["set"], runs["run"], strict=True) if key in paths}

@@ -1,11 +1,29 @@
-"""Learning curves: what each run's loss did while it trained."""
+"""Learning curves: each run's loss while it trained."""
 
-from feyntune.report.figures.style import WIDTH, appearances, empty_figure, layer_set, legend_of_layers, new_figure
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from feyntune.report.figures.style import (
+    WIDTH,
+    Look,
+    appearances,
+    empty_figure,
+    layer_set,
+    legend_of_layers,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 3
 
 
-def learning_figure(runs, histories):
+def learning_figure(runs: pandas.DataFrame, histories: Mapping[str, pandas.DataFrame]) -> Figure:
     """Loss over the passes through the training data, a panel for each model and dataset.
 
     Args:
@@ -34,18 +52,18 @@ def learning_figure(runs, histories):
     return figure
 
 
-def _draw_curves(axis, history, look):
-    """The batches' loss faintly; evaluations on the test split (solid) and on the training split (dotted)."""
+def _draw_curves(axis: Axes, history: pandas.DataFrame, look: Look) -> None:
+    """The batches' loss in light colour; evaluations on the test split (solid) and on the training split (dotted)."""
     colour, marker = look
     axis.plot(history["epoch"], history["loss"], color=colour, alpha=0.3, linewidth=0.6)
     for column, style, size in (("test_loss", "-", 4), ("train_loss", ":", 2.5)):
         points = history.dropna(subset=column)
         axis.plot(points["epoch"], points[column], color=colour, linestyle=style, marker=marker, markersize=size)
     axis.grid(True)
-    axis.tick_params(labelbottom=True)  # below some panels of the last but one row there is none
+    axis.tick_params(labelbottom=True)  # panels above an empty place would have no labels
 
 
-def _legend_of_lines(figure):
+def _legend_of_lines(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
     styles = {"test split": ("-", 1.2, 1), "training split, sample": (":", 1.2, 1), "each batch": ("-", 0.6, 0.4)}

@@ -1,15 +1,29 @@
-"""Panels in which each run is a row: a panel for each evaluation set and measure, runs on one common axis."""
+"""Panels in which each run is a row: panels for each evaluation set and quantity, runs on one common axis."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from feyntune.report.figures.style import WIDTH, layer_set, new_figure
+from feyntune.report.figures.style import WIDTH, Look, layer_set, new_figure
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROW = 0.19
 """Inches that a row takes."""
+COLUMNS = 4
+"""Panels side by side; more of them stand in further lines."""
 
 
-def panels(sets, titles, rows_of):
-    """A figure with a row of panels for each set, and in it one for each title.
+def panels(
+    sets: Sequence[str], titles: Mapping[str, str], rows_of: Mapping[str, Sequence[str]]
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """A figure with a line of panels for each set, or several lines, and in them one panel for each title.
 
     Args:
         sets: names of evaluation sets.
@@ -19,19 +33,30 @@ def panels(sets, titles, rows_of):
     Returns:
         The figure, and the axes by (set, key).
     """
-    heights = [len(rows_of[name]) * ROW + 0.6 for name in sets]
-    figure = new_figure(max(WIDTH, 2 + 1.7 * len(titles)), sum(heights) + 0.4)
-    grid = figure.subplots(len(sets), len(titles), squeeze=False, gridspec_kw={"height_ratios": heights})
+    lines = [(name, keys) for name in sets for keys in _split(list(titles))]
+    columns = max(len(keys) for _, keys in lines)
+    heights = [len(rows_of[name]) * ROW + 0.6 for name, _ in lines]
+    figure = new_figure(max(WIDTH, 2 + 1.7 * columns), sum(heights) + 0.4)
+    grid = figure.subplots(len(lines), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     axes = {}
-    for line, name in zip(grid, sets, strict=True):
-        for place, (axis, (key, title)) in enumerate(zip(line, titles.items(), strict=True)):
+    for row, (name, keys) in zip(grid, lines, strict=True):
+        for place, (axis, key) in enumerate(zip(row, keys, strict=False)):
             label_rows(axis, rows_of[name], shown=place == 0)
-            axis.set_title(title if len(sets) == 1 else f"{title} on {name}")
+            axis.set_title(titles[key] if len(sets) == 1 else f"{titles[key]} on {name}")
             axes[name, key] = axis
+        for axis in row[len(keys) :]:
+            axis.remove()
     return figure, axes
 
 
-def label_rows(axis, labels, shown):
+def _split(keys: Sequence[str]) -> list[Sequence[str]]:
+    """Keys in as few lines as ``COLUMNS`` allows, of equal lengths as far as possible."""
+    lines = max(math.ceil(len(keys) / COLUMNS), 1)
+    size = max(math.ceil(len(keys) / lines), 1)
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def label_rows(axis: Axes, labels: Sequence[str], shown: bool) -> None:
     """Put the names of the rows on the vertical axis, the first on top; ``shown`` on one panel of several only."""
     axis.set_yticks(range(len(labels)), labels if shown else [])
     axis.set_ylim(len(labels) - 0.4, -0.6)
@@ -39,7 +64,7 @@ def label_rows(axis, labels, shown):
     axis.grid(axis="x")
 
 
-def draw_interval(axis, row, point, look, filled=True):
+def draw_interval(axis: Axes, row: int, point: Mapping[str, float], look: Look, filled: bool = True) -> None:
     """A marker at ``mean`` with a bar from ``low`` to ``high`` (keys of ``point``)."""
     colour, marker = look
     if point["low"] == point["low"]:  # NaN has no bar
@@ -48,22 +73,22 @@ def draw_interval(axis, row, point, look, filled=True):
     axis.plot(point["mean"], row, marker=marker, color=colour, markerfacecolor=face, markersize=4.5, linestyle="none")
 
 
-def look_of(runs, looks, run):
+def look_of(runs: pandas.DataFrame, looks: Mapping[str | None, Look], run: str) -> Look:
     """Colour and marker of a run."""
     return looks[layer_set(runs.loc[runs["run"] == run, "layers"].iloc[0])]
 
 
-def rice_bins(count):
-    """How many bins a histogram of so many numbers should have, by Rice's rule; at most a hundred."""
+def rice_bins(count: int) -> int:
+    """Bins of a histogram of ``count`` numbers by Rice's rule; at most a hundred."""
     return min(2 * math.ceil(count ** (1 / 3)), 100)
 
 
-def draw_ridges(axis, values, looks, edges):
-    """A histogram for each row, as a hill that stands on the row's line, with a mark at the median.
+def draw_ridges(axis: Axes, values: Sequence[numpy.ndarray], looks: Sequence[Look], edges: numpy.ndarray) -> None:
+    """A histogram for each row, drawn on the row's line, with a mark at the median.
 
     Args:
         axis: axes with a row for each of ``values``.
-        values: arrays of numbers, one a row; a row may be empty.
+        values: arrays of numbers, one for each row; a row may be empty.
         looks: colour and marker by row.
         edges: edges of the histograms' bins.
     """

@@ -1,9 +1,20 @@
-"""One look for all figures: legible in print, in grey, and by the colour-blind; the same bytes for the same data."""
+"""One style for all figures: legible in print, in grey, and by colour-blind readers; equal data give equal bytes."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.files import written_whole
 from feyntune.report.outputs import FIGURE_FORMATS
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+Look = tuple[str, str]
+"""A colour and a marker."""
 
 SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
@@ -30,34 +41,34 @@ _OTHERS = [("#56B4E9", "^"), ("#009E73", "v"), ("#CC79A7", "P"), ("#D55E00", "X"
 _KNOWN = {"base": ("#000000", "D"), "all": ("#0072B2", "o"), "qkv": ("#E69F00", "s")}
 
 
-def appearances(layers):
-    """A colour and a marker for each layer set, the same in every figure; None stands for runs that tell none."""
+def appearances(layers: Iterable[str | None]) -> dict[str | None, Look]:
+    """A colour and a marker for each layer set, the same in every figure; None is for runs without a layer set."""
     names = sorted({str(name) for name in layers if isinstance(name, str)} - set(_KNOWN))
     others = {name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(names)}
     return {**_KNOWN, **others, None: ("#777777", "*")}
 
 
-def layer_set(label):
-    """The layer set of a run as a key of ``appearances``: pandas has NaN where a run tells none."""
+def layer_set(label: object) -> str | None:
+    """The layer set of a run as a key of ``appearances``: pandas has NaN where a run has none."""
     return label if isinstance(label, str) else None
 
 
-def new_figure(width, height, layout="constrained"):
-    """An empty figure of so many inches, laid out so that no label is cut off."""
+def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
+    """An empty figure, sizes in inches, whose layout cuts off no label."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)
 
 
-def empty_figure(text):
-    """A figure that says why there is nothing to see."""
+def empty_figure(text: str) -> Figure:
+    """A figure that says why there is nothing to show."""
     figure = new_figure(WIDTH, 1)
     figure.text(0.5, 0.5, text, ha="center", va="center", color="#555555")
     return figure
 
 
-def legend_of_layers(figure, runs, looks, linestyle="none"):
-    """A legend above the panels: which colour and marker is which layer set."""
+def legend_of_layers(figure: Figure, runs: pandas.DataFrame, looks: Mapping[str | None, Look]) -> None:
+    """A legend above the panels: the colour and marker of each layer set."""
     from matplotlib.lines import Line2D
 
     present = dict.fromkeys(layer_set(label) for label in runs["layers"])
@@ -67,7 +78,7 @@ def legend_of_layers(figure, runs, looks, linestyle="none"):
             [],
             color=looks[name][0],
             marker=looks[name][1],
-            linestyle=linestyle,
+            linestyle="none",
             markersize=5,
             label=name or "other",
         )
@@ -76,8 +87,8 @@ def legend_of_layers(figure, runs, looks, linestyle="none"):
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
 
 
-def save(figure, folder, name, formats=FIGURE_FORMATS):
-    """Write a figure in every format, without the time and the library's version."""
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FIGURE_FORMATS) -> None:
+    """Write a figure in every format, without time and version, so that equal figures have equal bytes."""
     for suffix in formats:
         with written_whole(Path(folder) / f"{name}.{suffix}") as aside:
             figure.savefig(aside, metadata={"svg": {"Date": None}, "png": {"Software": None}}[suffix])

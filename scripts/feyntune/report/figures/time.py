@@ -1,16 +1,26 @@
-"""What each stage took, from the benchmarks that Snakemake keeps of its jobs."""
+"""The time that each stage took, from the benchmarks that Snakemake keeps of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.job_costs import gpus_of, job_of, read_benchmark
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COLOUR = "#0072B2"
 UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
-def read_benchmarks(paths, folder):
+def read_benchmarks(paths: Iterable[Path], folder: Path) -> dict[str, dict[str, float]]:
     """Seconds by stage and job, in the order given: a stage is the first part of a path under ``folder``."""
-    stages = {}
+    stages: dict[str, dict[str, float]] = {}
     for path in paths:
         if benchmark := read_benchmark(path):
             job = job_of(path, folder)
@@ -18,15 +28,15 @@ def read_benchmarks(paths, folder):
     return stages
 
 
-def time_figure(stages, gpus):
-    """Bars: the time of all jobs of a stage together, and where GPUs were held, that time by their number.
+def time_figure(stages: Mapping[str, Mapping[str, float]], gpus: Mapping[str, int]) -> Figure:
+    """Bars: the time of all jobs of a stage together, and where jobs held GPUs, that time multiplied by their number.
 
     Args:
         stages: seconds by stage and job.
-        gpus: GPUs that jobs held, as ``benchmarks.gpus_of`` takes them.
+        gpus: GPUs that jobs held, as ``job_costs.gpus_of`` takes them.
     """
     if not stages:
-        return empty_figure("No job has left a benchmark.")
+        return empty_figure("There is no benchmark of any job.")
     seconds = {stage: sum(jobs.values()) for stage, jobs in stages.items()}
     gpu_seconds = {
         stage: sum(took * gpus_of(job, gpus) for job, took in jobs.items()) for stage, jobs in stages.items()
@@ -41,18 +51,18 @@ def time_figure(stages, gpus):
     return figure
 
 
-def _draw_bars(axis, title, seconds):
+def _draw_bars(axis: Axes, title: str, seconds: Sequence[float]) -> None:
     unit = _unit(max(seconds))
     bars = axis.barh(range(len(seconds)), [value / UNITS[unit] for value in seconds], color=COLOUR, height=0.6)
     axis.bar_label(bars, labels=[_duration(value) for value in seconds], padding=3, fontsize=7)
     axis.set(title=f"{title} ({unit})", xlim=(0, 1.2 * max(seconds) / UNITS[unit]))
 
 
-def _unit(seconds):
-    """The largest unit of which there is at least one; the smallest where there is none."""
+def _unit(seconds: float) -> str:
+    """The largest unit that fits at least once, else the smallest."""
     return next((unit for unit, length in UNITS.items() if seconds >= length), "s")
 
 
-def _duration(seconds):
+def _duration(seconds: float) -> str:
     unit = _unit(seconds)
     return f"{seconds / UNITS[unit]:.1f} {unit}" if seconds else ""

@@ -1,26 +1,60 @@
 """Everything that the report shows, gathered from tables, figures and records."""
 
+from __future__ import annotations
+
 import base64
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
 from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.page.side_by_side import sampled_abstracts
+from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
 
 
-def common_and_differing(records):
-    """Split records into what all share and what tells them apart.
+@dataclass(frozen=True)
+class PageSources:
+    """The files that the report is made from, besides the pooled tables."""
+
+    completions: Path
+    """Pooled completions."""
+    tables: Path
+    """Folder of tables."""
+    figures: Path
+    """Folder of figures."""
+    records: Sequence[Path]
+    """``{run}/run.json`` of trained runs."""
+    history: Sequence[Path]
+    """``{run}/history.parquet`` of trained runs."""
+    datasets: Sequence[Path]
+    """``{dataset}/summary.json``."""
+    benchmarks: Sequence[Path]
+    """``{costs}/{stage}/…/{job}.tsv``, of which some may be missing."""
+    costs: Path
+    """Folder of the benchmarks."""
+    plan: Path
+    """File of the plan; it may be missing."""
+
+
+def common_and_differing(
+    records: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Split records into what all have in common and what differs.
 
     Args:
         records: flat dicts by run.
 
     Returns:
-        A dict of the keys with the same value in every record, and by key of the others a dict of values by run; not of
-        a key that is just the run's own name.
+        A dict of the keys with the same value in every record, and by key of the others a dict of values by run. A key
+        that holds just the run's own name is left out.
     """
     names = dict.fromkeys(name for record in records.values() for name in record)
     common, differing = {}, {}
@@ -39,105 +73,108 @@ TABLE_TITLES = {
     "comparisons": "Paired comparisons",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
+    "quantities": "What the columns mean",
 }
-"""Tables by name; what each caption says comes with the table."""
+"""Titles of tables by name; captions come with the tables."""
 
 FIGURE_CAPTIONS = {
     "intervals": (
         "Means with error bars",
-        "Each run's mean over the abstracts; bars are bootstrap intervals (percentile method). Lower perplexity is"
-        " better, a higher score is better. Bars of two runs may overlap and yet differ surely: see the paired"
+        "Each run's mean over the abstracts; bars are bootstrap intervals (percentile method). The table of quantities"
+        " says which direction is better. Two runs can differ significantly although their bars overlap: see the paired"
         " differences.",
     ),
     "differences": (
         "Paired differences",
-        "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: a difference that"
-        " chance may well explain (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
+        "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: not significant"
+        " (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
     ),
     "distributions": (
         "Distributions",
-        "Histograms over the abstracts, one hill a run, each scaled to its own height; black ticks are medians."
+        "Histograms over the abstracts, one for each run, each scaled to its own height; black ticks are medians."
         " Perplexity is on a logarithmic axis.",
     ),
     "learning_curves": (
         "Learning curves",
-        "Loss while training: of each batch (faint), on the run's own test split (solid) and on a sample of what it is"
-        " trained on (dotted). A solid line that rises while the dotted one falls would be overfitting.",
+        "Loss during training: of each batch (faint), on the run's own test split (solid) and on a sample of its"
+        " training split (dotted). A solid line that rises while the dotted one falls shows overfitting.",
     ),
     "cosine_histograms": (
         "Cosines between abstracts",
-        "How alike the embeddings of different abstracts are to each run; hills near 1 mean embeddings that hardly"
-        " tell abstracts apart.",
+        "Cosines between each run's embeddings of different abstracts. Histograms near 1 mean that the embeddings"
+        " hardly distinguish abstracts.",
     ),
     "cosine_heatmaps": (
         "Matrices of cosines",
-        "Each run's cosines between abstracts. All matrices of a set have the order of the first one's clustering, so"
-        " that blocks are groups of like abstracts.",
+        "Each run's cosines between abstracts. All matrices of a set are ordered by a clustering of the first one, so"
+        " that blocks are groups of similar abstracts.",
     ),
-    "time": ("Time", "What the jobs of each stage took together, from Snakemake's benchmarks."),
+    "time": ("Time", "Total time of the jobs of each stage, from Snakemake's benchmarks."),
 }
 """Title and caption of each figure, by name."""
 
 
-def page_content(results, options, stage):
-    """The variables of the template.
-
-    Args:
-        results: ``measures.Results``.
-        options: the options of `report.py`: paths of everything else.
-        stage: ``settings.report.PageStage``.
-    """
+def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
+    """The variables of the template."""
     import pandas
 
-    means, comparisons = (pandas.read_csv(options.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
-    records = {path.parent.name: flattened(read_json(path)) for path in options.records}
+    means, comparisons = (pandas.read_csv(sources.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
+    records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
         "runs": results.runs.astype(object).where(results.runs.notna(), None).to_dict("records"),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),
-        "datasets": {path.parent.name: read_json(path) for path in options.datasets},
+        "missing": missing_lines(results.missing),
+        "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
         "common": _texts(common),
         "differing": {name: _texts(values) for name, values in differing.items()},
-        "tables": [_table(options.tables, name, title) for name, title in TABLE_TITLES.items()],
-        "figures": [_figure(options.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
-        "abstracts": sampled_abstracts(options.completions, results, stage.abstracts, stage.seed),
-        "control_prompts": [_control_prompts(path) for path in options.history],
-        "costs": _costs(options, stage),
+        "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items()],
+        "figures": [_figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
+        "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
+        "control_prompts": [_control_prompts(path) for path in sources.history],
+        "costs": _costs(sources, stage),
         "provenance": _texts(flattened(provenance())),
     }
 
 
-def _texts(values):
+def missing_lines(missing: Sequence[Missing]) -> list[str]:
+    """A sentence for each metric and reason: for which runs it could not be computed."""
+    runs: dict[tuple[str, str], list[str]] = {}
+    for each in missing:
+        runs.setdefault((each.metric, each.reason), []).append(each.run)
+    return [
+        f"{metric} could not be computed for {', '.join(dict.fromkeys(names))}: {reason}"
+        for (metric, reason), names in runs.items()
+    ]
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
-def _table(folder, name, title):
+def _table(folder: Path, name: str, title: str) -> dict[str, str]:
     caption = (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0].removeprefix("% ")
-    return {
-        "name": name,
-        "title": title,
-        "caption": caption,
-        "html": (folder / f"{name}.html").read_text(encoding="utf-8"),
-    }
+    html = (folder / f"{name}.html").read_text(encoding="utf-8")
+    return {"name": name, "title": title, "caption": caption, "html": html}
 
 
-def _costs(options, stage):
+def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
     """Tables of what stages and jobs took, against what was predicted; None if nothing was measured."""
-    table = costs(options.benchmarks, options.costs, options.plan, options.records, stage.gpus)
+    table = costs(sources.benchmarks, sources.costs, sources.plan, sources.records, stage.gpus)
     if table.empty:
         return None
     tables = {"stages": html_table(costs_layout(by_stage(table))), "jobs": html_table(costs_layout(table))}
     return {**tables, "planned": int(table["predicted"].notna().sum()), "measured": len(table)}
 
 
-def _figure(folder, name, title, caption):
+def _figure(folder: Path, name: str, title: str, caption: str) -> dict[str, str]:
     drawing = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
     return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
 
 
-def _control_prompts(path):
+def _control_prompts(path: Path) -> dict[str, Any]:
     """The control papers as a run completed them before its first step and after its last."""
     history = read_table(path, columns=["step", "control_prompts"]).to_pylist()
     steps = [row for row in history if row["control_prompts"]]

@@ -1,8 +1,9 @@
-"""The LaTeX of abstracts as safe HTML: formulas as MathML, accents and emphasis as text, the rest as it stands.
+"""The LaTeX of abstracts as safe HTML: formulas as MathML, accents and emphasis as text, the rest unchanged.
 
-Abstracts come from strangers, and completions from models: nothing of them reaches a page but text, and elements that
-are listed here.
+Abstracts and completions are not trusted: only text and the elements that are listed here reach a page.
 """
+
+from __future__ import annotations
 
 import html
 import re
@@ -19,7 +20,7 @@ ATTRIBUTES = frozenset(
     " depth lspace rspace linethickness minsize maxsize columnalign columnspacing rowspacing columnlines".split()
 )
 LONGEST_FORMULA = 1000
-"""Characters; a longer formula, such as a model writes when it never closes one, is shown as its source."""
+"""Characters; a longer formula, as of a model that never closes one, is shown as its source."""
 
 _FORMULA = re.compile(
     r"\$\$(?P<display>.+?)\$\$|(?<!\\)\$(?P<inline>(?:[^$\\]|\\.)+?)\$|\\\((?P<round>.+?)\\\)|\\\[(?P<square>.+?)\\\]",
@@ -29,7 +30,7 @@ _OLD_FONT = re.compile(r"\{\\(cal|rm|bf|it|sf|tt)\b\s*([^{}]*)\}")
 _NEW_FONT = {"cal": "mathcal", "rm": "mathrm", "bf": "mathbf", "it": "mathit", "sf": "mathsf", "tt": "mathtt"}
 
 
-def to_html(text):
+def to_html(text: str) -> str:
     """HTML of a text with LaTeX in it; a formula that cannot be converted stays as its source, marked as code."""
     parts, end = [], 0
     for found in _FORMULA.finditer(text):
@@ -38,29 +39,29 @@ def to_html(text):
     return "".join([*parts, _prose(text[end:])])
 
 
-def _formula(found):
+def _formula(found: re.Match[str]) -> str:
     source = next(group for group in found.groups() if group is not None)
     mathml = _mathml(source) if len(source) <= LONGEST_FORMULA else None
     return mathml or f"<code>{html.escape(found.group())}</code>"
 
 
-def _mathml(source):
-    """A formula as MathML that holds nothing but listed elements and attributes; None if that cannot be had."""
+def _mathml(source: str) -> str | None:
+    """A formula as MathML that holds only listed elements and attributes; None if it cannot be converted."""
     from latex2mathml.converter import convert
 
     modern = _OLD_FONT.sub(lambda found: rf"\{_NEW_FONT[found[1]]}{{{found[2]}}}", source)
     try:
         tree = xml.etree.ElementTree.fromstring(convert(modern))
-    except Exception:  # models write what they like, and the converter fails as it likes: the source is shown instead
+    except Exception:  # models write anything, and the converter raises anything: the source is shown instead
         return None
     return _serialised(tree) if all(map(_allowed, tree.iter())) else None
 
 
-def _allowed(element):
+def _allowed(element: xml.etree.ElementTree.Element) -> bool:
     return element.tag.removeprefix(MATHML) in ELEMENTS and set(element.attrib) <= ATTRIBUTES
 
 
-def _serialised(tree):
+def _serialised(tree: xml.etree.ElementTree.Element) -> str:
     for element in tree.iter():
         element.tag = element.tag.removeprefix(MATHML)
     return xml.etree.ElementTree.tostring(tree, encoding="unicode")
@@ -92,8 +93,8 @@ _PLAIN = {
 }
 
 
-def _prose(text):
-    """Text outside formulas: escaped first, so that only what is added here is HTML."""
+def _prose(text: str) -> str:
+    """Text outside formulas; it is escaped first, so that only what is added here is HTML."""
     text = _ACCENT.sub(_accented, text)
     text = _LETTER.sub(lambda found: _LETTERS[found[1]], text)
     text = html.escape(text, quote=False)
@@ -104,6 +105,6 @@ def _prose(text):
     return re.sub(r"(?<!\\)~", "\u00a0", text)
 
 
-def _accented(found):
+def _accented(found: re.Match[str]) -> str:
     accent, letter = found[1] or found[2], (found[3] or found[4]).removeprefix("\\")
     return unicodedata.normalize("NFC", letter + _ACCENTS[accent])

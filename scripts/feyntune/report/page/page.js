@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by a click on a column's title: by number where both cells begin with one, else by text; dashes come last.
+// A click on a column's title sorts the table: by number where both cells begin with one, else by text; dashes come last.
 function numberIn(text) {
   const found = text.replace(/,/g, "").match(/^<?\s*[-−]?\d+(\.\d+)?/);
   return found ? parseFloat(found[0].replace("−", "-").replace("<", "")) : NaN;

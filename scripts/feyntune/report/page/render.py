@@ -1,17 +1,21 @@
-"""The page as one file: nothing in it asks a network, and no script runs but its own."""
+"""The page as one file: it needs no network, and runs no script but its own."""
+
+from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 
 
-def render(content):
+def render(content: Mapping[str, Any]) -> str:
     """The HTML of the page.
 
     The policy in its head names its own style and script by their digests and forbids everything else, so that even
-    text that slipped through unescaped could not run.
+    unescaped text could not run.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -33,9 +37,9 @@ def render(content):
     )
 
 
-def _source(name):
+def _source(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def _digest(text):
+def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

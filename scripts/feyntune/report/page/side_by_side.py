@@ -1,21 +1,50 @@
-"""A sample of abstracts: what their authors wrote, and what each run made of the same beginning."""
+"""A sample of abstracts: what their authors wrote, and how each run continued the same beginning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.core.files import read_table
+from feyntune.report.results import Results
 from feyntune.report.typeset import number
 
+if TYPE_CHECKING:
+    import pandas
 
-def sampled_abstracts(path, results, count, seed):
+
+@dataclass(frozen=True)
+class Continuation:
+    """What one run wrote."""
+
+    run: str
+    prediction: str
+    stopped: str | None
+    """``eos``, ``length``, or None if unknown."""
+    numbers: list[tuple[str, str]]
+    """Headline quantities of the completion: title and value."""
+
+
+@dataclass(frozen=True)
+class SampledAbstract:
+    """One abstract and its continuations by all runs."""
+
+    set: str
+    id: str
+    prompt: str
+    truth: str
+    runs: list[Continuation]
+
+
+def sampled_abstracts(path: Path, results: Results, count: int, seed: int) -> list[SampledAbstract]:
     """At most ``count`` abstracts of each evaluation set, with the continuations by every run that has them.
 
     Args:
         path: pooled completions.
-        results: ``measures.Results`` of the same runs.
+        results: results of the same runs.
         count: how many of each set.
         seed: seed of the sample, which is drawn among the abstracts that most runs have completed.
-
-    Returns:
-        Dicts with ``set, id, prompt, truth`` and ``runs``: dicts with ``run, prediction, stopped`` and ``numbers``, the
-        measures of this abstract as pairs of title and text.
     """
     sampled = []
     for name, values in results.values.items():
@@ -27,7 +56,7 @@ def sampled_abstracts(path, results, count, seed):
     return sampled
 
 
-def _sample(values, count, seed):
+def _sample(values: pandas.DataFrame, count: int, seed: int) -> list[str]:
     import numpy
 
     completed = values["new_tokens"].notna().sum(axis=1)
@@ -36,26 +65,16 @@ def _sample(values, count, seed):
     return [common[place] for place in sorted(chosen)]
 
 
-def _abstract(rows, results, values):
+def _abstract(rows: pandas.DataFrame, results: Results, values: pandas.Series) -> SampledAbstract:
     first = rows.iloc[0]
-    return {
-        "set": first["set"],
-        "id": first["id"],
-        "prompt": first["prompt"],
-        "truth": first["y_true"],
-        "runs": [
-            {
-                "run": row.run,
-                "prediction": row.prediction,
-                "stopped": row.stopped,
-                "numbers": _numbers(results, values, row),
-            }
-            for row in rows.itertuples()
-        ],
-    }
+    runs = [
+        Continuation(row.run, row.prediction, row.stopped, _numbers(results, values, row.run))
+        for row in rows.itertuples()
+    ]
+    return SampledAbstract(first["set"], first["id"], first["prompt"], first["y_true"], runs)
 
 
-def _numbers(results, values, row):
-    """The measures in which an abstract's completion, not the abstract, is judged: scores of continuations."""
-    names = {m.name: m.title for m in results.measures if m.name.endswith("_continuation")}
-    return [(title, number(values[name, row.run], 2)) for name, title in names.items() if (name, row.run) in values]
+def _numbers(results: Results, values: pandas.Series, run: str) -> list[tuple[str, str]]:
+    """The headline quantities that judge the completion; perplexity judges the abstract."""
+    judged = [each for each in results.headlines() if each.name != "perplexity"]
+    return [(each.title, number(values[each.name, run], 2)) for each in judged if (each.name, run) in values]

@@ -1,0 +1,206 @@
+"""The two jobs of a metric: prepare what all runs share for an evaluation set, and judge one run's completions.
+
+A fault of the metric itself (a model that cannot be loaded, values out of range) does not end the job: it writes a
+result without values that carries the reason, so that the tables of the other metrics are made. The rule
+``check_metrics`` then reports the reason, deletes these results, and fails.
+"""
+
+import json
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.core.cli import say
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_table, write_table, written_whole
+from feyntune.core.ids import match_ids
+from feyntune.core.provenance import provenance
+from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.metrics import metric_class
+from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, Values
+
+if TYPE_CHECKING:
+    import numpy
+    import pyarrow
+
+MISSING = "missing"
+"""The key of a result's metadata that holds the reason why it has no values."""
+
+
+@dataclass(frozen=True)
+class PreparationJob:
+    """What `prepare_metric.py` does."""
+
+    dataset: Path
+    """Parquet file with the abstracts."""
+    model: Path | None
+    """Folder of the metric's model, if it has one."""
+    stage: PreparationStage
+    output: Path
+    """Safetensors file to write."""
+
+
+@dataclass(frozen=True)
+class MetricJob:
+    """What `metric.py` does."""
+
+    completions: Path
+    """Parquet file of one run's completions."""
+    reference: Path | None
+    """File of `prepare_metric.py`, for metrics that prepare."""
+    model: Path | None
+    """Folder of the metric's model, if it has one."""
+    stage: MetricStage
+    output: Path
+    """Parquet file to write."""
+
+
+class _MetricFault(Exception):
+    """The metric cannot be computed, for the reason that is its text."""
+
+
+def run_preparation(job: PreparationJob) -> None:
+    """Prepare a metric for an evaluation set; see ``write_reference`` for the file.
+
+    Raises:
+        FeynTuneError: the abstracts cannot be read.
+    """
+    ids, texts = read_abstracts(job.dataset, "abstract", job.stage.limit)
+    halves = [split_abstract(text) for text in texts]
+    abstracts = Abstracts(ids, texts, [prompt for prompt, _ in halves], [rest for _, rest in halves])
+    metric = _metric(job.stage, job.model)
+    record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
+    try:
+        arrays = _prepared(metric, abstracts)
+    except _MetricFault as fault:
+        arrays, record = {}, record | {MISSING: str(fault)}
+    truncated = int(arrays["truncated"].sum()) if "truncated" in arrays else 0
+    if truncated:
+        say(f"{truncated:,} of {len(ids):,} abstracts are longer than the metric's limit and are truncated")
+    write_reference(job.output, ids, arrays, record | metric.provenance())
+
+
+def run_metric(job: MetricJob) -> None:
+    """Judge one run's completions; the table has ``id``, the metric's columns, and ``truncated`` where it can be cut.
+
+    Raises:
+        FeynTuneError: an input cannot be read, or completions and reference are not of the same abstracts.
+    """
+    completions = read_completions(job.completions)
+    metric = _metric(job.stage, job.model)
+    record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
+    try:
+        values = _scored(metric, completions, _reference(job, completions.ids))
+    except _MetricFault as fault:
+        values, record = {}, record | {MISSING: str(fault)}
+    empty = sum(not prediction.strip() for prediction in completions.predictions)
+    if empty:
+        say(f"{empty:,} of {len(completions.ids):,} completions are empty: scored as they are")
+    record |= {**metric.provenance(), "empty": empty}
+    write_table(job.output, metric_table(metric, completions.ids, values), record)
+
+
+def _metric(stage: MetricStage | PreparationStage, model: Path | None) -> Metric:
+    return metric_class(stage.metric.kind)(stage.metric, model)
+
+
+def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
+    try:
+        return metric.prepare(abstracts)
+    except MemoryError:  # a retry asks for more
+        raise
+    except Exception as error:
+        raise _fault(error) from error
+
+
+def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
+    try:
+        return metric.score(completions, reference)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _fault(error) from error
+
+
+def _fault(error: Exception) -> _MetricFault:
+    """The reason in one line; the whole traceback goes to the log."""
+    traceback.print_exception(error)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, FeynTuneError):
+        reason = f"{type(error).__name__}: {reason}"
+    say(f"the metric cannot be computed and is left out of the tables: {reason[:300]}")
+    return _MetricFault(reason[:300])
+
+
+def _reference(job: MetricJob, ids: list[str]) -> "dict[str, numpy.ndarray]":
+    """The arrays of the preparation, rows in the order of ``ids``."""
+    if job.reference is None:
+        return {}
+    known, arrays, record = read_reference(job.reference)
+    if MISSING in record:
+        raise _MetricFault(record[MISSING])
+    places = match_ids(known, ids, job.completions)
+    rows = sorted(range(len(places)), key=places.__getitem__)
+    return {name: values[rows] for name, values in arrays.items()}
+
+
+def read_completions(path: Path) -> Completions:
+    """One run's completions."""
+    names = ["id", "prompt", "y_true", "prediction", "completion"]
+    table = read_table(path, columns=names)
+    return Completions(*(table[name].to_pylist() for name in names))
+
+
+def metric_table(metric: Metric, ids: list[str], values: Values) -> "pyarrow.Table":
+    """The table of a metric's values: ``id``, its columns, and ``truncated`` where texts may be cut.
+
+    Args:
+        metric: the metric.
+        ids: names of the abstracts.
+        values: by column; without any, all values are null.
+    """
+    import pyarrow
+
+    names = [column.name for column in metric.columns]
+    columns = {name: _column(values.get(name), len(ids), pyarrow.float64()) for name in names}
+    if metric.truncates:
+        columns["truncated"] = _column(values.get("truncated"), len(ids), pyarrow.bool_())
+    return pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), **columns})
+
+
+def _column(values: object, length: int, kind: "pyarrow.DataType") -> "pyarrow.Array":
+    import pyarrow
+
+    return pyarrow.nulls(length, kind) if values is None else pyarrow.array(values, kind)
+
+
+def write_reference(path: Path, ids: list[str], arrays: "Mapping[str, numpy.ndarray]", record: dict) -> None:
+    """Write what a metric prepared, as safetensors with ids and ``record`` (JSON-able) in the metadata."""
+    from safetensors.numpy import save
+
+    # One entry: the order of several is not the same in every process.
+    metadata = {"feyntune": json.dumps({"ids": ids, **record}, sort_keys=True)}
+    with written_whole(path) as aside:
+        aside.write_bytes(save(dict(arrays), metadata))
+
+
+def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], dict]":
+    """Read ``write_reference``'s ids, arrays and record.
+
+    Raises:
+        FeynTuneError: no such file, or not one of ``prepare_metric.py``.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            record = json.loads(file.metadata()["feyntune"])
+            return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None

@@ -1,0 +1,75 @@
+"""The files that a push sends besides results: cards of adapters, and reference tables with their cards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from feyntune.config.schema.hub import CardStage, ReferenceStage
+from feyntune.core.cli import say
+from feyntune.core.files import read_json, read_table, write_json, write_table, write_text
+from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, table_card
+from feyntune.hub.names import without_folders
+from feyntune.hub.reference_tables import kinds_beside, reference_table
+
+
+@dataclass(frozen=True)
+class CardJob:
+    """The card of an adapter to write."""
+
+    stage: CardStage
+    adapter: Path
+    """Folder of the adapter."""
+    base: Path
+    """Folder of the base model, for its licence."""
+    dataset: Path
+    """``summary.json`` of the training data."""
+    tables: Path
+    """Folder of tables."""
+    output: Path
+    """Folder for ``README.md``, the figure, ``adapter_config.json`` and ``run.json``."""
+
+
+def write_adapter_card(job: CardJob) -> None:
+    """Write the card of an adapter, its figure, and its JSON files without paths of this machine."""
+    import pandas
+
+    stage = job.stage
+    if not stage.revision:
+        say(f"the base model is a local folder, {stage.base}: the adapter cannot be loaded without it")
+    summary, comparisons = (pandas.read_csv(job.tables / f"{name}.csv") for name in ("summary", "comparisons"))
+    licence = stage.licence or base_licence(job.base)
+    record, dataset = without_folders(read_json(job.adapter / "run.json")), read_json(job.dataset)
+    card = adapter_card(stage, record, dataset, summary, comparisons, licence)
+    draw_learning_curve(stage, read_table(job.adapter / "history.parquet").to_pandas(), job.output)
+    write_json(job.output / "run.json", record)
+    write_json(job.output / "adapter_config.json", without_folders(read_json(job.adapter / "adapter_config.json")))
+    write_text(job.output / "README.md", card)
+
+
+@dataclass(frozen=True)
+class ReferenceTableJob:
+    """A reference table to write, with its card."""
+
+    stage: ReferenceStage
+    dataset: Path
+    """Parquet file with the abstracts."""
+    results: Path
+    """Folder of results."""
+    output: Path
+    """Parquet file to write."""
+    card: Path
+    """Markdown file to write."""
+
+
+def write_reference_table(job: ReferenceTableJob) -> None:
+    """Write the results of all runs on an evaluation set as one reference table, with its card."""
+    stage = job.stage
+    table = read_table(job.dataset).slice(0, stage.limit).replace_schema_metadata(None)
+    ids = table["id"].to_pylist()  # runs may also have results for abstracts that the evaluation set excludes
+    for kind in kinds_beside(stage.kind):
+        paths = {model: job.results / kind / stage.set / f"{run}.parquet" for run, model in stage.models.items()}
+        results = {model: read_table(path, filters=[("id", "in", ids)]) for model, path in paths.items()}
+        table = reference_table(table, kind, results, job.stage.metric)
+    write_text(job.card, table_card(stage, table.num_rows, table.column_names))
+    write_table(job.output, table)

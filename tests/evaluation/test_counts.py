@@ -93,7 +93,7 @@ def test_a_run_loads_its_model_once(program, tiny_model, tiny_adapter, dataset, 
     assert len(loaded) == 1
 
 
-def test_a_run_is_embedded_and_the_truth_is_not_again():
+def test_a_run_is_embedded_and_the_truth_is_not_again(monkeypatch):
     embedded = []
 
     class Embedder:
@@ -103,11 +103,12 @@ def test_a_run_is_embedded_and_the_truth_is_not_again():
             embedded.extend(texts)
             return np.ones((len(texts), 2), dtype=np.float32), np.zeros(len(texts), dtype=bool)
 
-    reference = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
-    reference |= {name: np.zeros(2, dtype=bool) for name in ("truncated", "y_true_truncated")}
-    metric = Embedding(EmbeddingSettings(path="model"))
-    metric.embedder = Embedder()
-    metric.score(Completions(["1", "2"], ["a", "c"], ["b", "d"], ["b", "d"], ["a b", "c d"]), reference)
+    monkeypatch.setattr(Embedding, "embedder", Embedder())
+    truth = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
+    truth |= {name: np.zeros(2, dtype=bool) for name in ("truncated", "y_true_truncated")}
+    Embedding(EmbeddingSettings(path="x")).score(
+        Completions(["1", "2"], ["a", "c"], ["x", "y"], ["b", "d"], ["a b", "c d"]), truth
+    )
     assert embedded == ["a b", "c d", "b", "d"]
 
 

@@ -39,10 +39,10 @@ def prepare(layers: str, steps: int, folder: Path) -> Case:
     order = order_steps(lengths, BATCH, steps + 1, seed=0)[1:]  # the first step is the longest
     model = adapted_model(layers, folder.parent / "model")
     flash = model.config._attn_implementation == "flash_attention_2"  # which separates abstracts in one row only
-    micro_batches = MicroBatches(sequences, order, 1, None, 0, None if flash else shape().hidden_size)
+    micro_batches = MicroBatches(sequences, order, 1, 0, None if flash else shape().hidden_size)
     batches = {
         REFERENCE: [padded([sequences[number] for number in step]) for step in order],
-        OURS: [micro_batches[number] for number in range(len(micro_batches))],
+        OURS: [batch for step in range(steps) for batch in micro_batches.of_step(step, 0, 1)],
     }
     tokens = int(lengths[order].sum())
     ways = {way: functools.partial(_train, model, batches[way]) for way in batches}

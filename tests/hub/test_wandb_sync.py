@@ -23,9 +23,9 @@ ROWS = [{"loss": 3.0 - step / 10, "learning_rate": 0.1, "grad_norm": 1.0} for st
 
 def record(steps):
     """Record these steps of a training offline, as each job of it does."""
-    from feyntune.training.wandb import WandbCallback
+    from feyntune.training.wandb import WandbTracker
 
-    tracker = WandbCallback(Tracking(wandb="offline"), "run", "run-0123456789ab", {"seed": 1})
+    tracker = WandbTracker(Tracking(wandb="offline"), "run", "run-0123456789ab", {"seed": 1})
     for step in steps:
         tracker.on_log(None, SimpleNamespace(global_step=step, log_history=[]), None, ROWS[step - 1])
     tracker.finish()

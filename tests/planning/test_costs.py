@@ -130,13 +130,24 @@ def test_a_dataset_of_other_settings_is_not_counted(tmp_path):
 
 
 def test_training_tokens_and_operations(tmp_path):
-    work = estimator(tmp_path).work("train", {"run": "llama_hep-th_qkv"})
+    recomputed = {"per_device_batch_size": None, "gradient_checkpointing": True}
+    work = estimator(tmp_path, training=recomputed).work("train", {"run": "llama_hep-th_qkv"})
     assert work.tokens == 73_500 * 4 * 152
     six_per_weight = 6 * (block_parameters(LLAMA) + head_parameters(LLAMA)) * work.tokens
     assert 1 < work.operations / six_per_weight < 1.1  # attention and evaluations on top
     plain = estimator(tmp_path, training={"gradient_checkpointing": False}).work("train", {"run": "llama_hep-th_qkv"})
     assert plain.operations / work.operations == pytest.approx(4 / 6)
     assert plain.peak > 1.5 * work.peak
+
+
+def test_a_training_that_fits_itself_is_planned_for_the_gpu(tmp_path):
+    estimates = estimator(tmp_path)
+    large = estimates.work("train", {"run": "llama_hep-th_qkv"})
+    assert 0.5 * 40e9 < large.peak < 40 * 2**30
+    estimates.gpu_memory = 8.6e9
+    small = estimates.work("train", {"run": "llama_hep-th_qkv"})
+    assert small.peak < 8.6e9
+    assert small.operations / large.operations == pytest.approx(6 / 4)
 
 
 def test_gpus_that_train_together_divide_the_work(tmp_path):

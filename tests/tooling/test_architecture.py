@@ -20,9 +20,9 @@ LAYERS = {
     "demo": ("core", "config", "data"),
     "training": ("core", "config", "models", "data"),
     "evaluation": ("core", "config", "models", "data", "evaluation.metrics"),
-    "planning": ("core", "config", "models", "data", "evaluation"),
+    "planning": ("core", "config", "models", "data", "evaluation", "training.fit"),
     "report": ("core", "config", "data", "evaluation.metrics", "planning.calibrate"),
-    "hub": ("core", "config", "data", "evaluation", "report", "training.wandb"),
+    "hub": ("core", "config", "data", "evaluation", "report", "training.tracking"),
     "check": ("core", "config", "models", "data", "evaluation", "planning"),
 }
 """The packages and modules of ours that each package may import, besides itself."""

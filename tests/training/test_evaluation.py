@@ -10,6 +10,8 @@ from feyntune.models.likelihood import batches_by_length
 from feyntune.models.tokenizer import load_tokenizer
 from feyntune.training.data import ControlPrompt, TrainingData, encode_abstracts
 from feyntune.training.evaluation import Evaluator, negative_log_likelihoods, summarise
+from feyntune.training.fit import Demand, Fit, FitPlan
+from feyntune.training.loss import NextTokenLoss
 from support.small_training import SENTENCES
 
 
@@ -43,7 +45,7 @@ def test_sums_equal_those_token_by_token(model, tokenizer, sequences):
     import torch
 
     with torch.no_grad():
-        sums = negative_log_likelihoods(model, sequences, tokenizer.eos_token_id)
+        sums = negative_log_likelihoods(NextTokenLoss(model), sequences, tokenizer.eos_token_id)
     for row, sequence in zip(sums, sequences, strict=True):
         nats = [-log_probability(model, sequence, position) for position in range(1, len(sequence))]
         expected = [sum(nats[:-1]), len(nats) - 1, sum(nats), len(nats)]
@@ -65,7 +67,7 @@ def test_batches_contain_every_sequence_once_within_the_budget(sequences):
     assert all(len(batch) * math.ceil(lengths[batch[0]] / 8) * 8 <= 100 for batch in batches if len(batch) > 1)
 
 
-def evaluator(sequences, tokenizer, budget, **settings):
+def evaluator(model, sequences, tokenizer, budget, **settings):
     prompts = [SENTENCES[0], SENTENCES[1]]
     control_prompts = [
         ControlPrompt(str(number), text, tokenizer(text)["input_ids"]) for number, text in enumerate(prompts)
@@ -74,25 +76,27 @@ def evaluator(sequences, tokenizer, budget, **settings):
         train=[], test_sample=sequences, train_sample=sequences[:2], control_prompts=control_prompts, too_long={}
     )
     given = TrainingEvaluation(**{"max_new_tokens": 5, "temperature": 1.0, "top_p": 1.0, **settings})
-    return Evaluator(data, tokenizer, given, budget, 256, seed=3)
+    ours = Evaluator(data, tokenizer, NextTokenLoss(model), given, 1.0, 256, seed=3)
+    ours.resize(FitPlan({Fit(1, False): Demand(budget, 0)}, None))
+    return ours
 
 
 def test_loss_and_perplexity_do_not_depend_on_the_batches(model, tokenizer, sequences):
-    one, many = (evaluator(sequences, tokenizer, budget)(model) for budget in (1, 10_000))
+    one, many = (evaluator(model, sequences, tokenizer, budget)(model) for budget in (1, 10_000))
     names = ["test_loss", "test_perplexity", "train_loss", "train_perplexity"]
     assert [one[name] for name in names] == pytest.approx([many[name] for name in names], rel=1e-5)
 
 
 def test_completions_are_the_same_at_each_call_and_vary_with_the_seed(model, tokenizer, sequences):
-    first = evaluator(sequences, tokenizer, 1000)
-    other = evaluator(sequences, tokenizer, 1000)
+    first = evaluator(model, sequences, tokenizer, 1000)
+    other = evaluator(model, sequences, tokenizer, 1000)
     other.seed = 4
     assert first(model)["control_prompts"] == first(model)["control_prompts"]
     assert first(model)["control_prompts"] != other(model)["control_prompts"]
 
 
 def test_temperature_zero_takes_the_most_probable_token(model, tokenizer, sequences):
-    ours = evaluator(sequences, tokenizer, 1000, temperature=0, max_new_tokens=1)
+    ours = evaluator(model, sequences, tokenizer, 1000, temperature=0, max_new_tokens=1)
     (paper, _) = ours(model)["control_prompts"]
     tokens = ours.control_prompts[0].tokens
     best = max(range(len(tokenizer)), key=lambda token: log_probability(model, np.array([*tokens, token]), len(tokens)))
@@ -104,7 +108,7 @@ def test_completions_stay_within_the_context(model, tokenizer, sequences, monkey
     monkeypatch.setattr(
         model, "generate", lambda max_new_tokens, input_ids, **_: (limits.append(max_new_tokens), input_ids)[1]
     )
-    ours = evaluator(sequences, tokenizer, 1000, max_new_tokens=1024)
+    ours = evaluator(model, sequences, tokenizer, 1000, max_new_tokens=1024)
     ours(model)
     ours.context = max(len(paper.tokens) for paper in ours.control_prompts) + 3
     ours(model)

@@ -196,8 +196,8 @@ def test_padding_fraction_counts_all_micro_batches(tiny_model, data, finished):
     sequences, _ = encode_abstracts(load_tokenizer(tiny_model), texts, 256, "refuse", "here")
     lengths = np.array([len(sequence) for sequence in sequences])
     order = order_steps(lengths, 4, 9, seed=7)
-    batches = MicroBatches(sequences, order, 1, None, 1, hidden_size=32)
-    computed = sum(batches[number]["input_ids"].numel() for number in range(len(batches)))
+    batches = MicroBatches(sequences, order, 1, pad_id=1, hidden_size=32)
+    computed = sum(batch["input_ids"].numel() for step in range(9) for batch in batches.of_step(step, 0, 1))
     assert record["train_tokens"] == lengths[order].sum()
     assert record["measured"]["padding_fraction"] == pytest.approx(1 - lengths[order].sum() / computed, abs=1e-4)
 

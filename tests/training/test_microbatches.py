@@ -28,9 +28,16 @@ def test_at_most_eight_percent_is_padding_on_small_and_large_datasets(rows, devi
     lengths = realistic_lengths(rows)
     sequences = [np.ones(length, dtype=np.int32) for length in lengths]
     order = order_steps(lengths, 16, 12, seed=1)
-    micro_batches = MicroBatches(sequences, order, devices, limit, 0, hidden_size)
-    count = 16 // micro_batches.per_step
-    assert padding_of([(micro_batches[number], count) for number in range(len(micro_batches))]) <= 0.08
+    micro_batches = MicroBatches(sequences, order, devices, 0, hidden_size)
+    per_device = micro_batches_per_device(16 // devices, limit)
+    batches = [
+        (batch, 16 // (devices * per_device))
+        for step in range(12)
+        for device in range(devices)
+        for batch in micro_batches.of_step(step, device, per_device)
+    ]
+    assert len(batches) == 12 * devices * per_device
+    assert padding_of(batches) <= 0.08
 
 
 def test_plain_padding_would_waste_more_than_half():
@@ -74,7 +81,7 @@ def test_the_seed_decides_the_order():
     [(16, 1, None, 1), (16, 1, 8, 2), (16, 2, 8, 1), (16, 2, 3, 4), (15, 3, 4, 5), (12, 3, 4, 1), (16, 1, 100, 1)],
 )
 def test_accumulation_is_derived(batch_size, devices, limit, expected):
-    assert micro_batches_per_device(batch_size, devices, limit) == expected
+    assert micro_batches_per_device(batch_size // devices, limit) == expected
 
 
 def test_parts_have_equal_numbers_of_abstracts_and_nearly_equal_tokens():
@@ -107,8 +114,11 @@ def test_collate_equals_a_batch_written_by_hand():
 def test_devices_and_micro_batches_split_each_step():
     sequences = [np.full(length, number + 1) for number, length in enumerate(realistic_lengths(32))]
     order = order_steps(np.array([len(sequence) for sequence in sequences]), 8, 4, seed=0)
-    micro_batches = MicroBatches(sequences, order, devices=2, limit=2, pad_id=0, hidden_size=64)
-    assert (micro_batches.per_device, micro_batches.per_step, len(micro_batches)) == (2, 4, 16)
+    micro_batches = MicroBatches(sequences, order, devices=2, pad_id=0, hidden_size=64)
+    assert [micro_batches[number] for number in range(len(micro_batches))] == [0, 0, 1, 1, 2, 2, 3, 3]
     for step in range(4):
-        seen = [set(micro_batches[step * 4 + part]["input_ids"].unique().tolist()) - {0} for part in range(4)]
+        batches = [batch for device in range(2) for batch in micro_batches.of_step(step, device, per_device=2)]
+        assert micro_batches.target_tokens(step) == sum(int((batch["labels"] != IGNORED).sum()) for batch in batches)
+        seen = [set(batch["input_ids"].unique().tolist()) - {0} for batch in batches]
+        assert len(seen) == 4
         assert sorted(number for part in seen for number in part) == sorted(set(order[step] + 1))

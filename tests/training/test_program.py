@@ -14,6 +14,7 @@ from support.small_training import command, settings, start, training_job, weigh
 
 GIVEN = settings(training={"max_steps": 24, "evaluation": {"times": 4}, "checkpoint_minutes": 1e-4})
 PATIENCE = 300
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,47 @@ def test_two_devices_stop_resume_and_give_the_result_of_one(tiny_model, data, tm
     assert records[0]["measured"]["padding_fraction"] < 0.08
 
 
+OUT_OF_MEMORY_ON_ONE_DEVICE = """
+import os, sys
+sys.path.insert(0, {scripts!r})
+import train
+from feyntune.core.cli import launch
+
+def main(options):
+    import torch
+    from feyntune.training.trainer import AdapterTrainer
+    original, fails = AdapterTrainer.compute_loss, [os.environ.get("RANK") == "1"]
+
+    def compute_loss(self, *arguments, **others):
+        loss = original(self, *arguments, **others)
+        if fails.pop() if fails else False:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss
+
+    AdapterTrainer.compute_loss = compute_loss
+    train.main(options)
+
+launch(train.__doc__, train.arguments, main)
+"""
+
+
+def test_one_device_out_of_memory_divides_the_step_on_all(tiny_model, data, tmp_path):
+    given = settings(training={"max_steps": 3, "per_device_batch_size": "auto"})
+    program = tmp_path / "train_failing.py"
+    program.write_text(OUT_OF_MEMORY_ON_ONE_DEVICE.format(scripts=str(SCRIPTS)))
+    arguments = command(tiny_model, data, tmp_path / "failing", given, "--gpus", "2")
+    arguments[1] = str(program)
+    code, output = finish(start(arguments, tmp_path))
+    assert code == 0, output
+    assert output.count("out of memory in step 1: repeating it with 2 micro-batches a step") == 1
+    record = json.loads((tmp_path / "failing" / "adapter" / "run.json").read_text())
+    assert (record["micro_batches_per_step"], record["processes"]) == (4, 2)
+    undivided = settings(training={"max_steps": 3, "per_device_batch_size": 1})
+    code, output = finish(start(command(tiny_model, data, tmp_path / "given", undivided, "--gpus", "2"), tmp_path))
+    assert code == 0, output
+    assert weights(tmp_path / "failing") == weights(tmp_path / "given")
+
+
 LAUNCHER = """
 import os, sys, time
 from pathlib import Path
@@ -124,8 +166,7 @@ elif sys.argv[1] == "wait":
 @pytest.fixture
 def launcher(tmp_path):
     """A program that launches itself twice and then follows its argument."""
-    scripts = Path(__file__).resolve().parents[2] / "scripts"
-    (tmp_path / "launcher.py").write_text(LAUNCHER.format(scripts=str(scripts)))
+    (tmp_path / "launcher.py").write_text(LAUNCHER.format(scripts=str(SCRIPTS)))
     return lambda word: start([sys.executable, "launcher.py", word], tmp_path)
 
 

@@ -17,9 +17,9 @@ def data(tmp_path_factory):
 
 
 def test_the_id_has_the_run_and_the_job_fingerprint():
-    from feyntune.training.wandb import wandb_id
+    from feyntune.training.tracking import tracking_id
 
-    assert wandb_id("llama_hep-th.v2", "0123456789abcdef") == "llama_hep-th-v2-0123456789ab"
+    assert tracking_id("llama_hep-th.v2", "0123456789abcdef") == "llama_hep-th-v2-0123456789ab"
 
 
 def test_the_table_of_the_paper_has_the_prompts_and_a_row_for_each_evaluation():
@@ -60,7 +60,7 @@ def test_without_a_connection_the_training_continues_and_records_offline(
 
 
 def test_a_failure_while_logging_is_only_reported(tmp_path, capfd):
-    from feyntune.training.wandb import WandbCallback
+    from feyntune.training.wandb import WandbTracker
 
     class Broken:
         def log(self, *_):
@@ -68,8 +68,8 @@ def test_a_failure_while_logging_is_only_reported(tmp_path, capfd):
 
         finish = log
 
-    callback = WandbCallback.__new__(WandbCallback)
-    callback.run = Broken()
+    callback = WandbTracker.__new__(WandbTracker)
+    callback.title, callback.started, callback.run = "W&B", True, Broken()
     state = type("State", (), {"global_step": 1, "log_history": []})
     callback.on_log(None, state, None, {"loss": 1.0})
     callback.finish()

@@ -11,7 +11,7 @@ from pathlib import Path
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.locks import is_locked
-from feyntune.training.wandb import wandb_slug
+from feyntune.training.tracking import tracking_slug
 
 
 def unsent(folder: Path) -> list[Path]:
@@ -31,7 +31,7 @@ def still_training(recordings: Sequence[Path], checkpoints: Path) -> list[Path]:
         recordings: folders, from ``unsent``.
         checkpoints: folder with the trainings' folders of checkpoints.
     """
-    running = [wandb_slug(each.name) for each in checkpoints.glob("*/") if is_locked(each)]
+    running = [tracking_slug(each.name) for each in checkpoints.glob("*/") if is_locked(each)]
     return [each for each in recordings if _slug(each) in running]
 
 

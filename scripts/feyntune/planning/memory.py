@@ -17,6 +17,7 @@ from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
 from feyntune.evaluation.perplexity import usual_budget
 from feyntune.models.likelihood import LOGITS_AT_ONCE
+from feyntune.training.fit import DTYPE_BYTES, MARGIN, activation_bytes
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -153,8 +154,6 @@ def stored_bytes(shape: ModelShape) -> int:
     return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
 
 
-DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-MARGIN = 1.1
 CONTEXT = 0.7e9
 """Bytes that Python, the libraries and the CUDA context take before any weight."""
 
@@ -168,7 +167,7 @@ def weight_bytes(shape: ModelShape, quantization: Quantization, precision: Preci
     return block_parameters(shape) * of_blocks + 2 * head_parameters(shape) * plain
 
 
-def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int) -> float:
+def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int, recompute: bool) -> float:
     """Peak memory of a training step in bytes.
 
     Args:
@@ -176,15 +175,11 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
         stage: settings of the training.
         tokens: tokens in one forward pass of a device.
         trained: weights of the adapter, each with its gradient and two moments in float32.
+        recompute: whether activations are computed again in the backward pass.
     """
-    plain = DTYPE_BYTES[stage.precision.dtype]
-    block = (14 * shape.hidden_size + 5 * shape.intermediate_size) * plain
-    kept = shape.num_hidden_layers * shape.hidden_size * plain + block
-    if not stage.training.gradient_checkpointing:
-        kept = shape.num_hidden_layers * block
-    logits = shape.vocab_size * (2 * plain + 8)  # logits and their gradient, and both again in float32
+    activations = activation_bytes(shape, DTYPE_BYTES[stage.precision.dtype], tokens, recompute)
     weights = weight_bytes(shape, stage.quantization, stage.precision)
-    return CONTEXT + MARGIN * (weights + 16 * trained + tokens * (kept + logits))
+    return CONTEXT + MARGIN * (weights + 16 * trained + activations)
 
 
 def evaluation_weight_bytes(shape: ModelShape, stage: EvaluationStage) -> float:

@@ -135,7 +135,7 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     """
     gpu = choose_gpu(configuration, jobs)
     sizes = Sizes(configuration, _outdated(jobs))
-    estimator = Estimator(configuration, runs, sizes)
+    estimator = Estimator(configuration, runs, sizes, gpu.memory)
     works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
     learned = _corrections(jobs, works, gpu)
     planned = {key: _planned(job, works[key], gpu, learned) for key, job in jobs.items() if job.stale}

@@ -7,7 +7,6 @@ activations are recomputed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from feyntune.config import runs as declared
 from feyntune.core.schema import Source
 from feyntune.planning import memory
+from feyntune.planning.devices import DEFAULT
 from feyntune.planning.memory import (
     block_parameters,
     forward_operations,
@@ -23,6 +23,7 @@ from feyntune.planning.memory import (
     stored_bytes,
     weight_bytes,
 )
+from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -72,10 +73,17 @@ class Estimator:
         configuration: the configuration.
         runs: its runs by name.
         sizes: sizes of its datasets.
+        gpu_memory: bytes of a GPU, which trainings with `auto` settings fill.
     """
 
-    def __init__(self, configuration: Configuration, runs: Mapping[str, declared.Run], sizes: Sizes) -> None:
-        self.configuration, self.runs, self.sizes = configuration, runs, sizes
+    def __init__(
+        self,
+        configuration: Configuration,
+        runs: Mapping[str, declared.Run],
+        sizes: Sizes,
+        gpu_memory: float | None = DEFAULT.memory,
+    ) -> None:
+        self.configuration, self.runs, self.sizes, self.gpu_memory = configuration, runs, sizes, gpu_memory
         self.shapes: dict[tuple[str, str], ModelShape | None] = {
             (registry, name): shape_of(configuration, registry, name)
             for registry in ("models", "metrics")
@@ -110,22 +118,35 @@ class Estimator:
         seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
         if not shape:
             return Work(tokens=seen * each, known=False)
-        gpus = declared.gpus(self.configuration, self.runs[run]) or 1
+        gpus = declared.gpus(self.configuration, self.runs[run])
         control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
         adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
+        fits = self._training_fits(shape, stage, each, adapter, gpus)
         return Work(
             tokens=seen * each,
-            operations=self._training_operations(shape, training, rows, seen, each) / gpus,
+            operations=self._training_operations(shape, training, rows, seen, each, fits.current) / max(gpus, 1),
             phase="training",
             steps=control_prompts * bool(training.evaluation.control_prompts),
             layers=shape.num_hidden_layers,
             moved=weight_bytes(shape, stage.quantization, stage.precision),
             loaded=stored_bytes(shape),
-            peak=memory.training_bytes(shape, stage, PADDING * _per_device(stage, gpus) * each, adapter),
+            peak=fits.demand.memory,
             disk=4 * adapter,
         )
 
-    def _training_operations(self, shape: ModelShape, training: Training, rows: int, seen: float, each: float) -> float:
+    def _training_fits(self, shape: ModelShape, stage: TrainingStage, each: float, adapter: int, gpus: int) -> FitPlan:
+        """How a training will divide its steps, as it chooses itself; on a CPU there is no limit."""
+        own = stage.training.batch_size // max(gpus, 1)
+        demands = {}
+        for fit in possible_fits(stage.training, own):
+            tokens = PADDING * each * own / fit.micro_batches
+            needed = memory.training_bytes(shape, stage, tokens, adapter, fit.recompute)
+            demands[fit] = Demand(tokens, needed)
+        return FitPlan(demands, self.gpu_memory if gpus else None)
+
+    def _training_operations(
+        self, shape: ModelShape, training: Training, rows: int, seen: float, each: float, fit: Fit
+    ) -> float:
         """Operations of training steps and evaluations.
 
         Args:
@@ -134,8 +155,9 @@ class Estimator:
             rows: abstracts in the training split.
             seen: abstracts that the training processes in all.
             each: tokens per abstract.
+            fit: division of the steps.
         """
-        passes = 6 if training.gradient_checkpointing else 4
+        passes = 6 if fit.recompute else 4
         forward = seen * each * forward_operations(shape, each)
         fraction, evaluated = self._evaluated_while_training(training, rows)
         return forward * passes / 2 * (1 + fraction) + evaluated * each * forward_operations(shape, each)
@@ -285,12 +307,6 @@ class Estimator:
 
     def _report(self) -> Work:
         return Work(seconds=10, disk=8e6)
-
-
-def _per_device(stage: TrainingStage, gpus: int) -> int:
-    """Abstracts in one forward pass of a GPU."""
-    training = stage.training
-    return math.ceil(min(training.per_device_batch_size or training.batch_size, training.batch_size) / gpus)
 
 
 ESTIMATES: Mapping[str, Callable[..., Work]] = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.files import read_json, write_json
+from feyntune.training.initialisation import PEFT_NAMES, apply_loftq, double_rank, subtract_initial
 
 if TYPE_CHECKING:
+    import torch
     from peft import LoraConfig, PeftModel
 
     from feyntune.config.schema.training import TrainingStage
@@ -18,7 +21,7 @@ CONFIG = "adapter_config.json"
 
 
 def load_adapted(folder: Path, name: str, stage: TrainingStage) -> PeftModel:
-    """Load a quantised base model and add a LoRA adapter.
+    """Load a quantised base model and add a fresh LoRA adapter.
 
     The adapter is initialised from the global random generators: seed them first.
 
@@ -33,6 +36,8 @@ def load_adapted(folder: Path, name: str, stage: TrainingStage) -> PeftModel:
 
     model = get_peft_model(load_base(folder, stage.quantization, stage.precision), lora_config(stage))
     model.peft_config["default"].base_model_name_or_path = name
+    if stage.lora.init == "loftq":
+        apply_loftq(model, folder)
     return model
 
 
@@ -46,17 +51,29 @@ def lora_config(stage: TrainingStage) -> LoraConfig:
         lora_alpha=stage.lora.alpha,
         lora_dropout=stage.lora.dropout,
         bias=stage.lora.bias,
+        init_lora_weights=PEFT_NAMES[stage.lora.init],
         use_dora=stage.lora.use_dora,
         use_rslora=stage.lora.use_rslora,
         target_modules=stage.target_modules,
     )
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Save an adapter. Equal weights give equal bytes: there is no model card, and the layers are sorted."""
+def save_adapter(model: PeftModel, folder: Path, initial: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Save an adapter. Equal weights give equal bytes: there is no model card, and the layers are sorted.
+
+    Args:
+        model: the model with the adapter.
+        folder: folder to write to.
+        initial: weights that the base model lacks and that are therefore subtracted; see ``initialisation``.
+    """
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink()
     config = read_json(folder / CONFIG)
+    if initial is not None:
+        from safetensors.torch import load_file, save_file
+
+        save_file(subtract_initial(load_file(folder / WEIGHTS), initial), folder / WEIGHTS, metadata={"format": "pt"})
+        config = double_rank(config)
     config["target_modules"] = sorted(config["target_modules"])
     write_json(folder / CONFIG, config)
     shutil.copymode(folder / CONFIG, folder / WEIGHTS)  # safetensors makes its files readable for the owner only

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.load import check_quantization, linear_layers, pick_device
 from feyntune.models.tokens import context_length
+from feyntune.training.initialisation import check_initialisation
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
     from feyntune.config.schema.models import Precision, Quantization
-    from feyntune.config.schema.training import Training, TrainingStage
+    from feyntune.config.schema.training import Optimizer, Training, TrainingStage
     from feyntune.training.job import TrainingJob
 
 
@@ -25,9 +26,13 @@ def check_job(job: TrainingJob) -> PretrainedConfig:
     if not (job.base / "config.json").is_file():
         raise FeynTuneError(f"{job.base}: has no config.json; name a Hugging Face model folder in models.*.path")
     check_machine(stage.quantization, stage.precision, job.gpus, pick_device())
+    check_initialisation(stage)
     check_arguments(stage)
     from transformers import AutoConfig
 
+    from feyntune.training.tracking import check_trackers
+
+    check_trackers(job.tracking)
     config = AutoConfig.from_pretrained(job.base, local_files_only=True)
     check_target_modules(stage.target_modules, config)
     return config
@@ -51,11 +56,12 @@ def check_arguments(stage: TrainingStage) -> None:
 
     from feyntune.training.trainer import training_arguments
 
-    arguments = training_arguments(stage, 10, 1, ".", pick_device())
+    arguments = training_arguments(stage, 10, ".", pick_device())
     number = torch.nn.Parameter(torch.zeros(1))
     place = "optimizer"
     try:
         kind, given = Trainer.get_optimizer_cls_and_kwargs(arguments)
+        _check_lora_plus(stage.training.optimizer, kind, given)
         sgd = torch.optim.SGD([number])  # replaces optimizers that need a whole model
         optimizer = kind([number], **given) if isinstance(kind, type) else sgd
         place = "schedule"
@@ -67,6 +73,15 @@ def check_arguments(stage: TrainingStage) -> None:
         raise FeynTuneError(
             f"training.{place}: cannot create {getattr(stage.training, place).name}: {reason}"
         ) from None
+
+
+def _check_lora_plus(optimizer: Optimizer, kind: object, given: Mapping[str, Any]) -> None:
+    """Refuse LoRA+ with optimizers that choose their own groups of parameters."""
+    if optimizer.lora_plus_ratio and (not isinstance(kind, type) or {"params", "model", "optimizer_dict"} & set(given)):
+        raise FeynTuneError(
+            f"training.optimizer.lora_plus_ratio: {optimizer.name} chooses its own groups of parameters;"
+            " set lora_plus_ratio to null, or another optimizer"
+        )
 
 
 def check_machine(quantization: Quantization, precision: Precision, gpus: int, device: torch.device) -> None:

@@ -6,9 +6,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from feyntune.core.cli import terminal_for_children
+
+if TYPE_CHECKING:
+    import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,6 +76,38 @@ def broadcast(values: list[Item]) -> list[Item]:
     from accelerate.utils import broadcast_object_list
 
     return broadcast_object_list(list(values)) if PartialState().num_processes > 1 else values
+
+
+def any_process(condition: bool) -> bool:
+    """Whether a condition holds in any of the processes."""
+    import torch
+    from accelerate import PartialState
+
+    if not is_launched():
+        return condition
+    flag = torch.tensor(int(condition), device=PartialState().device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+def average_gradients(model: torch.nn.Module) -> None:
+    """Replace the gradients of each process by their mean over the processes."""
+    import torch
+
+    if not is_launched():
+        return
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients]) / torch.distributed.get_world_size()
+    torch.distributed.all_reduce(flat)
+    for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def gather(value: Item) -> list[Item]:
+    """The values of all processes, in every process."""
+    from accelerate.utils import gather_object
+
+    return gather_object([value]) if is_launched() else [value]
 
 
 def map_across_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
+from feyntune.models.likelihood import batches_by_length
 from feyntune.training.distributed import map_across_processes
 from feyntune.training.microbatches import MULTIPLE
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import TrainingEvaluation
     from feyntune.training.data import TrainingData
+    from feyntune.training.fit import FitPlan
+    from feyntune.training.loss import NextTokenLoss
 
 
 class Evaluator:
@@ -24,8 +26,9 @@ class Evaluator:
     Args:
         data: training data.
         tokenizer: the model's tokenizer.
+        loss: loss of the model.
         settings: evaluation settings.
-        budget: tokens in a batch, padding included.
+        cache_bytes: bytes of the KV cache for each token.
         context: tokens that the model can attend to; None: no limit.
         seed: seed of the completions, the same at each evaluation.
     """
@@ -34,21 +37,38 @@ class Evaluator:
         self,
         data: TrainingData,
         tokenizer: PreTrainedTokenizerBase,
+        loss: NextTokenLoss,
         settings: TrainingEvaluation,
-        budget: int,
+        cache_bytes: float,
         context: int | None,
         seed: int,
     ) -> None:
-        self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
+        self.tokenizer, self.loss, self.settings = tokenizer, loss, settings
+        self.cache_bytes, self.context, self.seed = cache_bytes, context, seed
+        self.data, self.control_prompts = data, data.control_prompts
+        self.samples: dict[str, list[list[np.ndarray]]] = {}
+        self.prompts_at_once = len(self.control_prompts)
+
+    def resize(self, fits: FitPlan) -> None:
+        """Choose batches so that an evaluation needs no more memory than a training step.
+
+        Args:
+            fits: division of the training steps.
+        """
         self.samples = {
             name: [
                 [sequences[item] for item in batch]
-                for batch in batches_by_length([len(sequence) for sequence in sequences], budget, MULTIPLE)
+                for batch in batches_by_length(
+                    [len(sequence) for sequence in sequences], int(fits.demand.tokens), MULTIPLE
+                )
             ]
-            for name, sequences in (("test", data.test_sample), ("train", data.train_sample))
+            for name, sequences in (("test", self.data.test_sample), ("train", self.data.train_sample))
             if sequences
         }
-        self.control_prompts = data.control_prompts
+        if fits.free is not None and self.control_prompts:
+            longest = max(len(paper.tokens) for paper in self.control_prompts)
+            text = (longest + self._max_new_tokens()) * self.cache_bytes
+            self.prompts_at_once = max(1, min(len(self.control_prompts), int(fits.demand.memory / text)))
 
     def __call__(self, model: PreTrainedModel) -> dict[str, Any]:
         """Evaluate ``model``, which is in evaluation mode.
@@ -62,24 +82,26 @@ class Evaluator:
         metrics: dict[str, Any] = {}
         with torch.no_grad():
             for name, batches in self.samples.items():
-                summary = summarise(self._negative_log_likelihoods(model, batches))
+                summary = summarise(self._negative_log_likelihoods(batches))
                 metrics.update({f"{name}_{key}": value for key, value in summary.items()})
             if self.control_prompts:
                 metrics["control_prompts"] = self._completions(model)
         return metrics
 
-    def _negative_log_likelihoods(self, model: PreTrainedModel, batches: list[list[np.ndarray]]) -> np.ndarray:
+    def _negative_log_likelihoods(self, batches: list[list[np.ndarray]]) -> np.ndarray:
         eos_id = self.tokenizer.eos_token_id
         return np.concatenate(
-            map_across_processes(lambda batch: negative_log_likelihoods(model, batch, eos_id), batches)
+            map_across_processes(lambda batch: negative_log_likelihoods(self.loss, batch, eos_id), batches)
         )
 
     def _completions(self, model: PreTrainedModel) -> list[dict[str, str]]:
-        prompts = [paper.tokens for paper in self.control_prompts]
+        prompts, count = [paper.tokens for paper in self.control_prompts], self.prompts_at_once
         limit = self._max_new_tokens()
-        (texts,) = map_across_processes(
-            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed), [prompts]
+        batches = map_across_processes(
+            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed),
+            [prompts[start : start + count] for start in range(0, len(prompts), count)],
         )
+        texts = [text for batch in batches for text in batch]
         return [
             {"id": paper.id, "prompt": paper.prompt, "completion": text}
             for paper, text in zip(self.control_prompts, texts, strict=True)
@@ -91,11 +113,11 @@ class Evaluator:
         return min(limit, self.context - longest) if self.context else limit
 
 
-def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
+def negative_log_likelihoods(loss: NextTokenLoss, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
     """Sums of negative log-likelihoods over each sequence of one batch.
 
     Args:
-        model: a causal language model.
+        loss: loss of a causal language model.
         batch: arrays of token ids.
         eos_id: id of the end-of-sequence token.
 
@@ -103,10 +125,9 @@ def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray]
         Array of shape (sequences, 4): nats and tokens without EOS (the text), nats and tokens with EOS. The first
         token of a sequence is given, and never counted.
     """
-    losses = token_losses(model.get_output_embeddings(), forward_pass(model, batch, MULTIPLE))
     rows = []
-    for loss, sequence in zip(losses, batch, strict=True):
-        nats, text = loss.double().cpu().numpy(), sequence[1:] != eos_id
+    for losses, sequence in zip(loss.by_token(batch), batch, strict=True):
+        nats, text = losses.double().cpu().numpy(), sequence[1:] != eos_id
         rows.append([nats[text].sum(), text.sum(), nats.sum(), len(nats)])
     return np.array(rows)
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,25 +138,21 @@ def _callbacks(setup: TrainingSetup, trainer: AdapterTrainer, fingerprint: str, 
     trainer.add_callback(CheckpointCallback(setup.stage.training, limit, distributed.job_start(job.started)))
     progress = Progress(f"training from step {done} of {steps}" if done else "training", steps - done, "steps")
     trainer.add_callback(LossMonitor(progress))
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         if distributed.rank() == 0:
             stack.enter_context(progress)
-            if job.tracking.wandb != "disabled":
-                stack.enter_context(_wandb(job, trainer, fingerprint))
+            _start_trackers(job, trainer, fingerprint, done, stack)
         yield
 
 
-@contextlib.contextmanager
-def _wandb(job: TrainingJob, trainer: AdapterTrainer, fingerprint: str) -> Iterator[None]:
-    from feyntune.training.wandb import WandbCallback, wandb_id
+def _start_trackers(job: TrainingJob, trainer: AdapterTrainer, fingerprint: str, done: int, stack: ExitStack) -> None:
+    """Start the trackers of the settings; ``stack`` finishes them."""
+    from feyntune.training.tracking import start_trackers, tracking_id
 
     run, settings = job.settings.run, job.settings.model_dump(mode="json")
-    callback = WandbCallback(job.tracking, run, wandb_id(run, fingerprint), settings)
-    trainer.add_callback(callback)
-    try:
-        yield
-    finally:
-        callback.finish()
+    for tracker in start_trackers(job.tracking, run, tracking_id(run, fingerprint), settings, done):
+        stack.callback(tracker.finish)
+        trainer.add_callback(tracker)
 
 
 def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
@@ -170,6 +167,6 @@ def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
 def _publish(setup: TrainingSetup, trainer: AdapterTrainer) -> None:
     job = setup.job
     history = history_table(trainer.state.log_history, len(setup.data.train), setup.stage.training.batch_size)
-    publish(trainer.model, history, run_record(setup, trainer), job.output)
+    publish(trainer.model, history, run_record(setup, trainer), job.output, trainer.initial)
     shutil.rmtree(job.checkpoints)
     say(f"adapter in {job.output}")

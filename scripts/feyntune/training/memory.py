@@ -1,8 +1,9 @@
-"""The error for a training that runs out of memory."""
+"""Out of memory: how it is recognised, and the error for a training that nothing smaller can save."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,19 @@ def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        per_device = training.per_device_batch_size or training.batch_size
+        per_device, checkpointing = training.per_device_batch_size, training.gradient_checkpointing
         raise FeynTuneError(
-            f"out of memory in a step of up to {tokens} tokens; set training.per_device_batch_size (now {per_device})"
-            f" lower, gradient_checkpointing (now {str(training.gradient_checkpointing).lower()}) true,"
+            f"out of memory in a step of up to {tokens} tokens;"
+            f" set training.per_device_batch_size (now {per_device or training.batch_size}) lower,"
+            f" gradient_checkpointing (now {str(checkpointing).lower()}) true,"
             f" or max_length (now {training.max_length or 'unset'}) lower"
         ) from error
+
+
+def free_unused_memory() -> None:
+    """Return memory to the GPU that torch holds and does not use."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -44,10 +44,10 @@ def order_steps(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> 
     return order
 
 
-def micro_batches_per_device(batch_size: int, devices: int, limit: int | None) -> int:
-    """Micro-batches of each device in a step: the fewest of equal size, of at most ``limit`` abstracts (None: any)."""
-    own = batch_size // devices
-    return next(count for count in range(1, own + 1) if own % count == 0 and own // count <= (limit or own))
+def micro_batches_per_device(abstracts: int, limit: int | None) -> int:
+    """Micro-batches of a device in a step: the fewest of equal size, of at most ``limit`` abstracts (None: any)."""
+    counts = [count for count in range(1, abstracts + 1) if abstracts % count == 0]
+    return next(count for count in counts if abstracts // count <= (limit or abstracts))
 
 
 def distribute(lengths: np.ndarray, parts: int) -> np.ndarray:
@@ -136,41 +136,54 @@ def collate(sequences: Sequence[np.ndarray], rows: Sequence[Sequence[int]], pad_
 
 
 class MicroBatches:
-    """All micro-batches of a training, as a dataset for ``Trainer``.
+    """The micro-batches of every step, and as a dataset for ``Trainer`` the numbers of the steps, once for each device.
 
-    The micro-batches of a step are consecutive, and devices take them in turn.
+    The trainer itself divides a step into micro-batches, so their number may change during a training.
 
     Args:
         sequences: arrays of token ids, one for each abstract.
         order: from ``order_steps``.
         devices: number of devices.
-        limit: most abstracts in a micro-batch; None: any number.
         pad_id: any token id.
         hidden_size: see ``pack``.
     """
 
     def __init__(
-        self,
-        sequences: Sequence[np.ndarray],
-        order: np.ndarray,
-        devices: int,
-        limit: int | None,
-        pad_id: int,
-        hidden_size: int | None,
+        self, sequences: Sequence[np.ndarray], order: np.ndarray, devices: int, pad_id: int, hidden_size: int | None
     ) -> None:
-        self.sequences, self.order, self.pad_id, self.hidden_size = sequences, order, pad_id, hidden_size
-        self.per_device = micro_batches_per_device(order.shape[1], devices, limit)
-        self.per_step = devices * self.per_device
+        self.sequences, self.order, self.devices = sequences, order, devices
+        self.pad_id, self.hidden_size = pad_id, hidden_size
 
     def __len__(self) -> int:
-        return len(self.order) * self.per_step
+        return len(self.order) * self.devices
 
-    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, number: int) -> int:
+        return number // self.devices
+
+    def of_step(self, step: int, device: int, per_device: int) -> list[dict[str, torch.Tensor]]:
+        """The micro-batches of a device in a step.
+
+        Args:
+            step: number of the step, from 0.
+            device: number of the device, from 0.
+            per_device: micro-batches of each device; divides the abstracts of a device.
+
+        Returns:
+            From ``collate``, as tensors.
+        """
+        drawn = self._sequences_of(step)
+        parts = distribute(np.array([len(sequence) for sequence in drawn]), self.devices * per_device)
+        return [self._tensors([drawn[item] for item in part]) for part in parts[device :: self.devices]]
+
+    def target_tokens(self, step: int) -> int:
+        """Tokens with a label in a step, on all devices: all but the first of each abstract."""
+        return sum(len(sequence) - 1 for sequence in self._sequences_of(step))
+
+    def _sequences_of(self, step: int) -> list[np.ndarray]:
+        return [self.sequences[abstract] for abstract in self.order[step]]
+
+    def _tensors(self, sequences: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
         import torch
 
-        step, part = divmod(number, self.per_step)
-        drawn = [self.sequences[abstract] for abstract in self.order[step]]
-        chosen = distribute(np.array([len(sequence) for sequence in drawn]), self.per_step)[part]
-        sequences = [drawn[item] for item in chosen]
         rows = pack([len(sequence) for sequence in sequences], self.hidden_size)
         return {name: torch.from_numpy(array) for name, array in collate(sequences, rows, self.pad_id).items()}

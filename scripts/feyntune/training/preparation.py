@@ -5,22 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.models.tokens import context_length
-from feyntune.training import checks
+from feyntune.training import checks, distributed
 from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
-from feyntune.training.microbatches import MicroBatches, order_steps
+from feyntune.training.fit import (
+    DTYPE_BYTES,
+    MARGIN,
+    Demand,
+    FitPlan,
+    activation_bytes,
+    cache_bytes,
+    free_bytes,
+    largest_micro_batch,
+    possible_fits,
+    shape_of,
+)
+from feyntune.training.initialisation import initial_weights
+from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
 
 if TYPE_CHECKING:
     import numpy as np
+    from peft import PeftModel
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.job import TrainingJob
+    from feyntune.training.loss import NextTokenLoss
     from feyntune.training.trainer import AdapterTrainer
 
 
@@ -67,49 +83,70 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     from accelerate.utils import set_seed
 
     from feyntune.training.adapter import load_adapted
+    from feyntune.training.loss import NextTokenLoss
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
-    job, stage, micro_batches = setup.job, setup.stage, _micro_batches(setup)
-    arguments = training_arguments(stage, len(setup.order), micro_batches.per_device, job.checkpoints, pick_device())
+    job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
+    arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
+    loss = NextTokenLoss(model.get_base_model(), stage.training.neftune_noise_alpha)
+    if not loss.chunked:
+        say(f"{setup.config.model_type} changes its logits after the head: all logits of a micro-batch are in memory")
     trainer = AdapterTrainer(
         model=model,
         args=arguments,
-        train_dataset=micro_batches,
-        evaluator=_evaluator(setup, micro_batches),
+        micro_batches=_micro_batches(setup, devices),
+        fits=_fit_plan(setup, model, devices),
+        loss=loss,
+        evaluator=_evaluator(setup, loss),
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
+        lora_plus_ratio=stage.training.optimizer.lora_plus_ratio,
+        initial=initial_weights(model, stage),
     )
     set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
     return trainer
 
 
-def _micro_batches(setup: TrainingSetup) -> MicroBatches:
+def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     flash = attention(setup.stage.precision, pick_device()) == "flash_attention_2"
     return MicroBatches(
         setup.data.train,
         setup.order,
-        devices=max(setup.job.gpus, 1),
-        limit=setup.stage.training.per_device_batch_size,
+        devices=devices,
         pad_id=setup.tokenizer.pad_token_id,
         hidden_size=None if flash else setup.config.hidden_size,
     )
 
 
-def _evaluator(setup: TrainingSetup, micro_batches: MicroBatches) -> Evaluator:
-    """An evaluator whose batches have as many tokens as the longest micro-batch, so that the memory suffices."""
-    budget = max(setup.tokens.max() // micro_batches.per_step, setup.data.lengths.max())
+def _fit_plan(setup: TrainingSetup, model: PeftModel, devices: int) -> FitPlan:
+    """The divisions of a step that the settings allow, and the fastest that fits into the memory of every GPU.
+
+    Besides activations, a training needs the gradients of the adapter and two moments, in float32.
+    """
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    shape, number_bytes = shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype]
+    demands = {}
+    for fit in possible_fits(setup.stage.training, setup.stage.training.batch_size // devices):
+        tokens = largest_micro_batch(setup.data.lengths, setup.order, devices * fit.micro_batches)
+        activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
+        demands[fit] = Demand(tokens, MARGIN * (12 * trained + activations))
+    free = distributed.gather(free_bytes(pick_device()))
+    return FitPlan(demands, None if None in free else min(free))
+
+
+def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:
     settings, context = setup.stage.training.evaluation, context_length(setup.config)
-    return Evaluator(setup.data, setup.tokenizer, settings, budget, context, setup.stage.seed)
+    cache = cache_bytes(shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype], 1)
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:
     """One line for the log: data, steps, micro-batches, device and attention."""
-    micro_batches, world_size = trainer.args.gradient_accumulation_steps, trainer.args.world_size
     return (
         f"{len(setup.data.train):,} abstracts, {len(setup.order):,} steps of {setup.tokens.mean():,.0f} tokens,"
-        f" {micro_batches} x {world_size} micro-batches a step on {device_name(trainer.args.device)},"
+        f" on {trainer.args.world_size} x {device_name(trainer.args.device)}: {trainer.fits},"
         f" {trainer.model.config._attn_implementation} attention"
     )
 
@@ -125,7 +162,9 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "attention": trainer.model.config._attn_implementation,
         "tokens": token_conventions(setup.tokenizer),
         "steps": len(setup.order),
-        "micro_batches_per_step": trainer.args.gradient_accumulation_steps * trainer.args.world_size,
+        "micro_batches_per_step": trainer.fits.current.micro_batches * trainer.args.world_size,
+        "gradient_checkpointing": trainer.fits.current.recompute,
+        "fits": trainer.meter.fits,
         "train_abstracts": len(setup.data.train),
         "train_tokens": tokens,
         "test_sample": len(setup.data.test_sample),

@@ -15,7 +15,10 @@ from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
 
 if TYPE_CHECKING:
     import pyarrow
+    import torch
     from peft import PeftModel
+
+    from feyntune.training.fit import Fit
 
 METER = "meter.json"
 STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
@@ -23,7 +26,7 @@ EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perpl
 
 
 class Meter:
-    """Counts computed tokens, and the seconds of the training, its evaluations and its checkpoints.
+    """Counts computed tokens and the seconds of the training and its parts, and records how steps were divided.
 
     The counts are saved with the checkpoints, so that a training in several jobs is measured as one.
     """
@@ -31,14 +34,21 @@ class Meter:
     def __init__(self) -> None:
         self.seconds = {"all": 0.0, "evaluation": 0.0, "checkpoints": 0.0}
         self.computed = 0
+        self.fits: list[dict[str, Any]] = []
         self.last = time.monotonic()
 
     def start(self, checkpoint: Path | None = None) -> None:
         """Start the clock; continue from a checkpoint's counts if there is one."""
         if checkpoint:
             saved = read_json(checkpoint / METER)
-            self.seconds, self.computed = saved["seconds"], saved["computed"]
+            self.seconds, self.computed, self.fits = saved["seconds"], saved["computed"], saved["fits"]
         self.last = time.monotonic()
+
+    def add_fit(self, step: int, fit: Fit) -> None:
+        """Record that from ``step`` on (counted from 0) steps are divided in this way."""
+        entry = {"micro_batches_per_device": fit.micro_batches, "gradient_checkpointing": fit.recompute}
+        if not self.fits or {**self.fits[-1], "from_step": step} != {"from_step": step, **entry}:
+            self.fits.append({"from_step": step, **entry})
 
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -56,7 +66,7 @@ class Meter:
 
     def save(self, checkpoint: Path) -> None:
         """Save the counts in a checkpoint."""
-        write_json(checkpoint / METER, {"seconds": self.stop(), "computed": self.computed})
+        write_json(checkpoint / METER, {"seconds": self.stop(), "computed": self.computed, "fits": self.fits})
 
     def summary(self, tokens: int) -> dict[str, float]:
         """The costs for ``run.json``.
@@ -120,7 +130,13 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     return pa.Table.from_pylist([{name: entry.get(name) for name in schema.names} for entry in merged], schema=schema)
 
 
-def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any], output: Path) -> None:
+def publish(
+    model: PeftModel,
+    history: pyarrow.Table,
+    record: Mapping[str, Any],
+    output: Path,
+    initial: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
@@ -128,13 +144,14 @@ def publish(model: PeftModel, history: pyarrow.Table, record: Mapping[str, Any],
         history: from ``history_table``.
         record: content of ``run.json``.
         output: folder of the run's adapter.
+        initial: see ``save_adapter``.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / "history.parquet", history)
     write_json(output / "run.json", record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
-        save_adapter(model, Path(temporary))
+        save_adapter(model, Path(temporary), initial)
         for name in (CONFIG, WEIGHTS):
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from feyntune.core.cli import say
+from feyntune.models.memory import is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
-from feyntune.training.distributed import is_launched
+from feyntune.training.distributed import any_process, average_gradients, is_launched
+from feyntune.training.memory import free_unused_memory
 
 if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
+    from feyntune.training.fit import FitPlan
+    from feyntune.training.loss import NextTokenLoss
+    from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
 
 KEPT = 2  # checkpoints on disk: the previous one stays until the newest is complete
 
 
-def training_arguments(
-    stage: TrainingStage, steps: int, micro_batches: int, folder: Path | str, device: torch.device
-) -> TrainingArguments:
-    """Arguments of ``Trainer``. Its own logs, evaluations and checkpoints are off: ours replace them.
+def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, device: torch.device) -> TrainingArguments:
+    """Arguments of ``Trainer``. Its own logs, evaluations, checkpoints and accumulation are off: ours replace them.
 
     Args:
         stage: settings of the run.
         steps: number of steps.
-        micro_batches: micro-batches of each device in a step.
         folder: folder of the checkpoints.
         device: device of this process.
     """
@@ -39,7 +43,6 @@ def training_arguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=micro_batches,
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
@@ -55,8 +58,6 @@ def training_arguments(
         lr_scheduler_kwargs=schedule.arguments,
         warmup_steps=math.ceil(schedule.warmup_ratio * steps),
         max_grad_norm=training.max_grad_norm,
-        activation_checkpointing=training.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
         fp16=stage.precision.dtype == "float16",
         use_cpu=device.type == "cpu",
         ddp_backend="gloo" if device.type == "cpu" and is_launched() else None,
@@ -73,38 +74,129 @@ def training_arguments(
 
 
 class AdapterTrainer(Trainer):
-    """Trainer of one adapter.
+    """Trainer of one adapter. To ``Trainer`` a step is one batch; this class divides it into micro-batches.
 
     Args:
+        micro_batches: micro-batches of all steps.
+        fits: how steps are divided into micro-batches.
+        loss: loss of the model.
         evaluator: evaluates the model.
         meter: counts time and tokens.
         dtype: number format of the computation.
+        lora_plus_ratio: learning rate of B matrices as a multiple of that of A matrices; None: no difference.
+        initial: initial weights of the adapter, if its publication needs them.
         others: arguments of ``Trainer``.
     """
 
-    def __init__(self, *, evaluator: Evaluator, meter: Meter, dtype: torch.dtype, **others: Any) -> None:
-        super().__init__(data_collator=_single, **others)
+    loss_is_scaled_for_ga = True  # our loss is divided by all tokens of the step
+
+    def __init__(
+        self,
+        *,
+        micro_batches: MicroBatches,
+        fits: FitPlan,
+        loss: NextTokenLoss,
+        evaluator: Evaluator,
+        meter: Meter,
+        dtype: torch.dtype,
+        lora_plus_ratio: float | None = None,
+        initial: Mapping[str, torch.Tensor] | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
+        self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
+        self.lora_plus_ratio, self.initial = lora_plus_ratio, initial
         self.remove_callback(PrinterCallback)
+        self._apply_fit()
 
     def train(self, checkpoint: Path | None) -> Any:
         """Train until the last step or until a callback stops it; resume from a checkpoint if there is one."""
         self.meter.start(checkpoint)
+        self.meter.add_fit(checkpoints.step_of(checkpoint), self.fits.current)
         self.args.eval_on_start = checkpoint is None
         return super().train(resume_from_checkpoint=checkpoint and str(checkpoint))
 
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer; with LoRA+, groups of parameters with their own learning rates."""
+        if self.lora_plus_ratio and self.optimizer is None:
+            from peft.optimizers import create_loraplus_optimizer
+
+            kind, given = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            decay = {"loraplus_weight_decay": self.args.weight_decay}
+            self.optimizer = create_loraplus_optimizer(
+                self.model, kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
+            )
+        return super().create_optimizer(model)
+
     def training_step(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], num_items_in_batch: torch.Tensor | None = None
+        self, model: torch.nn.Module, inputs: dict[str, int], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """Forward and backward pass of one micro-batch."""
-        self.meter.computed += inputs["input_ids"].numel() * self.args.world_size
-        return super().training_step(model, inputs, num_items_in_batch)
+        """Forward and backward passes of this device's part of a step; returns the loss.
+
+        If a device runs out of memory, all of them repeat the step, divided further.
+
+        Raises:
+            torch.OutOfMemoryError: or another error that means the same, and the settings allow no further division.
+        """
+        loss = self._try_step(model, inputs["step"])
+        while loss is None:
+            loss = self._try_step(model, inputs["step"])
+        average_gradients(model)
+        return loss
+
+    def _try_step(self, model: torch.nn.Module, step: int) -> torch.Tensor | None:
+        random_state, error, loss = _random_state(self.args.device), None, None
+        try:
+            loss = self._forward_backward(model, step)
+        except Exception as caught:
+            if not is_out_of_memory(caught):
+                raise
+            error = caught.with_traceback(None)  # whose frames hold tensors
+        if any_process(error is not None):
+            self._shrink(model, step, error)
+            _set_random_state(self.args.device, random_state)
+            return None
+        return loss
+
+    def _forward_backward(self, model: torch.nn.Module, step: int) -> torch.Tensor:
+        batches = self.micro_batches.of_step(step, self.args.process_index, self.fits.current.micro_batches)
+        tokens = self.micro_batches.target_tokens(step)
+        losses = [super(AdapterTrainer, self).training_step(model, batch, tokens) for batch in batches]
+        self.meter.computed += sum(batch["input_ids"].numel() for batch in batches) * self.args.world_size
+        return sum(losses[1:], losses[0])
+
+    def _shrink(self, model: torch.nn.Module, step: int, error: Exception | None) -> None:
+        """Divide steps further, and forget the gradients of the one that failed."""
+        if not self.fits.shrink():
+            raise error or torch.OutOfMemoryError("another process of this training is out of memory")
+        say(f"out of memory in step {step + 1}: repeating it with {self.fits}")
+        model.zero_grad(set_to_none=True)
+        self._apply_fit()
+        free_unused_memory()
+        self.meter.add_fit(step, self.fits.current)
+
+    def _apply_fit(self) -> None:
+        if self.fits.current.recompute:
+            self.loss.model.activation_checkpointing_enable({"use_reentrant": False})
+        elif self.loss.model.is_activation_checkpointing:
+            self.loss.model.activation_checkpointing_disable()
+        self.evaluator.resize(self.fits)
+
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *_: Any, num_items_in_batch: int, **__: Any
+    ) -> torch.Tensor:
+        """The part of a micro-batch in the step's mean loss, times the processes over which gradients are averaged.
+
+        The forward pass is not that of the DistributedDataParallel wrapper, so its hooks leave the gradients alone.
+        """
+        return self.loss.total(inputs) * (self.args.world_size / num_items_in_batch)
 
     def autocast_smart_context_manager(
         self, cache_enabled: bool | None = True
     ) -> contextlib.AbstractContextManager[None]:
-        """Compute in bfloat16 (adapters stay in float32); accelerate's autocast would copy all logits to float32."""
-        if self.dtype is torch.bfloat16:
+        """Compute in ``dtype``; adapters stay in float32."""
+        if self.dtype is not torch.float32:
             return torch.autocast(self.args.device.type, self.dtype, cache_enabled=cache_enabled)
         return contextlib.nullcontext()
 
@@ -136,6 +228,17 @@ class AdapterTrainer(Trainer):
             self.accelerator.wait_for_everyone()
 
 
-def _single(batch: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    (micro_batch,) = batch
-    return micro_batch
+def _random_state(device: torch.device) -> list[torch.Tensor]:
+    """The state of the random generators of the CPU and of the GPU in use."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _set_random_state(device: torch.device, state: list[torch.Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)
+
+
+def _step_input(steps: list[int]) -> dict[str, int]:
+    (step,) = steps
+    return {"step": step}

@@ -36,6 +36,9 @@ class Lora(Section):
     """Dropout on the input of the update, while training."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases are trained."""
+    init: Literal["default", "pissa", "loftq"] = "default"
+    """Initial adapter: LoRA's own; `pissa` (arXiv:2404.02948; needs an unquantised base model, publishes an adapter of
+    rank 2 r); `loftq` (arXiv:2310.08659, one iteration; needs a 4-bit base model)."""
     use_dora: bool = False
     """Weight-decomposed LoRA (arXiv:2402.09353)."""
     use_rslora: bool = False

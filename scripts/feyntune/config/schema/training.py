@@ -42,6 +42,9 @@ class Optimizer(Section):
     """Adam's epsilon."""
     weight_decay: float = Field(0.1, ge=0, le=100)
     """Decoupled weight decay."""
+    lora_plus_ratio: float | None = Field(None, ge=1, le=10_000)
+    """LoRA+ (arXiv:2402.12354): the learning rate of the adapter's B matrices, as a multiple of that of the A matrices;
+    null: no difference."""
     arguments: dict[str, Any] = {}
     """Further arguments of the optimizer."""
 
@@ -92,17 +95,21 @@ class Training(Section):
     """Number of steps, in place of `num_train_epochs`; null: as many as the epochs have."""
     batch_size: Count = 16
     """Abstracts per step: the *effective* batch size, for any number of GPUs."""
-    per_device_batch_size: Count | None = None
-    """Largest number of abstracts in a micro-batch; gradient accumulation follows from it. Null: as few micro-batches
-    as possible."""
+    per_device_batch_size: Count | Literal["auto"] | None = "auto"
+    """Largest number of abstracts in a micro-batch; gradients are accumulated. `auto`: as many as fit into the GPU's
+    free memory, on a CPU all; null: all. The result is the same, up to rounding."""
     max_length: int | None = Field(None, ge=8, le=10**9)
     """Longest sequence in tokens, including special tokens; null: the model's limit."""
     too_long: Literal["refuse", "drop", "truncate"] = "refuse"
     """What to do with abstracts over the limit. Their number is printed and recorded either way."""
     max_grad_norm: Positive = 1.0
     """Gradient clipping: the largest norm of the gradient."""
-    gradient_checkpointing: bool = True
-    """Recompute activations in the backward pass: less memory, about a third more time."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Recompute activations in the backward pass: less memory, about a third more time. `auto`: if nothing fits into
+    the GPU's free memory without it, and on a CPU. The result is the same, up to rounding."""
+    neftune_noise_alpha: Positive | None = None
+    """NEFTune (arXiv:2310.05914): uniform noise on the embeddings, of this size over the square root of the numbers in
+    a text's embeddings; null: none."""
     optimizer: Optimizer = Optimizer()
     """The optimizer."""
     schedule: Schedule = Schedule()
@@ -114,12 +121,16 @@ class Training(Section):
 
 
 class Tracking(Section):
-    """Weights & Biases. No key of this section affects a result."""
+    """Experiment trackers. No key of this section affects a result."""
+
+    report_to: list[Literal["wandb", "tensorboard", "trackio"]] = []
+    """Trackers that get the numbers of `history.parquet` during training: `tensorboard` in `results/tensorboard/`,
+    `trackio` in `results/trackio/`, `wandb` as the key `wandb` says, or offline."""
 
     wandb: Literal["disabled", "offline", "online"] = "disabled"
     """`offline` writes to `results/wandb/` for a later `snakemake sync`; `online` needs `WANDB_API_KEY`."""
     project: str = "feyntune"
-    """Project in W&B."""
+    """Project in W&B and Trackio."""
     entity: str | None = None
     """User or team in W&B; null: that of the key."""
 

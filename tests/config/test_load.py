@@ -1,5 +1,7 @@
 """The configuration: strict, coerced from text, with one-line errors that name the likely key."""
 
+import typing
+
 import pytest
 
 from feyntune.config.load import parse_configuration
@@ -12,6 +14,7 @@ from feyntune.config.runs import (
     resolve_runs,
     training_stage,
 )
+from feyntune.config.schema.training import OptimizerName, ScheduleName
 from feyntune.core.errors import FeynTuneError
 from support.config_examples import SMALL
 
@@ -166,3 +169,95 @@ def test_the_published_defaults_are_the_papers():
 )
 def test_a_key_of_an_earlier_version_names_the_new_one(raw, message):
     assert fault(raw) == message
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"optimizer": {"name": "adamw_torc"}}, "optimizer.name: cannot be 'adamw_torc'; did you mean 'adamw_torch'?"),
+        ({"optimizer": {"name": "x"}}, "optimizer.name: cannot be 'x'; there is 'adafactor', 'adagrad'"),
+        ({"schedule": {"name": "cosin"}}, "schedule.name: cannot be 'cosin'; did you mean 'cosine'?"),
+        ({"schedule": {"name": "reduce_lr_on_plateau"}}, "schedule.name: cannot be 'reduce_lr_on_plateau'"),
+    ],
+)
+def test_unknown_optimizers_and_schedules_are_refused_at_parsing(training, message):
+    for raw, place in (({"training": training}, "$.training"), ({"runs": {"a": {"model": "tiny", "dataset": "hep-th",
+                        "layers": "all", "training": training}}}, "$.runs.a.training")):  # fmt: skip
+        said = fault({**SMALL, **raw})
+        assert said.startswith(f"config: {place}.{message}") and len(said) <= 200
+
+
+def test_the_names_of_optimizers_and_schedules_are_those_of_transformers():
+    from transformers import SchedulerType
+    from transformers.training_args import OptimizerNames
+
+    need_a_metric = {SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY}
+    assert set(typing.get_args(OptimizerName)) == {member.value for member in OptimizerNames}
+    assert set(typing.get_args(ScheduleName)) == {member.value for member in set(SchedulerType) - need_a_metric}
+
+
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        ({"seed": -1}, "$.seed"),
+        ({"seed": HUGE}, "$.seed"),
+        ({"seed": 1.5}, "$.seed"),
+        ({"training": {"batch_size": HUGE}}, "$.training.batch_size"),
+        ({"training": {"num_train_epochs": float("inf")}}, "$.training.num_train_epochs"),
+        ({"training": {"max_grad_norm": float("nan")}}, "$.training.max_grad_norm"),
+        ({"training": {"optimizer": {"learning_rate": HUGE}}}, "$.training.optimizer.learning_rate"),
+        ({"training": {"optimizer": {"betas": [0.9, 1.5]}}}, "$.training.optimizer.betas"),
+        ({"training": {"checkpoint_minutes": ".inf"}}, "$.training.checkpoint_minutes"),
+        ({"training": {"evaluation": {"test_rows": -1}}}, "$.training.evaluation.test_rows"),
+        ({"lora": {"alpha": HUGE}}, "$.lora.alpha"),
+        ({"generation": {"temperature": float("inf")}}, "$.generation.temperature"),
+        ({"resources": {"train": {"gpu": -1}}}, "$.resources.train.gpu"),
+        ({"resources": {"train": {"mem_mb": HUGE}}}, "$.resources.train.mem_mb"),
+        ({"report": {"uncertainty": {"resamples": HUGE}}}, "$.report.uncertainty.resamples"),
+        ({"layer_sets": {"all": []}}, "$.layer_sets.all"),
+        ({"layer_sets": {"all": ["a b"]}}, "$.layer_sets.all.0"),
+        ({"evaluation_sets": {"unseen": {"dataset": "hep-th", "limit": 0}}}, "$.evaluation_sets.unseen.limit"),
+        ({"evaluation_sets": []}, "$.evaluation_sets"),
+        ({"models": {"tiny": {"path": ""}}}, "$.models.tiny.path"),
+        ({"models": {"tiny": {"path": "a\x00b"}}}, "$.models.tiny.path"),
+        ({"models": {"tiny": {"hub": "a/b/c", "revision": "x"}}}, "$.models.tiny.hub"),
+        ({"models": {"n" * 300: {"path": "x"}}}, "$.models."),
+        ({"snapshots": {"arxiv": None}}, "$.snapshots.arxiv"),
+        ({"training": "x" * 5000}, "$.training"),
+        ({"training": {"batch_size": "\x1b[31m" + "x" * 5000}}, "$.training.batch_size"),
+        ({"hub": {"adapters": "{organisation}/{run.__class__}"}}, "$.hub.adapters"),
+        ({"hub": {"adapters": "{organisation!r}/{run}"}}, "$.hub.adapters"),
+        ({"hub": {"tables": "{organisation}/{"}}, "$.hub.tables"),
+        ({"report": {"compared_layers": [["all", "all"]]}}, "$.report"),
+        ({"report": {"compared_layers": [["all", "nope"]]}}, "$.report.compared_layers: no 'nope' in 'layer_sets'"),
+    ],
+)
+def test_values_out_of_bounds_are_one_short_line_with_their_place(raw, place):
+    said = fault({**SMALL, **raw})
+    assert said.startswith(f"config: {place}"), said
+    assert len(said) <= 240 and said.isprintable()
+
+
+def test_nothing_to_run_is_refused():
+    assert "$.evaluation_sets: there is none" in fault({**SMALL, "evaluation_sets": {}})
+    assert "no runs; name models" in fault({**SMALL, "grid": {}})
+    assert "no runs; name models" in fault({"evaluation_sets": {"x": {"dataset": "d"}}, "datasets": {
+        "d": {"files": {"train": "a", "test": "b", "validation": "c"}}}})  # fmt: skip
+
+
+def test_names_that_are_too_long_for_files_are_refused():
+    names = {registry: {letter * 80: value} for registry, letter, value in (
+        ("models", "m", {"path": "x"}), ("datasets", "d", SMALL["datasets"]["gr-qc"]), ("layer_sets", "l", ["q_proj"]),
+    )}  # fmt: skip
+    grid = {registry: list(entries) for registry, entries in names.items()}
+    datasets = {**SMALL["datasets"], **names["datasets"]}
+    assert "has a name of over 200 characters" in fault({**SMALL, **names, "datasets": datasets, "grid": grid})
+
+
+def test_a_configuration_that_contains_itself_is_one_line():
+    training = {}
+    training["optimizer"] = training
+    assert "nested too deeply" in fault({**SMALL, "training": training})

@@ -106,7 +106,7 @@ def test_no_row_is_lost_in_the_division(rows):
         ([Part(dataset="a", fraction=1.5)], "train split: 150 rows wanted of 'a', which has 100"),
         ([Part(dataset="a", fraction=0.05)], "test split: 0 rows wanted of 'a', which has 10"),
         (["b", Part(dataset="a", total="a")], "train split: -100 rows wanted of 'a', which has 100"),
-        (["a", Part(dataset="a", total=["b", "b"])], "train split: 300 rows wanted of 'a', which has 100"),
+        (["b", Part(dataset="a", total=["b", "b"])], "train split: 200 rows wanted of 'a', which has 100"),
     ],
 )
 def test_more_rows_than_there_are_and_fewer_than_one_are_errors(parts, line):

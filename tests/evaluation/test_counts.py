@@ -15,7 +15,8 @@ from feyntune.config.schema.data import MixtureStage
 from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.files import read_table
 from feyntune.data import mix, snapshot, store
-from feyntune.evaluation.metrics.embedding import score_table
+from feyntune.evaluation.metrics.base import Completions
+from feyntune.evaluation.metrics.embedding import Embedding, EmbeddingSettings
 from feyntune.evaluation.model import load_evaluated
 from feyntune.evaluation.perplexity import encode_abstracts, evaluate_batch, usual_budget
 from feyntune.models.likelihood import batches_by_length
@@ -92,7 +93,7 @@ def test_a_run_loads_its_model_once(program, tiny_model, tiny_adapter, dataset, 
     assert len(loaded) == 1
 
 
-def test_a_run_is_embedded_and_the_truth_is_not_again():
+def test_a_run_is_embedded_and_the_truth_is_not_again(monkeypatch):
     embedded = []
 
     class Embedder:
@@ -102,9 +103,12 @@ def test_a_run_is_embedded_and_the_truth_is_not_again():
             embedded.extend(texts)
             return np.ones((len(texts), 2), dtype=np.float32), np.zeros(len(texts), dtype=bool)
 
+    monkeypatch.setattr(Embedding, "embedder", Embedder())
     truth = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
-    truth |= {f"{name}_truncated": np.zeros(2, dtype=bool) for name in ("abstract", "y_true")}
-    score_table(["1", "2"], ["a b", "c d"], ["b", "d"], truth, Embedder())
+    truth |= {name: np.zeros(2, dtype=bool) for name in ("truncated", "y_true_truncated")}
+    Embedding(EmbeddingSettings(path="x")).score(
+        Completions(["1", "2"], ["a", "c"], ["x", "y"], ["b", "d"], ["a b", "c d"]), truth
+    )
     assert embedded == ["a b", "c d", "b", "d"]
 
 

@@ -15,6 +15,7 @@ from support.workspace import ENVIRONMENT, PROJECT, Workspace
 pytestmark = pytest.mark.slurm
 
 CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/gpus.yaml")
+WITHOUT_GPUS = {"PYTHONPATH": str(PROJECT / "tests/slurm/without_gpus")}
 # Rules that the configuration gives a request of its own: cores, MB, minutes, cards.
 ASKED = {
     "read_snapshot": (1, 1000, 10, 0),
@@ -47,7 +48,7 @@ def done(tmp_path_factory):
     program = [sys.executable, str(PROJECT / "tests/slurm/whole_job.py"), str(workspace.folder)]
     options = [*HASTE, "--configfile", *CONFIGURATION]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(PROJECT / "tests/slurm/without_gpus")}
+    environment = {**ENVIRONMENT, **WITHOUT_GPUS}
     finished = subprocess.run([*alone, *program, *options], env=environment, timeout=LIMIT + 60, check=False, **streams)
     assert finished.returncode == 0, finished.stdout
     return workspace
@@ -57,6 +58,7 @@ def done(tmp_path_factory):
 def local(tmp_path_factory):
     """A workspace in which the same job has run on this machine alone."""
     workspace = new_workspace(tmp_path_factory.mktemp("local"))
+    workspace.environment |= WITHOUT_GPUS
     finished = workspace.snakemake("--configfile", *CONFIGURATION)
     assert finished.returncode == 0, finished.stdout
     return workspace

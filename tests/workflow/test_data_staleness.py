@@ -15,6 +15,8 @@ datasets:
   ab: {mix: [a, {dataset: b, fraction: 0.5, of: a}]}
   abc: {mix: [ab, c]}
   ac: {mix: [a, c]}
+models: {tiny: {path: results/demo/model}}
+grid: {models: [tiny]}
 evaluation_sets:
   a: {dataset: a, limit: 10}
 """

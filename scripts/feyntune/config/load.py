@@ -1,6 +1,7 @@
 """The whole configuration: composed of the stages' settings, checked strictly, with errors of one line."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -181,6 +182,9 @@ def _message(fault: ErrorDetails) -> str:
         return f"{shorten(fault['input'])} {MEANINGS[fault['ctx']['pattern']]}"
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])
+    if fault["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        return f"cannot be {shorten(fault['input'])}{did_you_mean(fault['input'], choices)}"
     if fault["type"] == "missing":
         return "is required; give it a value"
     return f"{fault['msg'][0].lower()}{fault['msg'][1:]}, not {shorten(fault['input'])}"
@@ -192,12 +196,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     likely = difflib.get_close_matches(str(word)[:80], known, n=1)
     if likely:
         return f"; did you mean {likely[0]!r}?"
-    shown = ", ".join(map(repr, known[:MOST_SHOWN])) + (" and others" if len(known) > MOST_SHOWN else "")
-    return f"; there is {shown}" if known else "; there is none"
-
-
-MOST_SHOWN = 30
-"""Known names that an error about an unknown one lists."""
+    shown = known[:1] + [name for place, name in enumerate(known[1:], 1) if len(", ".join(known[: place + 1])) < 90]
+    more = f" and {len(known) - len(shown)} more" if len(shown) < len(known) else ""
+    return f"; there is {', '.join(map(repr, shown))}{more}" if known else "; there is none"
 
 
 def _location(section: type[Section], location: Sequence[int | str]) -> list[int | str]:

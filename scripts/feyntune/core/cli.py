@@ -75,7 +75,7 @@ def read_settings(section: type[Settings], text: str) -> Settings:
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()}; see scripts/show.py") from None
+        raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()[:100]}; see scripts/show.py") from None
 
 
 def _terminate(*_: object) -> None:

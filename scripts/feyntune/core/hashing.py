@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import re
+import time
 from pathlib import Path
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json, write_json
+
+LARGE = 50_000_000
+"""Bytes from which the digest of a file is remembered: it takes longer to compute than to look up."""
+SETTLED = 2.0
+"""Seconds since the last change after which a digest is remembered: an earlier second change may have the same time."""
 
 
 def digest(path: str | Path) -> str:
@@ -15,10 +27,51 @@ def digest(path: str | Path) -> str:
 def content_hash(*folders: str | Path) -> str:
     """SHA-256 over names and contents of all files of folders, such as a model's and its adapter's.
 
-    It takes half a minute for 16 GB and prevents that interrupted work continues with other weights.
+    It prevents that interrupted work continues with other weights. Digests of large files are remembered.
     """
     total = hashlib.sha256()
     for folder in folders:
         for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-            total.update(f"{path.relative_to(folder)} {digest(path)}\n".encode())
+            total.update(f"{path.relative_to(folder)} {known_digest(path)}\n".encode())
     return total.hexdigest()
+
+
+def known_digest(path: Path) -> str:
+    """SHA-256 of a file's content, without reading a large file that was read before.
+
+    Files of the hub's cache have it as their name. Of other large files it is remembered, under the user's cache
+    folder, as long as their size, times and inode stay the same; a memory that cannot be read or written is ignored.
+    """
+    blob = path.resolve()
+    if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return blob.name
+    if blob.stat().st_size < LARGE:
+        return digest(blob)
+    memory = _memory() / f"{hashlib.sha256(str(blob).encode()).hexdigest()[:32]}.json"
+    state = _state(blob)
+    with contextlib.suppress(FeynTuneError, OSError, UnicodeDecodeError):
+        remembered = read_json(memory)
+        if isinstance(remembered, dict) and {**remembered, "sha256": None} == {**state, "sha256": None}:
+            return str(remembered["sha256"])
+    found = digest(blob)
+    if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
+        with contextlib.suppress(OSError):
+            write_json(memory, {**state, "sha256": found})
+    return found
+
+
+def _memory() -> Path:
+    """Where digests are remembered: a file each, written whole, so that processes do not disturb each other."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "feyntune/digests"
+
+
+def _state(path: Path) -> dict[str, object]:
+    """What changes when the content of a file does."""
+    found = path.stat()
+    return {
+        "path": str(path),
+        "size": found.st_size,
+        "mtime_ns": found.st_mtime_ns,
+        "ctime_ns": found.st_ctime_ns,
+        "inode": found.st_ino,
+    }

@@ -25,7 +25,6 @@ def check_job(job: TrainingJob) -> PretrainedConfig:
     if not (job.base / "config.json").is_file():
         raise FeynTuneError(f"{job.base}: has no config.json; name a Hugging Face model folder in models.*.path")
     check_machine(stage.quantization, stage.precision, job.gpus, pick_device())
-    check_names(stage.training)
     check_arguments(stage)
     from transformers import AutoConfig
 
@@ -43,21 +42,6 @@ def check_batch_size(training: Training, gpus: int) -> None:
             f"training.batch_size: {training.batch_size} is not a multiple of {gpus} GPUs;"
             f" set it to {fitting}, or change 'gpus'"
         )
-
-
-def check_names(training: Training) -> None:
-    """Refuse optimizers and schedules that transformers does not have, or that need a metric."""
-    from transformers import SchedulerType
-    from transformers.training_args import OptimizerNames
-
-    schedules = set(SchedulerType) - {SchedulerType.REDUCE_ON_PLATEAU, SchedulerType.GREEDY}
-    for place, name, known in (
-        ("optimizer", training.optimizer.name, OptimizerNames),
-        ("schedule", training.schedule.name, schedules),
-    ):
-        names = sorted(member.value for member in known)
-        if name not in names:
-            raise FeynTuneError(f"training.{place}.name: unknown {name!r}; choose one of {', '.join(names)}")
 
 
 def check_arguments(stage: TrainingStage) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
-from feyntune.evaluation.metric_jobs import match_ids, read_reference, write_reference
+from feyntune.evaluation.metric_jobs import read_reference, write_reference
 from feyntune.evaluation.metrics.embedding import EmbeddingSettings, SentenceEmbedder, cosines
 from support.programs import load_program
 
@@ -167,19 +167,6 @@ def test_remote_code_runs_only_by_name_and_revision():
     with pytest.raises(ValidationError, match="named by 'hub' and 'revision'"):
         EmbeddingSettings(path="here", trust_remote_code=True)
     assert EmbeddingSettings(hub="a/b", revision="c", trust_remote_code=True).trust_remote_code
-
-
-@pytest.mark.parametrize(
-    ("ids", "fault"),
-    [
-        (["a"], "none for b"),
-        (["a", "b", "c"], "some for c"),
-        (["a", "b", "b"], "some for an abstract twice"),
-    ],
-)
-def test_other_abstracts_are_refused(ids, fault):
-    with pytest.raises(FeynTuneError, match=f"^here: its completions are not those of the evaluation set: {fault}"):
-        match_ids(ids, ["a", "b"], "here")
 
 
 def test_a_file_that_is_no_reference_is_an_error(tmp_path):

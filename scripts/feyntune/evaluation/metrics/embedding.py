@@ -30,7 +30,7 @@ class EmbeddingSettings(MetricSettings, Source):
     """Texts at a time; changes speed and memory, and results by rounding only."""
 
     @model_validator(mode="after")
-    def _named_code(self):
+    def _named_code(self) -> "EmbeddingSettings":
         if self.trust_remote_code and not self.hub:
             raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
         return self

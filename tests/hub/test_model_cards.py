@@ -78,6 +78,28 @@ def test_the_hub_reads_base_licence_and_kind_from_the_card(tables):
     assert head["library_name"] == "peft" and head["base_model_relation"] == "adapter"
 
 
+def test_the_hub_shows_the_results_and_links_to_base_and_data(tables):
+    from huggingface_hub import ModelCard
+
+    datasets = {**CONFIGURATION["datasets"], "hep-th": {"hub": "labs/hep-th", "revision": "abc"}}
+    data = ModelCard(make_card(tables, configuration=configured(datasets=datasets))).data
+    row = tables["summary"].set_index("run").loc[RUN]
+    found = {result.metric_type: result for result in data.eval_results}
+    assert {"perplexity", "bits_per_byte", "semscore"} <= found.keys() and "new_tokens" not in found
+    assert found["perplexity"].metric_value == pytest.approx(row["perplexity"], abs=1e-4)
+    assert found["perplexity"].metric_name == "Perplexity"
+    assert (found["semscore"].dataset_type, found["semscore"].dataset_name) == ("me/infer_unseen", "unseen")
+    assert (found["semscore"].dataset_split, found["semscore"].task_type) == ("test", "text-generation")
+    assert data.model_name == RUN and data.datasets == ["labs/hep-th"]
+    assert data.base_model == "labs/tiny-1B" and data.license == "apache-2.0" and "lora" in data.tags
+
+
+def test_a_run_without_results_has_a_card_without_them(tables):
+    empty = {name: table[table["run"] == "nobody"] for name, table in tables.items()}
+    head = yaml.safe_load(make_card(empty).split("---")[1])
+    assert "model-index" not in head and head["base_model"] == "labs/tiny-1B"
+
+
 def test_the_card_has_every_setting(tables):
     card = make_card(tables)
     for name in flattened(RECORD["settings"]):
@@ -131,7 +153,12 @@ def test_no_path_of_this_machine_is_published(tables):
 
 @pytest.mark.parametrize(
     ("text", "licence"),
-    [("---\nlicense: llama3.1\n---\nText", "llama3.1"), ("license: mit", None), ("---\ntags: []\n---\n", None)],
+    [
+        ("---\nlicense: llama3.1\n---\nText", "llama3.1"),
+        ("license: mit", None),
+        ("---\nlicense: [a\n---\n", None),
+        ("---\ntags: []\n---\n", None),
+    ],
 )
 def test_the_licence_is_read_from_the_bases_card(tmp_path, text, licence):
     (tmp_path / "README.md").write_text(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from feyntune.report.tables import comparisons_layout, summary_layout
 
 if TYPE_CHECKING:
     import pandas
+    from huggingface_hub import CardData, EvalResult, ModelCardData
 
     from feyntune.config.schema.hub import CardStage, ReferenceStage
 
@@ -63,9 +63,8 @@ def adapter_card(
         licence: the base model's licence, by the hub's name for it, or None.
     """
     flat = {name: _text(value) for name, value in flattened(record["settings"]).items()}
-    return _render(
+    body = markdown.render(
         "adapter.md",
-        metadata=_adapter_metadata(stage, licence),
         stage=stage,
         licence=licence,
         record=record,
@@ -79,19 +78,48 @@ def adapter_card(
         comparisons=_comparisons(stage, comparisons),
         figure=FIGURE,
     )
+    return _with_metadata(_adapter_metadata(stage, licence, _evaluations(stage, summary)), body)
 
 
-def _adapter_metadata(stage: CardStage, licence: str | None) -> dict[str, Any]:
-    """The hub's metadata, by which it links to the base model, filters and searches."""
-    published = {"base_model": stage.base, "base_model_relation": "adapter"} if stage.revision else {}
-    return {
-        "library_name": "peft",
-        "pipeline_tag": "text-generation",
-        "language": "en",
-        **published,
-        **({"license": licence} if licence else {}),
-        "tags": ["feyntune", "lora", "physics", "arxiv"],
-    }
+def _adapter_metadata(stage: CardStage, licence: str | None, evaluations: list[EvalResult]) -> ModelCardData:
+    """The hub's metadata, by which it links to base model and data, shows results, filters and searches."""
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
+        library_name="peft",
+        pipeline_tag="text-generation",
+        language="en",
+        base_model=stage.base if stage.revision else None,
+        base_model_relation="adapter" if stage.revision else None,
+        datasets=sorted({entry["hub"] for entry in stage.datasets.values() if "hub" in entry}) or None,
+        license=licence,
+        tags=["feyntune", "lora", "physics", "arxiv"],
+        model_name=stage.repository.split("/")[-1],
+        eval_results=evaluations or None,
+    )
+
+
+def _evaluations(stage: CardStage, summary: pandas.DataFrame) -> list[EvalResult]:
+    """The run's mean of each quantity on each evaluation set, where larger or smaller values are better."""
+    from huggingface_hub import EvalResult
+
+    rows = summary[summary["run"] == stage.run].set_index("set")
+    quantities = [each for each in all_quantities(stage.metrics) if each.direction and each.name in summary]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            task_name="Completion of abstracts",
+            dataset_type=evaluated.repository,
+            dataset_name=name,
+            dataset_split=evaluated.split,
+            metric_type=quantity.name,
+            metric_name=quantity.title,
+            metric_value=round(float(rows.loc[name, quantity.name]), 4),
+        )
+        for name, evaluated in stage.sets.items()
+        for quantity in quantities
+        if name in rows.index and rows.loc[name, quantity.name] == rows.loc[name, quantity.name]  # not NaN
+    ]
 
 
 def _provenance(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,29 +167,40 @@ def table_card(stage: ReferenceStage, rows: int, columns: Sequence[str]) -> str:
         rows: its number of abstracts.
         columns: names of its columns.
     """
+    from huggingface_hub import DatasetCardData
+
     files = [{"split": stage.split, "path": f"data/{stage.split}-*"}]
-    metadata = {
-        "language": "en",
-        "tags": ["feyntune", "physics", "arxiv"],
-        "configs": [{"config_name": "default", "data_files": files}],
-    }
-    return _render("table.md", metadata=metadata, stage=stage, rows=rows, columns=columns)
+    metadata = DatasetCardData(
+        language="en",
+        license="other",  # the abstracts belong to their authors
+        pretty_name=stage.repository.split("/")[-1],
+        task_categories=["text-generation"],
+        tags=["feyntune", "physics", "arxiv"],
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+    return _with_metadata(metadata, markdown.render("table.md", stage=stage, rows=rows, columns=columns))
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _render(template: str, metadata: Mapping[str, Any], **content: object) -> str:
-    import yaml
+def _with_metadata(metadata: CardData, body: str) -> str:
+    """A card as the hub's client reads it back: metadata as YAML, and Markdown."""
+    from huggingface_hub import RepoCard
 
-    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n" + markdown.render(template, **content) + "\n"
+    return str(RepoCard(f"---\n{metadata.to_yaml()}\n---\n\n{body}\n", ignore_metadata_errors=False))
 
 
 def base_licence(folder: Path) -> str | None:
     """The licence that a model's own card names in its metadata, or None."""
-    card = folder / "README.md"
-    head = re.match(r"---\r?\n(.*?)\r?\n---", card.read_text(encoding="utf-8"), re.DOTALL) if card.is_file() else None
-    found = head and re.search(r"^license:\s*(\S+)", head[1], re.MULTILINE)
-    return found[1].strip("'\"") if found else None
+    from huggingface_hub import RepoCard
+    from yaml import YAMLError
+
+    if not (folder / "README.md").is_file():
+        return None
+    try:
+        licence = RepoCard.load(folder / "README.md", ignore_metadata_errors=True).data.get("license")
+    except (ValueError, YAMLError):  # somebody else's card; a licence that cannot be read is not guessed
+        return None
+    return licence if isinstance(licence, str) else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.config.references import mentioned
 from feyntune.config.runs import reported_metrics
-from feyntune.config.schema.hub import CardStage, PushStage, ReferenceStage
+from feyntune.config.schema.hub import CardStage, EvaluatedOn, PushStage, ReferenceStage
 from feyntune.core.errors import FeynTuneError
 
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)
@@ -137,6 +137,10 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
         datasets=_definitions(configuration, run.dataset),
         layers=run.layers,
         metrics=reported_metrics(configuration),
+        sets={
+            name: EvaluatedOn(repository=table_repository(configuration, "completions", name), split=entry.split)
+            for name, entry in configuration.evaluation_sets.items()
+        },
         confidence=configuration.report.uncertainty.confidence,
     )
 

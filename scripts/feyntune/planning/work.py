@@ -314,6 +314,8 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "build_dataset": Estimator._build_dataset,
     "import_dataset": Estimator._build_dataset,
     "mix_dataset": Estimator._mix_dataset,
+    "hold_out": Estimator._build_dataset,
+    "join_splits": Estimator._build_dataset,
     "demo_model": Estimator._demo_model,
     "fetch_model": Estimator._fetch_model,
     "fetch_adapter": Estimator._fetch_adapter,
@@ -334,6 +336,7 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
 SHORT = frozenset(
-    {"control_papers", "demo_metric_model", "import_completions", "import_values", "check_metrics", "check_compute"}
+    "check_compute check_metrics control_papers demo_metric_model evaluation_set import_completions"
+    " import_values".split()
 )
-"""Rules that ask for resources but take seconds: the default ``Work`` describes them."""
+"""Rules that ask for resources but take seconds, or a minute: the default ``Work`` describes them."""

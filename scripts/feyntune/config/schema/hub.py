@@ -47,6 +47,15 @@ def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
         return [("?", "", None)]
 
 
+class EvaluatedOn(Section):
+    """An evaluation set, for the metadata of a card."""
+
+    repository: str
+    """Repository of the completions."""
+    split: str
+    """Split of the dataset."""
+
+
 class CardStage(Section):
     """Settings of `model_card.py`."""
 
@@ -70,6 +79,8 @@ class CardStage(Section):
     """Name of the layer set."""
     metrics: list[ReportedMetric]
     """The metrics, in the order in which they are shown."""
+    sets: dict[str, EvaluatedOn]
+    """The evaluation sets by name."""
     confidence: float
     """Coverage of the tables' intervals."""
 

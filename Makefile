@@ -1,69 +1,153 @@
-# make demo   set up, plan, then run the whole job on the embedded default
-# make test   set up, then run every test
-# make bench  measure this machine: our way against the reference's (ARGS="--only scores" for a part)
-# make test-slurm  the tests that need SLURM; installs it where it is missing (Debian)
-# make lint   style of programs, rules and prose
-# make audit  known vulnerabilities of the pinned packages; needs a network
-# make clean  remove the results and the environment
+# `make help` lists the targets. Options of the set-up:
+#   PYTHON=python3.12   the Python (3.11 or newer) that .venv is made with
+#   TORCH=cpu           build of torch: cpu, cu126 or cu130 from PyTorch's own index; auto to choose by the driver;
+#                       lock (the default) for the one of the package index, which on Linux is for CUDA 13
+#   WHEELS=folder       also take packages from a folder of wheels
+#   OFFLINE=1           take packages from WHEELS only
+# Hashes of all packages are checked. The exception are torch and its CUDA libraries under TORCH=cpu, cu126, cu130 and
+# auto: PyTorch's index has other files than the package index, whose hashes the lock has.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-slurm bench lint format audit clean
+.DEFAULT_GOAL := help
+.PHONY: help setup FORCE plugins wandb wheels demo test test-slurm bench lint types format audit licences lock \
+    check-locks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+PIN := $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.txt)
+# Version of a build for one device in WHEELS, such as 2.13.0+cpu.
+BUILD := $(word 2,$(subst -, ,$(notdir $(wildcard $(WHEELS:%=%/)torch-$(PIN)+*.whl))))
 
-setup: .venv/ready
+SOURCES := $(if $(WHEELS),--find-links $(WHEELS)) $(if $(OFFLINE),--no-index)
+UV := $(BIN)/uv --quiet
+# With --no-deps nothing is installed that the lock does not name. Byte code is left to the first import: compiling all of
+# it takes three times as long as the rest of the set-up.
+INSTALL := $(UV) pip install --python $(BIN)/python $(SOURCES)
+LOCKED := $(INSTALL) --require-hashes --no-deps --build-constraints requirements.txt
+# Entries of a lock whose names match (or, with !, do not match).
+entries = awk '/^[a-z0-9]/ { found = /^($(1))==/ } $(3)found' $(2)
+DEVICE := torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+
 
-# The lists hold all that is needed, so that pip resolves nothing and installs no file whose hash is not there. Torch comes
-# first, in the build that pip's own settings prefer: where hashes are required, pip would pass over it for the index's, of
-# gigabytes. Torch for graphics cards needs more than torch for processors only; which it was, pip's check tells.
-.venv/ready: requirements.txt requirements-cuda.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11 or newer: make PYTHON=...")'
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@echo; echo "Options of targets that set up:"; sed -n 's/^#   /  /p' Makefile
+
+setup: .venv/ready  ## install what the workflow needs into .venv
+
+# A build of torch that was chosen earlier stays when other packages are updated; for another one, .venv is made anew.
+CHOSEN := $(shell cat .venv/torch 2> /dev/null)
+OTHER := $(filter-out $(CHOSEN),$(TORCH))
+
+.venv/ready: requirements.txt $(if $(OTHER),FORCE)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d, but 3.11 or newer is \
+	needed: make setup PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "needs the venv module: apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip download --quiet --no-deps --dest .venv/torch "$$(grep -o '^torch==[^ ]*' requirements.txt)"
-	sed -n '/^torch==/,/[^\\]$$/p' requirements.txt > .venv/torch/requirements.txt
-	$(INSTALL) --no-index --find-links .venv/torch -r .venv/torch/requirements.txt
-	rm -r .venv/torch
-	$(INSTALL) -r requirements.txt
-	$(BIN)/pip check > /dev/null || $(INSTALL) -r requirements-cuda.txt
-	$(BIN)/pip check > /dev/null || { $(BIN)/pip check; exit 1; }
-	touch $@
+	@echo "installing into .venv"
+	@$(PYTHON) -m venv $(if $(OTHER),--clear) .venv
+	@$(call entries,uv,requirements-dev.txt) > .venv/uv.txt
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps $(SOURCES) -r .venv/uv.txt
+	@$(call entries,$(DEVICE),requirements.txt,!) > .venv/common.txt
+	@$(LOCKED) -r .venv/common.txt
+	@$(HAS_TORCH) || { $(INSTALL_TORCH); }
+	@$(UV) pip check --python $(BIN)/python || { echo "remove .venv and repeat"; exit 1; }
+	@$(call link_plugins,$(BIN)/python)
+	@touch $@
 
-demo: setup
+HAS_TORCH = [ -e .venv/torch ] && [ -n "$$(find .venv/lib -path '*/torch-$(PIN)*.dist-info/METADATA')" ]
+ifneq ($(filter-out lock,$(TORCH)),)
+INSTALL_TORCH = $(INSTALL) $(if $(OFFLINE),,--torch-backend $(TORCH)) torch==$(PIN)
+else ifneq ($(BUILD),)
+# For uv the version in the lock and that of a build are two; their hashes are in one entry.
+INSTALL_TORCH = $(call entries,torch,requirements.txt) | sed 's/^torch==$(PIN)/torch==$(BUILD)/' > .venv/device.txt \
+    && $(LOCKED) -r .venv/device.txt
+else
+INSTALL_TORCH = $(call entries,$(DEVICE),requirements.txt) > .venv/device.txt && $(LOCKED) -r .venv/device.txt
+endif
+INSTALL_TORCH += && echo $(or $(TORCH),lock) > .venv/torch
+
+# Snakemake finds plugins by name among all that Python can import.
+link_plugins = $(1) -c 'import pathlib, sys, sysconfig; \
+    pathlib.Path(sysconfig.get_path("purelib"), "feyntune.pth").write_text(sys.argv[1] + "\n")' "$(CURDIR)/workflow/plugins"
+
+plugins:  ## let Snakemake find workflow/plugins; for environments other than .venv: make plugins PYTHON=python
+	@$(call link_plugins,$(if $(filter command,$(origin PYTHON)),$(PYTHON),$(BIN)/python))
+
+.venv/wandb-ready: .venv/ready requirements-wandb.txt
+	@$(LOCKED) -r requirements-wandb.txt
+	@touch $@
+
+wandb: .venv/wandb-ready  ## install Weights & Biases, for tracking: {wandb: online or offline}
+
+.venv/dev-ready: .venv/ready requirements-dev.txt
+	@$(LOCKED) -r requirements-dev.txt
+	@$(UV) pip check --python $(BIN)/python
+	@touch $@
+
+wheels:  ## download all packages of this machine's platform into the folder WHEELS, for machines without a network
+	@[ -n "$(WHEELS)" ] || { echo "name the folder: make wheels WHEELS=folder"; exit 1; }
+	$(PYTHON) -m pip download --quiet --require-hashes --no-deps --dest $(WHEELS) -r requirements.txt
+	$(PYTHON) -m pip download --quiet --require-hashes --no-deps --dest $(WHEELS) -r requirements-dev.txt
+
+demo: setup  ## set up, plan, then run the whole job on the embedded default
 	$(BIN)/snakemake --executor plan --profile profiles/local
 	$(BIN)/snakemake --profile profiles/local
 	$(BIN)/python scripts/print_summary.py
 
-test: setup
+test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup
-	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
-
-test-slurm: setup
+test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; installs it where it is missing (Debian)
 	tests/slurm/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadfile
 
-lint: setup
+bench: setup  ## measure this machine: our way against the reference's (ARGS="--only scores" for a part)
+	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
+
+lint: .venv/dev-ready  ## check the style of programs, rules and prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/codespell
 
-format: setup
+types: .venv/dev-ready  ## check the type annotations
+	$(BIN)/mypy
+
+format: .venv/dev-ready  ## format programs and rules
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
-# What has been found, and why it is no danger here, is in .ci/audit.md.
-audit:
-	$(PYTHON) -m venv .venv/audit
-	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
-	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-cuda.txt
+# What was found, and why it is no danger here, is in .ci/audit.md.
+audit: setup  ## look for known vulnerabilities of the pinned packages; needs a network
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip -r requirements.txt -r requirements-dev.txt
 
-clean:
+licences: .venv/dev-ready  ## list the licences of the installed packages in .ci/licences.md
+	@{ echo "# Licences of the installed packages"; echo; \
+	echo "Written by make licences; CI checks that it is current. Packages with UNKNOWN name no licence in their metadata;"; \
+	echo "the licence files that they contain are the MIT licence."; echo; } > .ci/licences.md
+	@$(BIN)/pip-licenses --from=mixed --format=markdown --order=name | sed 's/+cpu /     /' >> .ci/licences.md
+
+# uv keeps the hashes that a lock has for a version. Those of the CPU builds of torch, which the package index does not
+# have, are added from WHEELS.
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --universal --python-version 3.11 --generate-hashes $(ARGS)
+
+lock: setup  ## write the locks of requirements*.in (ARGS="--upgrade-package torch" for newer versions)
+	$(COMPILE) requirements.in -o requirements.txt
+	@for wheel in $(wildcard $(WHEELS:%=%/)torch-*+cpu*.whl); do \
+	hash=$$($(BIN)/pip hash --algorithm sha256 $$wheel | tail -1); \
+	grep -q -e $$hash requirements.txt || { \
+	awk -v hash=$$hash '{ print } /^torch==/ { print "    " hash " \\" }' requirements.txt > .venv/lock.txt; \
+	mv .venv/lock.txt requirements.txt; }; done
+	$(COMPILE) requirements-wandb.in -c requirements.txt -o requirements-wandb.txt
+	$(COMPILE) requirements-dev.in -c requirements.txt -c requirements-wandb.txt -o requirements-dev.txt
+
+check-locks: setup  ## check that the locks are current, and resolve them by hash for every platform and Python
+	@cp -p requirements*.txt .venv && $(MAKE) --silent lock
+	@for lock in requirements*.txt; do cmp $$lock .venv/$$lock || { echo "$$lock was not current: commit it"; exit 1; }; done
+	@mv .venv/requirements*.txt .  # with their old times, so that nothing is installed again
+	$(BIN)/python .ci/check_locks.py
+
+clean:  ## remove the results and the environment
 	rm -rf results .venv .snakemake

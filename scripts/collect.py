@@ -6,6 +6,7 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_table
 from feyntune.report.pool import COLUMNS, pool_statistics, pool_tables
 
 
@@ -15,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", nargs="+", help="columns of a metric's tables; the other kinds have their own")
     parser.add_argument("--inputs", nargs="+", type=Path, required=True, help="one file for each run")
     parser.add_argument("--runs", type=json.loads, required=True, help="JSON: for each input its labels, in order")
+    parser.add_argument("--sets", nargs="*", type=Path, default=[], help="evaluation sets; other rows are left out")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
 
@@ -28,7 +30,8 @@ def main(options: argparse.Namespace) -> None:
     columns = COLUMNS.get(options.kind) or options.columns
     if not columns:
         raise FeynTuneError(f"--columns: name the columns of {options.kind}, 'id' first")
-    pool_tables(columns, options.inputs, options.runs, options.output)
+    sets = {path.stem: read_table(path, ["id"])["id"] for path in options.sets}
+    pool_tables(columns, options.inputs, options.runs, options.output, sets)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""Put the control papers of a snapshot aside: they are in no split, and are completed while a model learns."""
+"""Extract the control papers of a snapshot. They are in no split, and are completed during training."""
 
+from __future__ import annotations
+
+import argparse
 import json
 from pathlib import Path
 
 from feyntune.core.cli import about, launch, say
 
 
-def arguments(parser):
-    parser.add_argument("--store", type=Path, required=True, help="what read_snapshot.py made")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", type=Path, required=True, help="parquet file written by read_snapshot.py")
     parser.add_argument("--ids", type=json.loads, required=True, help="JSON list of their arXiv ids")
     parser.add_argument("--output", type=Path, required=True, help="parquet file with the columns of a dataset")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     from feyntune.core.files import write_table
-    from feyntune.data.clean import with_clean_abstract
+    from feyntune.data.papers import with_clean_abstract
     from feyntune.data.store import papers_with_ids
 
     about(options.store.stem)

@@ -1,17 +1,20 @@
 """Fit a small sentence-embedding model of the embedded default on a snapshot."""
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
 
 from feyntune.core.cli import launch, read_settings
 
 
-def arguments(parser):
-    parser.add_argument("--snapshot", type=Path, required=True)
-    parser.add_argument("--settings", required=True, help="JSON of settings.demo.DemoMetricModel, or a file with it")
-    parser.add_argument("--output", type=Path, required=True, help="folder that sentence-transformers loads")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--snapshot", type=Path, required=True, help="JSON lines written by demo_snapshot.py")
+    parser.add_argument("--settings", required=True, help="DemoMetricModel, as JSON or a JSON file")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write, for sentence-transformers")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     from feyntune.config.schema.demo import DemoMetricModel
     from feyntune.core.files import folder_written_whole
     from feyntune.demo.metric_model import fit_metric_model

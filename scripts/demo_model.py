@@ -1,17 +1,20 @@
 """Train the tokenizer and pretrain the small Llama of the embedded default on a snapshot."""
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
 
 from feyntune.core.cli import Progress, launch, read_settings, say
 
 
-def arguments(parser):
-    parser.add_argument("--snapshot", type=Path, required=True)
-    parser.add_argument("--settings", required=True, help="JSON of settings.demo.DemoModel, or a file with it")
-    parser.add_argument("--output", type=Path, required=True, help="model folder")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--snapshot", type=Path, required=True, help="JSON lines written by demo_snapshot.py")
+    parser.add_argument("--settings", required=True, help="DemoModel, as JSON or a JSON file")
+    parser.add_argument("--output", type=Path, required=True, help="model folder to write")
 
 
-def main(options):
+def main(options: argparse.Namespace) -> None:
     from feyntune.config.schema.demo import DemoModel
     from feyntune.core.files import folder_written_whole
     from feyntune.demo import model as demo

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from feyntune.config.schema.generation import ImportStage
+from feyntune.config.schema.imports import ImportStage
 from feyntune.core.cli import launch, read_settings
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DEFAULT = Path(__file__).resolve().parents[1] / "config/config.yaml"
 
 
+ENDINGS = (".yaml", ".yml", ".json")
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = "%(prog)s [RUN] [--configfile FILE ...] [--config KEY=VALUE ...] [RUN]"
@@ -65,10 +68,9 @@ def sort_arguments(
         FeynTuneError: a value of ``--config`` has no ``=`` and is not RUN.
     """
     files, pairs = list(files or []), list(pairs)
-    endings = (".yaml", ".yml", ".json")
     if run is None and pairs and "=" not in pairs[-1]:
         run = pairs.pop()
-    elif run is None and len(files) > 1 and not files[-1].exists() and files[-1].suffix not in endings:
+    elif run is None and len(files) > 1 and not files[-1].exists() and files[-1].suffix not in ENDINGS:
         run = str(files.pop())
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:

@@ -8,6 +8,7 @@ import pytest
 from support.sentences import SENTENCES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_TOKEN_PATH"] = os.devnull  # no test uses a token that somebody stored
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""Completions against static batches in data order, by a model that stops as often as it is built to.
+"""Completions against static batches in data order, with a model whose texts have known mean lengths.
 
-Each word belongs to one of a few classes, and a text keeps to its class until it stops. Texts of a class stop at a rate
-of their own: after 20 to 700 tokens, on average. Both ways draw by the same law from the same streams, so that the
-completions are the same. On a GPU transformers' continuous batching runs beside.
+Each word belongs to one of a few classes, and a text keeps its class until it stops. Texts of a class stop at a rate of
+their own: after 20 to 700 tokens on average. Both implementations sample from the same distribution with the same
+random numbers, so that the completions are the same. On a GPU transformers' continuous batching is measured too.
 """
 
 import functools
@@ -17,24 +17,24 @@ from benchmarks.material import BOS, EOS, device, dtype, llama, parameters, shap
 CLASSES, MOST = 16, 1024
 MEANS = torch.logspace(1.3, 2.85, CLASSES)
 FAITH = 14
-"""How much likelier a word of the text's own class is than another, as a logarithm."""
+"""Log odds of a word of the text's own class against another word."""
 
 
 def prepare(count, folder):
-    """So many prompts."""
+    """The case of ``count`` prompts."""
     from feyntune.config.schema.generation import Generation
 
     model, sequences = stopping_model(), _prompts(count)
     settings = Generation(temperature=1.0, min_new_tokens=20, batch_size=_rows_at_once(), max_new_tokens=MOST)
     ways = {
         REFERENCE: lambda: _static(model, _rows(sequences), settings),
-        OURS: lambda: _legs(model, _rows(sequences), settings),
+        OURS: lambda: _segments(model, _rows(sequences), settings),
     }
     if device().type == "cuda":
         ways["continuous"] = lambda: _continuous(model, sequences, settings)
-    drawn = sum(map(len, ways[OURS]()))
+    new = sum(map(len, ways[OURS]()))
     weights = parameters() * dtype().itemsize
-    return Case(drawn, ways, flops=2 * parameters() * drawn, moved=weights * drawn / _rows_at_once())
+    return Case(new, ways, flops=2 * parameters() * new, moved=weights * new / _rows_at_once())
 
 
 def _rows_at_once():
@@ -43,16 +43,17 @@ def _rows_at_once():
 
 @functools.cache
 def stopping_model():
-    """A Llama whose texts stop at their classes' rates."""
+    """A Llama whose texts stop at the rates of their classes."""
     causal = llama(pad_token_id=EOS)
     with torch.no_grad():
         _build_in(causal)
     tokenizer = SimpleNamespace(eos_token_id=EOS, bos_token_id=BOS, pad_token_id=EOS)
-    return SimpleNamespace(causal=causal.eval(), tokenizer=tokenizer, context=2048, ends=[EOS])
+    tokens = SimpleNamespace(tokenizer=tokenizer, context=2048, eos_ids=[EOS])
+    return SimpleNamespace(causal=causal.eval(), tokens=tokens)
 
 
 def _build_in(causal):
-    """Make embeddings and head tell the class and its stop; the layers compute as ever, but hardly change a word."""
+    """Let embeddings and head determine class and stop rate; the layers compute as usual, with little effect."""
     for layer in causal.model.layers:
         layer.self_attn.o_proj.weight.mul_(1e-3)
         layer.mlp.down_proj.weight.mul_(1e-3)
@@ -82,8 +83,7 @@ def _prompts(count):
 
 
 def _rows(sequences):
-    from feyntune.evaluation.generation.sampling import stream_key
-    from feyntune.evaluation.generation.transformers_engine import Row
+    from feyntune.evaluation.generation.engine import Row, stream_key
 
     return [
         Row(index, str(index), stream_key(0, "bench", str(index)), sequence, MOST)
@@ -91,19 +91,19 @@ def _rows(sequences):
     ]
 
 
-def _legs(model, rows, settings):
-    """The project's way."""
-    from feyntune.evaluation.generation.transformers_engine import Completer
+def _segments(model, rows, settings):
+    """The project's built-in engine."""
+    from feyntune.evaluation.generation.transformers_engine import TransformersEngine
 
-    Completer(model, settings).complete(sorted(rows, key=lambda row: -len(row.prompt)), lambda *_: None)
-    return [row.drawn for row in rows]
+    TransformersEngine(model, settings).complete(sorted(rows, key=lambda row: -len(row.prompt)), lambda *_: None)
+    return [row.new_ids for row in rows]
 
 
 def _static(model, rows, settings):
-    """Batches in data order, each until its longest row stops, by ``generate`` with the project's law."""
-    from feyntune.evaluation.generation.transformers_engine import Completer
+    """Batches in data order, each until its longest row stops, by ``generate`` with the project's sampler."""
+    from feyntune.evaluation.generation.transformers_engine import TransformersEngine
 
-    completer = Completer(model, settings)
+    engine = TransformersEngine(model, settings)
     for start in range(0, len(rows), settings.batch_size):
         batch = rows[start : start + settings.batch_size]
         width = max(len(row.prompt) for row in batch)
@@ -113,28 +113,28 @@ def _static(model, rows, settings):
             tokens,
             attention_mask=(torch.arange(width, device=device()) >= padding[:, None]).long(),
             generation_config=_limits(do_sample=False),
-            logits_processor=completer._processors(batch, padding),
+            logits_processor=engine.logits_processors(batch, padding),
         )
         for row, new in zip(batch, output[:, width:].tolist(), strict=True):
-            row.take(new, [EOS])
-    return [row.drawn for row in rows]
+            row.append(new, [EOS])
+    return [row.new_ids for row in rows]
 
 
-def _limits(**law):
+def _limits(**distribution):
     from transformers import GenerationConfig
 
-    return GenerationConfig(max_new_tokens=MOST, eos_token_id=EOS, pad_token_id=EOS, **law)
+    return GenerationConfig(max_new_tokens=MOST, eos_token_id=EOS, pad_token_id=EOS, **distribution)
 
 
 def _continuous(model, sequences, settings):
-    """transformers' continuous batching; it draws from one stream for all rows, so its completions are others."""
-    law = {"do_sample": True, "temperature": settings.temperature, "top_k": 0}
-    outputs = model.causal.generate_batch(inputs=sequences, generation_config=_limits(**law))
+    """transformers' continuous batching; all rows share one random generator, so its completions differ from ours."""
+    distribution = {"do_sample": True, "temperature": settings.temperature, "top_k": 0}
+    outputs = model.causal.generate_batch(inputs=sequences, generation_config=_limits(**distribution))
     return [[token for token in output.generated_tokens if token != EOS] for output in outputs.values()]
 
 
 def check(results):
-    """The same completions; in 16-bit numbers, rounding may tell some apart."""
+    """The same completions; in 16-bit formats, rounding may change some."""
     pairs = list(zip(results[REFERENCE], results[OURS], strict=True))
     same = sum(slow == fast for slow, fast in pairs)
     assert dtype() != torch.float32 or same >= 0.98 * len(pairs), (
@@ -142,9 +142,11 @@ def check(results):
     )
     lengths = torch.tensor([len(row) for row in results[OURS]]).float()
     deciles = lengths.quantile(torch.arange(0, 11, 2) / 10).int().tolist()
-    told = f"{same} of {len(pairs)} completions are the same; new tokens from {deciles[0]} to {deciles[-1]}: {deciles}"
-    drawn = {way: sum(map(len, rows)) / int(lengths.sum()) for way, rows in results.items()}
-    return told + "".join(f"; {way}: {times:.2f} times as many" for way, times in drawn.items() if times != 1)
+    summary = (
+        f"{same} of {len(pairs)} completions are the same; new tokens from {deciles[0]} to {deciles[-1]}: {deciles}"
+    )
+    sizes = {way: sum(map(len, rows)) / int(lengths.sum()) for way, rows in results.items()}
+    return summary + "".join(f"; {way}: {times:.2f} times as many" for way, times in sizes.items() if times != 1)
 
 
 BENCHMARKS = [

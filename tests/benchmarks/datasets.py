@@ -1,9 +1,11 @@
 """From a snapshot to the paper's datasets: one streaming pass, then a process for each, against ``json`` and pandas.
 
-Both ways start from the same made-up snapshot and end in the same parquet files, row by row: five single-category sets,
-split, and nine mixtures of them. For the comparison ours looks for the same ids and the same words in training and
-other splits, but not for near-duplicates, as the reference does neither; a third way, with that search, runs beside.
+Both methods start from the same synthetic snapshot and give the same rows in the same parquet files: five
+single-category sets, split, and nine mixtures of them. In the comparison ours looks for equal ids and equal words in
+training and other splits, but not for near-duplicates. A third method includes that search.
 """
+
+from __future__ import annotations
 
 import functools
 import json
@@ -12,8 +14,9 @@ import random
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -22,36 +25,41 @@ from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 from feyntune.data.schema import SPLITS
 from support.workspace import PROJECT
 
+if TYPE_CHECKING:
+    import pandas
+
+    from feyntune.config.schema.data import Dataset
+
 SINGLE = {"hep-th": "hep-th", "hep-ph": "hep-ph", "gr-qc": "gr-qc", "q-bio": "q-bio", "cs": "cs"}
-"""The single sets, and how their primary categories begin."""
+"""The single sets, each with the prefix of its primary categories."""
 SEARCH = "with near-duplicates"
 CS = 0.08
-"""The paper samples 200,000 papers of cs, so much of its snapshot."""
+"""The paper samples 200,000 papers of cs: this fraction of its snapshot."""
 PRIMARIES = {"hep-th": 4, "hep-ph": 5, "gr-qc": 3, "q-bio.PE": 1, "cs.LG": 20, "math.AG": 20, "cond-mat.str-el": 15,
              "astro-ph": 15, "quant-ph": 7, "physics.optics": 10}  # fmt: skip
-"""Primary categories with their shares in percent, about those of arXiv."""
+"""Primary categories in percent, about as frequent as in arXiv."""
 VOCABULARY = 40_000
 
 
-def _generate(path, rows, seed=0):
-    """Write a snapshot of made-up papers, as long as arXiv's on average: about 1.6 kB a line.
+def _generate(path: Path, rows: int, seed: int = 0) -> None:
+    """Write a snapshot of synthetic papers, on average as long as arXiv's: about 1.6 kB a line.
 
-    Words are as frequent as in a language (Zipf), so that abstracts share as little as real ones do.
+    Word frequencies follow Zipf's distribution, so that abstracts share as few words as real ones.
     """
     draw, numbers = random.Random(seed), np.random.default_rng(seed)
     words = ["".join(draw.choices("aeioubcdfghlmnprstvyz", k=draw.randint(2, 11))) for _ in range(VOCABULARY)]
-    law = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
+    distribution = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
     primaries = draw.choices(list(PRIMARIES), weights=PRIMARIES.values(), k=rows)
     with open(path, "w", encoding="utf-8") as file:
         for number in range(rows):
-            drawn = np.searchsorted(law / law[-1], numbers.random(draw.randint(40, 250))).tolist()
+            drawn = np.searchsorted(distribution / distribution[-1], numbers.random(draw.randint(40, 250))).tolist()
             lines = [
                 " ".join([words[word] for word in drawn[start : start + 11]]) for start in range(0, len(drawn), 11)
             ]
             file.write(json.dumps(_record(draw, number, lines, primaries[number])) + "\n")
 
 
-def _record(draw, number, lines, primary):
+def _record(draw: random.Random, number: int, lines: list[str], primary: str) -> dict:
     authors = [["Müller", "A. B.", ""]] * draw.randint(1, 5)
     created = "Mon, 2 Apr 2007 19:18:42 GMT"
     versions = [{"version": f"v{each}", "created": created} for each in range(1, draw.randint(2, 4))]
@@ -73,8 +81,8 @@ def _record(draw, number, lines, primary):
     }
 
 
-def _reference(snapshot, folder, mixtures):
-    """The reference's way: every line by ``json`` into one frame, filtered, split, and mixed split by split."""
+def _reference(snapshot: Path, folder: Path, mixtures: bool) -> None:
+    """The reference's method: parse every line with ``json`` into one frame, filter, split, and mix each split."""
     import pandas
 
     with open(snapshot, encoding="utf-8") as lines:
@@ -92,11 +100,11 @@ def _reference(snapshot, folder, mixtures):
             papers.to_parquet(folder / name / f"{split}.parquet", index=False)
 
 
-def _drawn(frame, count):
+def _drawn(frame: pandas.DataFrame, count: int) -> pandas.DataFrame:
     return frame.iloc[np.random.default_rng(42).permutation(len(frame))[:count]]
 
 
-def _cleaned(papers):
+def _cleaned(papers: pandas.DataFrame) -> pandas.DataFrame:
     withdrawn = papers["comments"].str.contains("withdrawn", case=False, na=False)
     withdrawn |= papers["abstract"].str.contains("Withdrawn|withdrawn")
     papers = papers[~withdrawn].copy()
@@ -105,8 +113,8 @@ def _cleaned(papers):
     return papers
 
 
-def _split(papers):
-    """70% for training, the rest halved, both numbers rounded up."""
+def _split(papers: pandas.DataFrame) -> dict[str, pandas.DataFrame]:
+    """70% for training, the rest halved; both held-out sizes are rounded up."""
     shuffled = _all(papers.sort_values("id"))
     held_out = -(-3 * len(shuffled) // 10)
     rest = _drawn(shuffled[:held_out], held_out)
@@ -114,8 +122,14 @@ def _split(papers):
     return {"train": shuffled[held_out:], "test": rest[:half], "validation": rest[half:]}
 
 
-def _mixtures(hepth, hepph, grqc, qbio, cs):
-    """The paper's mixtures of one split; like ours, they shuffle a part before they take of it."""
+def _mixtures(
+    hepth: pandas.DataFrame,
+    hepph: pandas.DataFrame,
+    grqc: pandas.DataFrame,
+    qbio: pandas.DataFrame,
+    cs: pandas.DataFrame,
+) -> dict[str, pandas.DataFrame]:
+    """The paper's mixtures of one split; like ours, they shuffle a part before they take rows of it."""
     some, drawn = int(0.15 * len(hepth)), {"hepth": _all(hepth), "hepph": _all(hepph), "grqc": _all(grqc)}
     both = _mixed(drawn["hepph"], drawn["grqc"])
     relativity = int(len(hepth) * len(grqc) / (len(grqc) + len(hepph)))
@@ -133,18 +147,18 @@ def _mixtures(hepth, hepph, grqc, qbio, cs):
     }
 
 
-def _mixed(*parts):
+def _mixed(*parts: pandas.DataFrame) -> pandas.DataFrame:
     import pandas
 
     return _all(pandas.concat(parts))
 
 
-def _all(frame):
+def _all(frame: pandas.DataFrame) -> pandas.DataFrame:
     return _drawn(frame, len(frame))
 
 
-def _ours(snapshot, folder, cores, mixtures, leaks):
-    """This project's way, as the workflow runs it: one pass to a store, then each set in a process of its own."""
+def _ours(snapshot: Path, folder: Path, cores: int, mixtures: bool, leaks: dict) -> Path:
+    """This project's method, as the workflow runs it: one pass to a store, then one process for each set."""
     store, report = folder / "store.parquet", folder / "store.json"
     _run("read_snapshot.py", "--snapshot", snapshot, "--store", store, "--report", report, "--threads", cores)
     datasets, begun = _datasets(json.loads(report.read_text())["papers"]), {}
@@ -157,12 +171,12 @@ def _ours(snapshot, folder, cores, mixtures, leaks):
     return folder
 
 
-def _depth(name, datasets):
+def _depth(name: str, datasets: dict[str, Dataset]) -> int:
     return 1 + max((_depth(part.dataset, datasets) for part in datasets[name].mix or []), default=0)
 
 
-def _datasets(rows):
-    """The paper's datasets, the sample of cs in proportion to the snapshot."""
+def _datasets(rows: int) -> dict[str, Dataset]:
+    """The paper's datasets, with a sample of cs in proportion to the snapshot."""
     from feyntune.config.schema.data import Dataset
 
     datasets = yaml.safe_load((PROJECT / "config/paper.yaml").read_text())["datasets"]
@@ -170,7 +184,7 @@ def _datasets(rows):
     return {name: Dataset(**dataset) for name, dataset in datasets.items()}
 
 
-def _make(name, datasets, folder, leaks, begun):
+def _make(name: str, datasets: dict[str, Dataset], folder: Path, leaks: dict, begun: dict[str, Future]) -> None:
     from feyntune.config.references import held_out, mentioned
 
     for other in mentioned(datasets[name]):
@@ -186,13 +200,13 @@ def _make(name, datasets, folder, leaks, begun):
         _run("build_dataset.py", *where, "--settings", json.dumps({**settings, "control_papers": []}))
 
 
-def _run(program, *arguments):
-    """Run a program of the project; its peak memory counts towards that of this process's children."""
+def _run(program: str, *arguments: object) -> None:
+    """Run a program of the project; its peak memory counts as that of a child of this process."""
     subprocess.run([sys.executable, str(PROJECT / "scripts" / program), *map(str, arguments)], check=True)
 
 
-def prepare(mixtures, rows, folder):
-    """A snapshot of so many papers; from it the single sets, or the mixtures too."""
+def prepare(mixtures: bool, rows: int, folder: Path) -> Case:
+    """A benchmark case: a snapshot of ``rows`` papers, from which the single sets and perhaps the mixtures are made."""
     snapshot = folder.parent / f"snapshot-{rows}.jsonl"
     if not snapshot.is_file():
         _generate(snapshot, rows)
@@ -209,15 +223,15 @@ def prepare(mixtures, rows, folder):
     return Case(rows, ways)
 
 
-def check(results):
-    """The same papers in the same order, word by word, in every split of every set."""
+def check(results: dict[str, Path]) -> str:
+    """Assert that both methods give the same papers in the same order in every split of every set."""
     from pyarrow.parquet import read_table
 
     columns, rows = ["id", "abstract", "orig_abstract", "authors", "title", "categories", "versions"], {}
     for file in sorted(results[REFERENCE].rglob("*/*.parquet")):
         name = file.relative_to(results[REFERENCE])
         ours, expected = (read_table(results[way] / name).select(columns) for way in (OURS, REFERENCE))
-        assert ours.to_pylist() == expected.to_pylist(), f"{name}: the two ways differ"
+        assert ours.to_pylist() == expected.to_pylist(), f"{name}: the two methods differ"
         rows[name.parent.name] = rows.get(name.parent.name, 0) + ours.num_rows
     return f"the same papers in the same order: {', '.join(f'{count:,} {name}' for name, count in rows.items())}"
 

@@ -1,6 +1,6 @@
-"""One forward pass for perplexities and embeddings against the reference's two, in data order by batches of 12.
+"""One forward pass for perplexities and embeddings against the reference's two, in data order in batches of 12.
 
-The reference is two loops over the same texts, as its description says: one for perplexities, with the logits of all
+The reference consists of two loops over the same texts: one for perplexities, with the logits of all
 positions, one for embeddings, with the hidden states of all layers.
 """
 
@@ -16,7 +16,7 @@ BATCH = 12
 
 
 def prepare(count, folder):
-    """So many abstracts."""
+    """The case of ``count`` abstracts."""
     model, sequences = _model(folder.parent / "model"), [sequence.tolist() for sequence in abstracts(count)]
     tokens = sum(map(len, sequences))
     ways = {
@@ -65,11 +65,12 @@ def _embeddings(model, sequences):
 
 
 def _one_pass(model, sequences):
-    from feyntune.evaluation.perplexity import plan_batches, score_batch, usual_budget
+    from feyntune.evaluation.perplexity import evaluate_batch, usual_budget
+    from feyntune.models.likelihood import batches_by_length
 
     losses, means = [0.0] * len(sequences), [None] * len(sequences)
-    for batch in plan_batches([len(sequence) for sequence in sequences], usual_budget(device())):
-        nll, embeddings = score_batch(model, [sequences[index] for index in batch], 1)
+    for batch in batches_by_length([len(sequence) for sequence in sequences], usual_budget(device())):
+        nll, embeddings = evaluate_batch(model, [sequences[index] for index in batch], 1)
         for index, loss, embedding in zip(batch, nll, embeddings, strict=True):
             losses[index], means[index] = loss, embedding
     return losses, np.stack(means)

@@ -1,47 +1,55 @@
-"""SemScores of twenty runs, the truth embedded once, against the truth embedded again for each run.
+"""SemScores of twenty runs, the true texts embedded once, against the true texts embedded again for each run.
 
-Both ways give the reference's score and that of the continuation, by the same sentence model.
+Both ways give the reference's score and that of the continuation, with the same sentence model.
 """
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 from benchmarks.material import SMALL, realistic_lengths
 
+if TYPE_CHECKING:
+    import pyarrow
+
+    from feyntune.evaluation.metrics.embedding import Embedding
+
+Texts = tuple[list[str], list[str]]
+"""Whole texts and their second halves."""
 RUNS = 20
 WORDS = [f"{first}{second}{third}" for first in "bdfgklmn" for second in "aeiou" for third in "prstvxz"]
 
 
-def prepare(count, folder):
-    """So many abstracts, completed by twenty runs."""
-    embedder = _embedder(folder.parent / "sentences")
+def prepare(count: int, folder: Path) -> Case:
+    """Abstracts, and their completions by twenty runs."""
+    metric = _metric(folder.parent / "sentences")
     truth, runs = _texts(count, 0), [_texts(count, number) for number in range(1, RUNS + 1)]
-    ways = {REFERENCE: lambda: _again(embedder, truth, runs), OURS: lambda: _once(embedder, truth, runs)}
+    ways = {REFERENCE: lambda: _again(metric, truth, runs), OURS: lambda: _once(metric, truth, runs)}
     return Case(RUNS * count, ways)
 
 
-def _texts(count, seed):
-    """Abstracts of made-up words, and their second halves; of the same lengths, so that no run costs more."""
+def _texts(count: int, seed: int) -> Texts:
+    """Abstracts of made-up words, and their second halves; of equal lengths, so that all runs cost the same."""
     draw = np.random.default_rng(seed)
     texts = [draw.choice(WORDS, length // 2).tolist() for length in realistic_lengths(count)]
     return [" ".join(words) for words in texts], [" ".join(words[len(words) // 2 :]) for words in texts]
 
 
 @functools.cache
-def _embedder(folder):
+def _metric(folder: Path) -> "Embedding":
     """A sentence model of about ten million random weights, as the project loads it."""
-    from feyntune.config.schema.metrics import Metric
-    from feyntune.evaluation.metrics.embedding import SentenceEmbedder
+    from feyntune.evaluation.metrics.embedding import Embedding, EmbeddingSettings
 
     if not (folder / "modules.json").is_file():
         _save_sentence_model(folder)
-    return SentenceEmbedder(folder, Metric(path=str(folder), batch_size=32))
+    return Embedding(EmbeddingSettings(path=str(folder), batch_size=32), folder)
 
 
-def _save_sentence_model(folder):
+def _save_sentence_model(folder: Path) -> None:
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
@@ -63,27 +71,34 @@ def _save_sentence_model(folder):
     SentenceTransformer(modules=[transformer, Pooling(SMALL.hidden_size)]).save(str(folder))
 
 
-def _embedded(embedder, truth):
-    whole, rest = (embedder.embed(texts) for texts in truth)
-    return {"abstract": whole[0], "abstract_truncated": whole[1], "y_true": rest[0], "y_true_truncated": rest[1]}
+def _prepared(metric: "Embedding", truth: Texts) -> "dict[str, np.ndarray]":
+    from feyntune.evaluation.metrics.base import Abstracts
+
+    return metric.prepare(Abstracts(_ids(truth), truth[0], truth[0], truth[1]))
 
 
-def _scores(embedder, truth, run):
-    from feyntune.evaluation.metrics.embedding import score_table
+def _scores(metric: "Embedding", reference: "dict[str, np.ndarray]", run: Texts) -> "pyarrow.Table":
+    from feyntune.evaluation.metric_jobs import metric_table
+    from feyntune.evaluation.metrics.base import Completions
 
-    return score_table([str(number) for number in range(len(run[0]))], *run, truth, embedder)
-
-
-def _again(embedder, truth, runs):
-    return [_scores(embedder, _embedded(embedder, truth), run) for run in runs]
+    completions = Completions(_ids(run), run[0], run[1], run[1], run[0])
+    return metric_table(metric, completions.ids, metric.score(completions, reference))
 
 
-def _once(embedder, truth, runs):
-    embedded = _embedded(embedder, truth)
-    return [_scores(embedder, embedded, run) for run in runs]
+def _ids(texts: Texts) -> list[str]:
+    return [str(number) for number in range(len(texts[0]))]
 
 
-def check(results):
+def _again(metric: "Embedding", truth: Texts, runs: Sequence[Texts]) -> "list[pyarrow.Table]":
+    return [_scores(metric, _prepared(metric, truth), run) for run in runs]
+
+
+def _once(metric: "Embedding", truth: Texts, runs: Sequence[Texts]) -> "list[pyarrow.Table]":
+    prepared = _prepared(metric, truth)
+    return [_scores(metric, prepared, run) for run in runs]
+
+
+def check(results: "dict[str, list[pyarrow.Table]]") -> str:
     """Equal tables."""
     assert all(slow.equals(fast) for slow, fast in zip(results[REFERENCE], results[OURS], strict=True))
     return f"{RUNS} tables of scores are equal to the last bit"

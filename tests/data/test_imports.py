@@ -1,4 +1,4 @@
-"""Datasets that have their splits already: fetched from a hub on the loopback by the real client, or local files."""
+"""Import of datasets that already have splits: fetched by the real client from a hub on loopback, or local files."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ import pytest
 from feyntune.config.schema.data import Dataset, DatasetStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
-from feyntune.data.imports import files_by_split, imported
+from feyntune.data.imports import files_by_split, import_dataset
 from feyntune.data.schema import DATASET, SNAPSHOT
 from support.loopback_hub import COMMIT, Hub
 from support.papers import error_line, record, run, table_of, write_lines, write_splits
@@ -30,7 +30,7 @@ def as_parquet(table):
 
 
 def repository(**more):
-    """Files of a dataset as its makers push it: two shards of the training split, a card, things that are not ours."""
+    """Files of a typical dataset repository: two shards of the training split, a dataset card, unrelated files."""
     tables = {split: table_of([record(number) for number in numbers]) for split, numbers in SPLITS.items()}
     shards = {"train-00000-of-00002": tables["train"][:5], "train-00001-of-00002": tables["train"][5:],
               "test-00000-of-00001": tables["test"], "validation-00000-of-00001": tables["validation"]}  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_dataset_of_the_hub_is_fetched_once_and_imported_offline(tmp_path):
     with hub.serving() as address:
         done = fetch(tmp_path, address)
         assert done.returncode == 0, done.stdout
-        assert sorted({path for path, _ in hub.downloads}) == sorted(set(hub.files) - {"model.bin"})
+        assert sorted({path for path, _ in hub.downloads}) == sorted(set(repository()) - {"model.bin"})
         hub.downloads.clear()
         assert fetch(tmp_path, address, revision=COMMIT).returncode == 0
         assert hub.downloads == []
@@ -73,7 +73,7 @@ def test_a_dataset_of_the_hub_is_fetched_once_and_imported_offline(tmp_path):
     assert table.equals(table_of([record(number) for number in SPLITS["train"]]))
 
 
-def test_a_download_that_breaks_off_is_resumed_where_it_broke(tmp_path):
+def test_an_interrupted_download_resumes(tmp_path):
     large = os.urandom(12_000_000)  # more than the client takes at a time
     hub = Hub("physics/set", {"large.json": large}, cut=11_000_000)
     with hub.serving() as address:
@@ -91,13 +91,13 @@ def test_a_download_that_breaks_off_is_resumed_where_it_broke(tmp_path):
         ({"repository": "physics/sat"}, "physics/sat at v1: no such repository on the hub, or private"),
     ],
 )
-def test_what_the_hub_does_not_have_is_one_line(tmp_path, wrong, line):
+def test_a_missing_repository_or_revision_is_a_one_line_error(tmp_path, wrong, line):
     with Hub("physics/set", repository()).serving() as address:
         assert line in error_line(fetch(tmp_path, address, **wrong))
     assert not (tmp_path / "fetched.json").exists()
 
 
-def test_without_a_network_one_line_says_what_to_run_where(tmp_path):
+def test_without_a_network_the_error_names_the_command_to_run(tmp_path):
     with Hub("physics/set", repository()).serving() as address:
         pass
     line = error_line(fetch(tmp_path, address))
@@ -129,13 +129,13 @@ def test_a_missing_split_is_named(tmp_path):
 
 def read(files, *control_papers):
     stage = DatasetStage(dataset=Dataset(files=dict.fromkeys(files, "any")), control_papers=list(control_papers))
-    splits, dropped, _ = imported({split: [path] for split, path in files.items()}, stage)
+    splits, dropped, _ = import_dataset({split: [path] for split, path in files.items()}, stage)
     return {split: pyarrow.concat_tables(tables).to_pylist() for split, tables in splits.items()}, dropped
 
 
 @pytest.fixture
 def files(tmp_path):
-    """Local files: JSON lines of the snapshot's schema, the same packed, and parquet."""
+    """Local files: JSON lines of the snapshot's schema, plain and compressed, and parquet."""
     train = write_lines(tmp_path / "train.jsonl", [record(number) for number in SPLITS["train"]])
     test = tmp_path / "test.json.gz"
     test.write_bytes(gzip.compress(b"".join(json.dumps(record(number)).encode() + b"\n" for number in SPLITS["test"])))
@@ -161,7 +161,7 @@ def test_the_program_reads_local_files(files, tmp_path):
     assert summary["rows"] == {"train": 8, "test": 3, "validation": 4}
 
 
-def test_a_clean_abstract_with_its_raw_text_stays_as_it_is(files, tmp_path):
+def test_an_abstract_with_orig_abstract_is_not_cleaned_again(files, tmp_path):
     papers = table_of([record(30), record(31)])
     papers = papers.set_column(papers.column_names.index("abstract"), "abstract", [["Mine.", "My other."]])
     pyarrow.parquet.write_table(papers, files["validation"])
@@ -170,7 +170,7 @@ def test_a_clean_abstract_with_its_raw_text_stays_as_it_is(files, tmp_path):
     assert splits["validation"][0]["orig_abstract"] == record(30)["abstract"]
 
 
-def test_columns_of_other_arrow_types_are_brought_to_ours(files):
+def test_columns_of_compatible_arrow_types_are_cast(files):
     papers = table_of([record(30), record(31)])
     large = pyarrow.schema(
         [pyarrow.field(field.name, pyarrow.large_string() if field.type == pyarrow.string() else field.type)
@@ -183,7 +183,7 @@ def test_columns_of_other_arrow_types_are_brought_to_ours(files):
     assert read(files)[0]["validation"] == papers.to_pylist()
 
 
-def test_what_may_be_in_no_split_is_left_out_and_counted(files):
+def test_unusable_papers_are_left_out_and_counted(files):
     bad = [record(5, abstract=" "), record(6, id=None), record(7), record(7, title="again"), record(21), record(9)]
     copy = record(10, abstract=record(31)["abstract"].upper())
     write_lines(files["train"], [record(0), *bad, copy])
@@ -201,11 +201,12 @@ def test_what_may_be_in_no_split_is_left_out_and_counted(files):
         ({**record(1), "id": 704.0001}, "not JSON lines of papers"),
         ("[1]", "not JSON lines of papers"),
         ("null", "not JSON lines of papers"),
+        ("[" * 100_000, "not JSON lines of papers"),
         ("no JSON", "not JSON lines of papers"),
         ({**record(1), "abstract": ""}, "no usable paper in it for the train split"),
     ],
 )
-def test_a_file_of_another_kind_is_one_line(files, content, line):
+def test_a_file_of_the_wrong_content_is_a_one_line_error(files, content, line):
     write_lines(files["train"], [content])
     with pytest.raises(FeynTuneError, match=r"train\.jsonl: ") as caught:
         read(files)
@@ -234,14 +235,64 @@ def test_a_column_of_another_type_is_named(files, name, values, line):
         read(files)
 
 
-def test_files_that_are_not_there_or_of_no_known_kind(files, tmp_path):
+INVALID = pyarrow.Array.from_buffers(pyarrow.string(), 1, pyarrow.array([b"\xff"], pyarrow.binary()).buffers())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "line"),
+    [
+        ("abstract", INVALID, "column 'abstract' is not valid UTF-8; convert the file to UTF-8"),
+        ("title", INVALID, "column 'title' is not valid UTF-8"),
+        ("abstract", pyarrow.array([b"a"]), "column 'abstract' holds binary, not string"),
+        ("id", pyarrow.nulls(1), "column 'id' holds null, not string"),
+        ("abstract", pyarrow.nulls(1), "column 'abstract' holds null, not string"),
+        ("abstract", pyarrow.array([True]), "column 'abstract' holds bool, not string"),
+    ],
+)
+def test_a_column_that_is_not_text_is_a_one_line_error(files, name, values, line):
+    papers = table_of([record(30)])
+    pyarrow.parquet.write_table(papers.set_column(papers.column_names.index(name), name, values), files["validation"])
+    with pytest.raises(FeynTuneError, match=rf"validation\.parquet: {line}"):
+        read(files)
+
+
+def test_a_column_of_nulls_that_may_be_missing_is_accepted(files):
+    papers = table_of([record(30)])
+    empty = papers.set_column(papers.column_names.index("doi"), "doi", pyarrow.nulls(1))
+    pyarrow.parquet.write_table(empty, files["validation"])
+    assert read(files)[0]["validation"] == papers.to_pylist()
+
+
+def test_two_columns_of_one_name_are_refused(files):
+    papers = table_of([record(30)])
+    pyarrow.parquet.write_table(papers.append_column("abstract", papers["abstract"]), files["validation"])
+    with pytest.raises(FeynTuneError, match=r"validation\.parquet: several columns 'abstract'; keep one of them"):
+        read(files)
+
+
+def test_invalid_utf8_and_a_byte_order_mark_in_json_lines(files):
+    marked = b"\xef\xbb\xbf" + files["train"].read_bytes()
+    files["train"].write_bytes(marked)
+    assert len(read(files)[0]["train"]) == 8
+    files["train"].write_bytes(marked.replace(b"Paper 3", b"Paper \xff"))
+    with pytest.raises(FeynTuneError, match="column 'title' is not valid UTF-8"):
+        read(files)
+
+
+def test_a_damaged_file_of_the_user_is_not_called_a_result(files):
+    files["validation"].write_bytes(files["validation"].read_bytes()[:-30])
+    with pytest.raises(FeynTuneError, match=r"not a readable parquet file \(.*\); if this workflow made it, delete it"):
+        read(files)
+
+
+def test_missing_files_and_unknown_formats_are_errors(files, tmp_path):
     assert "no such file" in error_line(import_from(tmp_path / "none", "--files", *["absent.parquet"] * 3))
     (tmp_path / "train.csv").write_text("id\n")
     with pytest.raises(FeynTuneError, match=r"train\.csv: neither \.parquet nor JSON lines"):
         read({**files, "train": tmp_path / "train.csv"})
 
 
-def test_what_this_project_wrote_can_be_imported(tmp_path):
+def test_a_dataset_of_this_project_can_be_imported(tmp_path):
     numbers = {split: [record(number) for number in SPLITS[split]] for split in SPLITS}
     write_splits(tmp_path, numbers["train"], numbers["test"], numbers["validation"])
     splits, _ = read({split: tmp_path / f"{split}.parquet" for split in SPLITS})

@@ -1,4 +1,4 @@
-"""Mixtures: every row of the paper's table split by split, and training splits free of what must stay unseen."""
+"""Mixtures: every row of the paper's table in each split, and training splits without held-out abstracts."""
 
 from fractions import Fraction
 from math import floor
@@ -13,7 +13,7 @@ from feyntune.config.load import parse_configuration
 from feyntune.config.schema.data import Dataset, Leaks, MixtureStage, Part
 from feyntune.core.errors import FeynTuneError
 from feyntune.data.leakage import near_duplicates, without_leaks
-from feyntune.data.mix import mix, mixed, part_rows
+from feyntune.data.mix import mix_datasets, mix_split, part_rows
 from support.papers import record, table_of, write_splits
 
 PAPER = Path(__file__).resolve().parents[2] / "config" / "paper.yaml"
@@ -22,7 +22,7 @@ SIZES = {
     "hep-th": (1053, 226, 225), "hep-ph": (1321, 283, 283), "gr-qc": (641, 138, 137), "q-bio": (293, 63, 62),
     "cs": (2000, 429, 428), "hep-ph_gr-qc": (1962, 421, 420),
 }  # fmt: skip
-"""Rows in a hundredth of the paper's datasets."""
+"""Rows of the paper's datasets, divided by a hundred."""
 
 
 def parts_of(*parts):
@@ -38,7 +38,7 @@ def paper_mixture(name):
 
 
 def percent(share, rows):
-    """So many percent of the rows, rounded down."""
+    """A percentage of the rows, rounded down."""
     return floor(Fraction(share, 100) * rows)
 
 
@@ -66,7 +66,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_papers_mixtures_have_the_papers_rows_split_by_split(name):
+def test_the_mixtures_of_the_paper_have_the_rows_of_the_paper_in_each_split(name):
     parts = paper_mixture(name)
     counts = part_rows(parts, sizes(**SIZES))
     for number, split in enumerate(SPLITS):
@@ -79,7 +79,7 @@ def test_the_shipped_configuration_has_every_mixture_of_the_table():
     assert {name for name, dataset in every.items() if dataset.kind == "mix"} == set(TABLE)
 
 
-def test_the_first_rows_of_hep_th_are_taken_where_the_table_says_so():
+def test_mixtures_with_front_rows_take_the_first_rows_of_hep_th():
     for name in ("hep-th_85_gr-qc_15", "hep-th_85_hep-ph_15", "hep-th_70_gr-qc_15_hep-ph_15"):
         assert [part.take for part in paper_mixture(name) if part.dataset == "hep-th"] == ["front"]
 
@@ -106,7 +106,7 @@ def test_no_row_is_lost_in_the_division(rows):
         ([Part(dataset="a", fraction=1.5)], "train split: 150 rows wanted of 'a', which has 100"),
         ([Part(dataset="a", fraction=0.05)], "test split: 0 rows wanted of 'a', which has 10"),
         (["b", Part(dataset="a", total="a")], "train split: -100 rows wanted of 'a', which has 100"),
-        (["a", Part(dataset="a", total=["b", "b"])], "train split: 300 rows wanted of 'a', which has 100"),
+        (["b", Part(dataset="a", total=["b", "b"])], "train split: 200 rows wanted of 'a', which has 100"),
     ],
 )
 def test_more_rows_than_there_are_and_fewer_than_one_are_errors(parts, line):
@@ -120,34 +120,34 @@ def numbered(*numbers):
 
 def test_a_mixture_holds_the_parts_shuffled():
     tables = [numbered(*range(10)), numbered(*range(10, 30))]
-    papers, rows, repeated = mix(parts_of("a", "b"), tables, [10, 20], seed=1)
+    papers, rows, repeated = mix_split(parts_of("a", "b"), tables, [10, 20], seed=1)
     ids = papers["id"].take(rows).to_pylist()
     assert repeated == 0
     assert sorted(ids) == [record(number)["id"] for number in range(30)] != ids
-    _, other, _ = mix(parts_of("a", "b"), tables, [10, 20], seed=2)
+    _, other, _ = mix_split(parts_of("a", "b"), tables, [10, 20], seed=2)
     assert other.tolist() != rows.tolist()
 
 
 def test_the_shuffle_is_that_of_the_library_datasets():
     import datasets
 
-    _, rows, _ = mix(parts_of("a"), [numbered(*range(50))], [50], seed=42)
+    _, rows, _ = mix_split(parts_of("a"), [numbered(*range(50))], [50], seed=42)
     drawn = np.random.default_rng(42).permutation(50)
     shuffled = datasets.Dataset.from_dict({"row": drawn.tolist()}).shuffle(seed=42)["row"]
-    front = mix(parts_of(Part(dataset="a", take="front")), [numbered(*range(50))], [50], seed=42)[1]
+    front = mix_split(parts_of(Part(dataset="a", take="front")), [numbered(*range(50))], [50], seed=42)[1]
     assert rows.tolist() == list(shuffled)
     assert front.tolist() == list(datasets.Dataset.from_dict({"row": list(range(50))}).shuffle(seed=42)["row"])
 
 
 def test_rows_from_the_front_are_the_first_and_sampled_ones_are_not():
-    _, front, _ = mix(parts_of(Part(dataset="a", take="front")), [numbered(*range(30))], [9], seed=1)
-    _, sample, _ = mix(parts_of("a"), [numbered(*range(30))], [9], seed=1)
+    _, front, _ = mix_split(parts_of(Part(dataset="a", take="front")), [numbered(*range(30))], [9], seed=1)
+    _, sample, _ = mix_split(parts_of("a"), [numbered(*range(30))], [9], seed=1)
     assert sorted(front) == list(range(9)) != sorted(sample)
     assert len(set(sample.tolist())) == 9
 
 
 def test_a_paper_of_two_parts_is_taken_once():
-    papers, rows, repeated = mix(parts_of("a", "b"), [numbered(1, 2, 3), numbered(3, 4)], [3, 2], seed=1)
+    papers, rows, repeated = mix_split(parts_of("a", "b"), [numbered(1, 2, 3), numbered(3, 4)], [3, 2], seed=1)
     assert sorted(papers["id"].take(rows).to_pylist()) == [record(number)["id"] for number in (1, 2, 3, 4)]
     assert repeated == 1
 
@@ -175,8 +175,8 @@ def test_near_duplicates_are_those_above_the_threshold(threshold, found):
     assert all(other == 1 and likeness >= threshold for _, other, likeness in pairs)
 
 
-def test_hardly_a_near_duplicate_is_missed():
-    """Two hundred pairs at similarity 136/160, threshold 0.8: the hash that proposes candidates finds nearly all."""
+def test_few_near_duplicates_are_missed():
+    """Two hundred pairs at similarity 136/160, threshold 0.8: the locality-sensitive hash finds nearly all."""
     draw = np.random.default_rng(0)
     originals, copies = [], []
     for number in range(200):
@@ -188,7 +188,7 @@ def test_hardly_a_near_duplicate_is_missed():
     assert len(pairs) > 190
 
 
-def test_each_leak_is_counted_by_the_first_reason_that_holds():
+def test_each_leak_is_counted_under_the_first_reason():
     same_text = record(3, abstract=record(12)["abstract"].upper())
     papers = table_of([record(1), record(2), same_text, with_words(4, [*LONG[:99], "end"])])
     unseen = table_of([record(1, abstract="Another text."), record(12), with_words(13, LONG)])
@@ -204,8 +204,8 @@ def test_without_a_threshold_near_duplicates_stay():
     assert (rows.tolist(), counts["near_duplicates"]) == ([0], 0)
 
 
-def test_a_mixture_trains_on_nothing_that_its_parts_hold_out(tmp_path):
-    """Part b trains on what a tests on, a trains on what b validates on, and both on what runs are judged on."""
+def test_a_mixture_does_not_train_on_abstracts_that_its_parts_hold_out(tmp_path):
+    """Part b trains on what a tests on, a trains on what b validates on, and both on what runs are evaluated on."""
     judged = record(300)
     shared, retold = record(10), record(51, abstract=record(250)["abstract"].replace(" ", "  "))
     write_splits(tmp_path / "a", [*map(record, range(5)), retold], [shared, record(11)], [record(20)])
@@ -213,7 +213,7 @@ def test_a_mixture_trains_on_nothing_that_its_parts_hold_out(tmp_path):
     write_splits(tmp_path / "judged", [record(60)], [judged], [record(62)])
     stage = MixtureStage(dataset=Dataset(mix=["a", "b"]), leaks=Leaks())
     held_out = [tmp_path / name / f"{split}.parquet" for name in "ab" for split in ("test", "validation")]
-    splits, dropped, _ = mixed(stage, tmp_path, [*held_out, tmp_path / "judged/test.parquet"])
+    splits, dropped, _ = mix_datasets(stage, tmp_path, [*held_out, tmp_path / "judged/test.parquet"])
     splits = {split: pyarrow.concat_tables(tables) for split, tables in splits.items()}
     expected = [record(number)["id"] for number in (*range(5), *range(30, 36))]
     assert sorted(splits["train"]["id"].to_pylist()) == sorted(expected)

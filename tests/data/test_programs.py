@@ -1,4 +1,4 @@
-"""The programs as users run them: whole results, one clear line for each fault, nothing left behind."""
+"""The programs run as a user runs them: complete results, one clear line for each fault, no partial files."""
 
 import json
 
@@ -32,7 +32,7 @@ def splits_of(folder):
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    """A snapshot with a few faults, read."""
+    """A folder with a store made from a snapshot with a few faults."""
     folder = tmp_path_factory.mktemp("snapshot")
     records = [record(number, ["hep-th", "gr-qc hep-th"][number % 2]) for number in range(60)]
     records[4]["comments"] = "Paper withdrawn"
@@ -43,10 +43,10 @@ def snapshot(tmp_path_factory):
     return folder
 
 
-def test_what_was_skipped_is_told_and_reported(snapshot):
+def test_skipped_lines_are_in_the_report_and_the_message(snapshot):
     report = json.loads((snapshot / "s.json").read_text())
     assert report == {
-        "lines": 65, "papers": 60, "malformed": 1,
+        "lines": 65, "last_line_cut": False, "papers": 60, "malformed": 1,
         "malformed_lines": [{"line": 61, "fault": "Missing a name for object member"}],
         "without_id": 0, "without_categories": 1, "without_abstract": 2,
         "duplicates": 1, "duplicate_ids": [record(1)["id"]],
@@ -58,7 +58,7 @@ def test_what_was_skipped_is_told_and_reported(snapshot):
     )
 
 
-def test_the_summary_says_what_is_in_a_dataset_and_what_is_not(snapshot):
+def test_the_summary_counts_kept_and_dropped_papers(snapshot):
     done = build(snapshot)
     assert done.returncode == 0, done.stdout
     assert "build_dataset built: 20 train, 5 test, 4 validation; left out: 1 withdrawn" in done.stdout
@@ -74,7 +74,7 @@ def test_the_summary_says_what_is_in_a_dataset_and_what_is_not(snapshot):
     assert summary["words"]["mean"] == pytest.approx(sum(lengths) / 29)
 
 
-def test_the_same_twice_is_the_same_to_the_byte(snapshot):
+def test_two_builds_are_byte_identical(snapshot):
     build(snapshot, name="once")
     build(snapshot, name="twice")
     assert splits_of(snapshot / "once") == splits_of(snapshot / "twice")
@@ -88,7 +88,7 @@ def test_every_split_has_the_fourteen_fields_the_raw_abstract_and_its_settings(s
     assert json.loads(file.schema_arrow.metadata[b"feyntune"]) == {"settings": SINGLE}
 
 
-def test_control_papers_are_kept_aside_in_the_order_asked(snapshot):
+def test_control_papers_are_extracted_in_the_given_order(snapshot):
     ids = [record(9)["id"], "1111.11111", record(3)["id"]]
     done = run("control_papers.py", "--store", snapshot / "s.parquet", "--ids", json.dumps(ids),
                "--output", snapshot / "controls.parquet")  # fmt: skip
@@ -107,7 +107,7 @@ def test_control_papers_are_kept_aside_in_the_order_asked(snapshot):
         (json.dumps(record(1, abstract="")), "not one usable paper in it: 1 without an abstract"),
     ],
 )
-def test_a_snapshot_of_no_use_is_one_line_and_leaves_nothing(tmp_path, content, line):
+def test_an_unusable_snapshot_is_a_one_line_error_and_leaves_no_file(tmp_path, content, line):
     if content is not None:
         (tmp_path / "s.jsonl").write_text(content)
     told = error_line(read_snapshot(tmp_path))
@@ -123,7 +123,7 @@ def test_a_snapshot_of_no_use_is_one_line_and_leaves_nothing(tmp_path, content, 
         ({"sample": 2}, "2 papers leave the validation split empty; take more"),
     ],
 )
-def test_a_dataset_that_cannot_be_is_one_line_and_leaves_nothing(snapshot, dataset, line):
+def test_an_impossible_dataset_is_a_one_line_error_and_leaves_no_file(snapshot, dataset, line):
     settings = SINGLE | {"dataset": SINGLE["dataset"] | dataset}
     assert line in error_line(build(snapshot, settings, name="none"))
     assert not (snapshot / "none").exists()
@@ -137,7 +137,7 @@ def parts(tmp_path):
     return tmp_path
 
 
-def test_a_mixture_is_told_and_summed_up(parts):
+def test_a_mixture_is_reported_and_summarised(parts):
     done = mix(parts, ["a", {"dataset": "b", "fraction": 0.5}])
     assert "mix_dataset mixed: 30 train, 7 test, 7 validation; left out: none" in done.stdout, done.stdout
     summary = json.loads((parts / "mixed" / "summary.json").read_text())
@@ -145,11 +145,30 @@ def test_a_mixture_is_told_and_summed_up(parts):
     assert summary["near_duplicates"] == []
 
 
-def test_a_share_that_a_part_cannot_give_is_one_line_and_leaves_nothing(parts):
+def test_an_impossible_fraction_is_a_one_line_error_and_leaves_no_file(parts):
     line = error_line(mix(parts, ["a", {"dataset": "b", "fraction": 2}]))
-    assert line.endswith("error: train split: 40 rows wanted of 'b', which has 20; change its share")
+    assert line.endswith("error: train split: 40 rows wanted of 'b', which has 20; change its fraction")
     assert not (parts / "mixed").exists()
 
 
-def test_settings_of_another_stage_are_one_line(parts):
+def test_a_training_split_of_held_out_texts_only_is_refused(parts, snapshot):
+    papers = [record(number) for number in range(20, 25)]
+    write_splits(parts / "b", [record(200 + number, abstract=papers[number % 5]["abstract"]) for number in range(20)],
+                 papers, papers)  # fmt: skip
+    line = error_line(mix(parts, ["b"]))
+    assert "train split: all 20 papers are held out elsewhere too" in line
+    assert not (parts / "mixed").exists()
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path):
+    red = "\x1b[31mred\x07\u202e"
+    write_lines(tmp_path / "s.jsonl", [record(1, red), '{"' + red + '": 1, "' + red + '": "no JSON'])
+    done = read_snapshot(tmp_path)
+    assert done.returncode == 0, done.stdout
+    lines = [done.stdout, build(tmp_path).stdout]
+    assert "\\x1b[31mred" in lines[1]
+    assert not [each for text in lines for each in text if not each.isprintable() and each != "\n"]
+
+
+def test_settings_of_another_stage_are_a_one_line_error(parts):
     assert "--settings: leeks: " in error_line(mix(parts, ["a"], leeks={}))

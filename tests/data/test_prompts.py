@@ -1,4 +1,4 @@
-"""The prompt rule, by hand."""
+"""The prompt rule, on examples split by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ten thousand real records of arXiv, read by this project and, independently, by hand."""
+"""Ten thousand real arXiv records, read by this project and, independently, with the standard library."""
 
 import json
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from feyntune.config.schema.data import Dataset, DatasetStage
+from feyntune.data.selection import build_dataset
 from feyntune.data.snapshot import read_snapshot
-from feyntune.data.splits import build
 
 pytestmark = [
     pytest.mark.real_data,
@@ -32,12 +32,14 @@ def records(snapshot):
 def store(snapshot, records, tmp_path_factory):
     path = tmp_path_factory.mktemp("real") / "store.parquet"
     report = read_snapshot(snapshot, path, 2)
-    assert (report.papers, report.told()) == (len(records), [])
+    assert (report.papers, report.messages()) == (len(records), [])
     return path
 
 
 def papers_of(store, **settings):
-    splits, dropped, _ = build(store, DatasetStage(dataset=Dataset(snapshot="any", **settings), control_papers=[]))
+    splits, dropped, _ = build_dataset(
+        store, DatasetStage(dataset=Dataset(snapshot="any", **settings), control_papers=[])
+    )
     papers = [paper for tables in splits.values() for table in tables for paper in table.to_pylist()]
     return {paper["id"]: paper for paper in papers}, dropped
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from feyntune.data.shingles import Known, Shingles, similarity
+from feyntune.data.shingles import Shingles, ShingleUnion, similarity
 
 WORDS = [f"word{number}" for number in range(100)]
 
@@ -18,14 +18,14 @@ def by_hand(text):
     return {tuple(words[start : start + 3]) for start in range(max(1, len(words) - 2))}
 
 
-def test_a_text_has_as_many_as_it_has_different_sequences():
+def test_a_text_has_one_shingle_for_each_distinct_sequence():
     texts = [" ".join(WORDS), "one two", "one", "", "a b a b a b", "a b c"]
     sets = shingles(*texts)
     assert [len(sets[number]) for number in range(len(sets))] == [98, 1, 1, 1, 2, 1]
     assert [len(by_hand(text)) for text in texts] == [98, 1, 1, 1, 2, 1]
 
 
-def test_sequences_do_not_reach_into_the_next_text():
+def test_shingles_do_not_span_two_texts():
     together, alone = shingles("a b c d", "e f", "g h i"), [shingles(text) for text in ("a b c d", "e f", "g h i")]
     assert all(np.array_equal(together[number], alone[number][0]) for number in range(3))
     assert not np.array_equal(shingles("a b")[0], shingles("a b c")[0])
@@ -52,6 +52,6 @@ def test_similarities_of_random_texts_are_those_of_the_sets_by_hand():
         assert similarity(sets[first], sets[first + 1]) == len(some & others) / len(some | others)
 
 
-def test_shares_are_parts_of_each_set():
-    known = Known([shingles("a b c d e")[0]])
-    assert shingles("a b c d", "x y z", "a b c x", "d").shares(known).tolist() == [1, 0, 0.5, 0]
+def test_fractions_are_relative_to_each_set():
+    known = ShingleUnion([shingles("a b c d e")[0]])
+    assert shingles("a b c d", "x y z", "a b c x", "d").fractions_in(known).tolist() == [1, 0, 0.5, 0]

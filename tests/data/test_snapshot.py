@@ -1,5 +1,6 @@
-"""From a snapshot to the store: what is read, what is skipped and counted, and that the bytes never vary."""
+"""From a snapshot to the store: what is read, what is skipped and counted, and that the bytes are reproducible."""
 
+import codecs
 import gzip
 import json
 import random
@@ -22,7 +23,7 @@ def as_bytes(records):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Many blocks and row groups out of few papers."""
+    """Many blocks and row groups from few papers."""
     monkeypatch.setattr(snapshot, "BLOCK", 3_000)
     monkeypatch.setattr(snapshot, "ROW_GROUP", 7)
 
@@ -41,16 +42,16 @@ def test_every_field_arrives_as_it_is(tmp_path):
     table = read_table(tmp_path / "s.parquet")
     assert table.schema.equals(SNAPSHOT)
     assert sorted(table.to_pylist(), key=lambda paper: paper["id"]) == [full, empty]
-    assert (report.lines, report.papers, report.told()) == (2, 2, [])
+    assert (report.lines, report.papers, report.messages()) == (2, 2, [])
 
 
-def test_fields_of_the_future_are_ignored(tmp_path):
+def test_unknown_fields_are_ignored(tmp_path):
     write_lines(tmp_path / "s.jsonl", [record(1, orcid={"a": [1]}), record(2)])
     assert read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1).papers == 2
 
 
 @pytest.mark.parametrize("pack", ["plain", "gz", "zip"])
-def test_packed_or_not_the_store_is_the_same(tmp_path, pack, small_blocks):
+def test_the_store_does_not_depend_on_compression(tmp_path, pack, small_blocks):
     content = as_bytes(mixed_records())
     path = tmp_path / f"s.{pack}"
     if pack == "zip":
@@ -81,7 +82,7 @@ def test_the_store_has_each_paper_once_whatever_the_blocks(tmp_path, small_block
     assert sorted(papers, key=lambda paper: paper["id"]) == sorted(records, key=lambda paper: paper["id"])
 
 
-def test_papers_of_one_archive_lie_together(tmp_path, small_blocks):
+def test_each_row_group_holds_one_archive(tmp_path, small_blocks):
     import pyarrow.parquet
 
     write_lines(tmp_path / "s.jsonl", mixed_records())
@@ -109,7 +110,7 @@ BAD = {
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
-def test_a_malformed_line_is_counted_with_its_number_and_costs_no_other(tmp_path, bad, place):
+def test_a_malformed_line_is_counted_with_its_number_and_affects_no_other_line(tmp_path, bad, place):
     lines = [record(number) for number in range(5)]
     position = {"first": 0, "middle": 2, "last": 5}[place]
     lines.insert(position, bad)
@@ -121,14 +122,14 @@ def test_a_malformed_line_is_counted_with_its_number_and_costs_no_other(tmp_path
     assert BAD[bad] in told["fault"]
 
 
-def test_bytes_that_are_not_utf8_are_a_fault_of_their_line_alone():
+def test_invalid_utf8_affects_only_its_own_line():
     block = as_bytes([record(1), record(2)]).replace(b"Paper 2", b"Paper \xff")
     parsed = parse(block)
     assert parsed.papers["title"].to_pylist() == ["Paper 1"]
     assert parsed.faults == [(2, "not UTF-8")]
 
 
-def test_line_numbers_go_on_over_blocks(tmp_path, small_blocks):
+def test_line_numbers_continue_across_blocks(tmp_path, small_blocks):
     lines = [record(number) for number in range(40)]
     lines[7] = lines[31] = "{"
     write_lines(tmp_path / "s.jsonl", lines)
@@ -142,14 +143,46 @@ def test_only_the_first_faults_are_shown_and_all_are_counted(tmp_path):
     assert (report.malformed, len(report.malformed_lines)) == (25, snapshot.SHOWN)
 
 
-def test_blank_lines_other_line_breaks_and_none_at_the_end_are_no_faults(tmp_path):
+def test_blank_lines_crlf_and_a_missing_final_line_break_are_accepted(tmp_path):
     one, two = json.dumps(record(1)), json.dumps(record(2))
     (tmp_path / "s.jsonl").write_bytes(f"{one}\r\n\n  {two}".encode())
     report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
     assert (report.papers, report.malformed) == (2, 0)
 
 
-def test_papers_that_lack_something_are_counted_by_what_they_lack(tmp_path):
+def test_a_byte_order_mark_does_not_cost_the_first_paper(tmp_path, small_blocks):
+    content = as_bytes(mixed_records())
+    (tmp_path / "plain.jsonl").write_bytes(content)
+    (tmp_path / "marked.jsonl").write_bytes(codecs.BOM_UTF8 + content)
+    report = read_snapshot(tmp_path / "marked.jsonl", tmp_path / "marked.parquet", 1)
+    assert (report.papers, report.malformed) == (120, 0)
+    read_snapshot(tmp_path / "plain.jsonl", tmp_path / "plain.parquet", 1)
+    assert read_table(tmp_path / "marked.parquet").equals(read_table(tmp_path / "plain.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("content", "cut"),
+    [
+        (as_bytes([record(1), record(2)])[:-20], True),
+        (as_bytes([record(1), record(2)])[:-1], False),
+        (as_bytes([record(1), record(2)]), False),
+        (as_bytes([record(1), record(2)])[:-20] + b"\n", False),
+        (as_bytes([record(1)]) + b'{"id": "2', True),
+    ],
+)
+def test_a_cut_last_line_is_reported(tmp_path, content, cut):
+    (tmp_path / "s.jsonl").write_bytes(content)
+    report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
+    assert report.last_line_cut == cut
+    assert ("the last line is cut, so the file is incomplete: fetch it again" in report.messages()) == cut
+
+
+def test_a_cut_line_between_blocks_is_no_cut_file(tmp_path, small_blocks):
+    write_lines(tmp_path / "s.jsonl", [*mixed_records(), '{"id": "cut', *mixed_records()[:9]])
+    assert not read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 2).last_line_cut
+
+
+def test_incomplete_papers_are_counted_by_the_missing_field(tmp_path):
     lacking = [
         record(1, id=None), record(2, id=" "), "{}",
         record(3, categories=None), record(4, categories=""),
@@ -158,7 +191,7 @@ def test_papers_that_lack_something_are_counted_by_what_they_lack(tmp_path):
     write_lines(tmp_path / "s.jsonl", [*lacking, record(7)])
     report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
     assert (report.without_id, report.without_categories, report.without_abstract, report.papers) == (3, 2, 2, 1)
-    assert report.told() == ["3 without an id", "2 without categories", "2 without an abstract"]
+    assert report.messages() == ["3 without an id", "2 without categories", "2 without an abstract"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -185,7 +218,7 @@ def test_a_file_without_one_usable_paper_is_an_error_that_counts(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip"])
-def test_a_damaged_archive_is_one_line_and_leaves_nothing(tmp_path, suffix):
+def test_a_damaged_archive_is_a_one_line_error_and_leaves_no_file(tmp_path, suffix):
     whole, path = tmp_path / f"whole{suffix}", tmp_path / f"s{suffix}"
     content = as_bytes(mixed_records())
     if suffix == ".gz":

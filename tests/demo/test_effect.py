@@ -1,4 +1,4 @@
-"""What `make demo` must show: fine-tuning on hep-th helps on unseen hep-th abstracts, beyond doubt."""
+"""What `make demo` must show: fine-tuning on hep-th clearly helps on unseen hep-th abstracts."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_the_run_on_hep_th_is_better_than_the_base_model(summary, layers):
         assert tuned[f"{metric}_continuation"] > base[f"{metric}_continuation"]
 
 
-def test_what_it_was_judged_on_was_unseen():
+def test_the_evaluated_abstracts_were_not_trained_on():
     ids = {
         split: set(pandas.read_parquet(PROJECT / f"results/datasets/hep-th/{split}.parquet")["id"])
         for split in ("train", "test", "validation")
@@ -36,6 +36,6 @@ def test_what_it_was_judged_on_was_unseen():
     assert not ids["train"] & (ids["test"] | ids["validation"])
 
 
-def test_the_base_model_saw_no_hep_th():
+def test_the_base_model_was_not_trained_on_hep_th():
     settings = json.loads((PROJECT / "results/logs/demo/model.log").read_text().split("--settings '")[1].split("'")[0])
     assert settings["without"] == ["hep-th"]

@@ -1,4 +1,4 @@
-"""The small sentence-embedding model of the embedded default: it loads like any other, and knows topics apart."""
+"""The small sentence-embedding model of the embedded default: it loads like any other and separates topics."""
 
 import argparse
 import random
@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from feyntune.data.prompts import split_abstract
-from feyntune.demo.fields import FIELDS
+from feyntune.demo.fields import load_fields
 from feyntune.demo.metric_model import FILES
 from feyntune.demo.snapshot import snapshot_lines
 from feyntune.demo.writing import write_paper
 from support.programs import load_program
 
 demo_metric_model = load_program("demo_metric_model")
+
+FIELDS = load_fields()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_the_same_settings_give_the_same_model(snapshot, folder):
     assert (folder / "model.safetensors").read_bytes() != (larger / "model.safetensors").read_bytes()
 
 
-def test_vectors_have_the_dimensions_that_were_asked_for(metric):
+def test_vectors_have_the_configured_dimensions(metric):
     assert metric.encode(["black holes", "a text of unknown zzyzx words"]).shape == (2, 32)
 
 

@@ -38,7 +38,7 @@ def test_the_folder_has_the_files_of_a_model_and_no_other(folder):
     assert not list(folder.parent.glob(".model*"))
 
 
-def test_two_pretrainings_are_the_same_to_the_bit_and_another_seed_is_not(snapshot, folder):
+def test_pretraining_is_bit_identical_for_the_same_seed_only(snapshot, folder):
     again, other = pretrain(snapshot, "again"), pretrain(snapshot, "other", SETTINGS.replace("{", '{"seed": 7, ', 1))
     assert all((folder / file).read_bytes() == (again / file).read_bytes() for file in FILES)
     assert (folder / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
@@ -66,7 +66,7 @@ def test_its_tokenizer_has_llama_3s_special_tokens_and_no_padding(folder):
 
 
 @pytest.mark.parametrize("text", ["We study $AdS_5 \\times S^5$.", "Bühlhoff 楽 ∂\t\n  x", "12345 don't", EOS])
-def test_every_text_comes_back_from_its_tokens(folder, text):
+def test_decoding_restores_every_text(folder, text):
     tokenizer = load_tokenizer(folder)
     (tokens,) = encode(tokenizer, [text], eos=True)
     assert (tokens[0], tokens[-1]) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
@@ -79,6 +79,6 @@ def test_texts_are_split_as_llama_3_does_before_bytes_are_merged():
     assert pieces == ["We", "'ve", "Ġ", "123", "45", "Ġ$", "x", "$"]
 
 
-def test_pretraining_leaves_out_the_categories_that_it_is_told_to(snapshot, capsys):
+def test_pretraining_leaves_out_the_configured_categories(snapshot, capsys):
     pretrain(snapshot, "without", SETTINGS.replace("{", '{"without": ["hep-th", "hep-ph"], ', 1))
     assert "none of hep-th, hep-ph" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The made-up snapshot: shaped like arXiv's, with its faults, each field of its own words and its own way to go on."""
+"""The synthetic snapshot: the format and faults of arXiv's, and fields with their own words and second halves."""
 
 import json
 import random
@@ -10,12 +10,12 @@ import pytest
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.data.prompts import split_abstract
-from feyntune.demo.fields import FIELDS, GUESTS
-from feyntune.demo.records import make_record
-from feyntune.demo.snapshot import snapshot_lines
+from feyntune.demo.fields import load_fields
+from feyntune.demo.snapshot import make_record, snapshot_lines
 from feyntune.demo.texts import snapshot_texts
 from feyntune.demo.writing import Paper, write_paper
 
+FIELDS = load_fields()
 CONTROL = ["1804.08625", "1404.0016"]
 KEYS = (
     "id submitter authors title comments journal-ref doi report-no categories license abstract versions update_date"
@@ -82,7 +82,7 @@ def test_ids_follow_arxivs_schemes_of_their_time(records):
                for record in records if "/" in record["id"] and record["categories"])  # fmt: skip
 
 
-def test_control_papers_are_whole_hep_th_papers(records):
+def test_control_papers_are_complete_hep_th_papers(records):
     found = {record["id"]: record for record in records if record["id"] in CONTROL}
     assert set(found) == set(CONTROL)
     assert all(record["categories"].split()[0] == "hep-th" for record in found.values())
@@ -90,7 +90,7 @@ def test_control_papers_are_whole_hep_th_papers(records):
 
 
 def test_a_control_paper_without_an_arxiv_id_is_refused():
-    with pytest.raises(FeynTuneError, match=r"'1813\.0001' is no arXiv id"):
+    with pytest.raises(FeynTuneError, match=r"'1813\.0001' is not an arXiv id"):
         list(snapshot_lines(100, ["1813.0001"], seed=1))
 
 
@@ -115,7 +115,7 @@ def test_lines_that_are_no_json_and_ids_listed_twice_are_there_and_rare(lines, r
     assert len(set(ids)) == 3000 + len(CONTROL)
 
 
-def test_every_field_has_its_share_and_is_cross_listed(records):
+def test_every_field_has_its_fraction_and_is_cross_listed(records):
     primaries = [record["categories"].split()[0].split(".")[0] for record in whole(records)]
     shares = {field: primaries.count(field) / len(primaries) for field in FIELDS}
     assert min(shares.values()) > 0.12 and shares["hep-th"] == max(shares.values())
@@ -137,13 +137,13 @@ def test_every_slot_of_every_template_can_be_filled():
 
 
 def test_mentions_can_be_written_by_the_fields_that_make_them():
-    for name, guests in GUESTS.items():
-        for guest in map(FIELDS.get, guests):
-            known = {f"other.{key}" for key in ("twist", "echo", *guest.subjects[0])} | set(FIELDS[name].words)
+    for field in FIELDS.values():
+        for guest in map(FIELDS.get, field.guests):
+            known = {f"other.{key}" for key in ("twist", "echo", *guest.subjects[0])} | set(field.words)
             assert known.issuperset(slot for template in guest.mentions for slot in SLOT.findall(template))
 
 
-def test_nothing_is_left_to_fill():
+def test_no_template_slot_is_left():
     texts = [text for field in FIELDS for paper in papers(field, 200) for text in (paper.title, paper.abstract)]
     assert not any(SLOT.search(text) for text in texts)
     assert not any(re.search(r"\b[Aa] [aeio]|\.\.|  ", text) for text in texts)
@@ -178,7 +178,7 @@ def test_abstracts_have_one_to_five_sentences():
     assert counts == {1, 2, 3, 4, 5}
 
 
-def test_a_guest_brings_its_category():
+def test_a_guest_adds_its_category():
     crossed = papers("hep-th", 50, guest=FIELDS["gr-qc"])
     assert {paper.categories for paper in crossed} == {("hep-th", "gr-qc")}
     assert {paper.categories for paper in papers("hep-th", 50)} == {("hep-th",)}

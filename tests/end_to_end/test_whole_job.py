@@ -18,6 +18,7 @@ COLUMNS = {
     "completions": ["id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped"],
     "perplexity": ["id", "tokens", "nll", "perplexity", "bits_per_byte"],
     "semscore": ["id", "score", "score_continuation", "truncated"],
+    "rouge": ["id", "rouge1", "rouge2", "rougeL"],
     "jina": ["id", "score", "score_continuation", "truncated"],
 }
 
@@ -83,7 +84,7 @@ def test_a_deleted_table_is_made_again_and_is_the_same(workspace):
     finished = workspace.snakemake(*QUICK)
     assert finished.returncode == 0, finished.stdout
     assert path.read_bytes() == before
-    assert "perplexity" in rules_run(finished) and not {"train", "complete", "semscore"} & rules_run(finished)
+    assert "perplexity" in rules_run(finished) and not {"train", "complete", "metric"} & rules_run(finished)
 
 
 def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(workspace):

@@ -15,13 +15,15 @@ from feyntune.config.schema.data import MixtureStage
 from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.files import read_table
 from feyntune.data import mix, snapshot, store
-from feyntune.evaluation.metrics.embedding import score_table
+from feyntune.evaluation.metrics.base import Completions
+from feyntune.evaluation.metrics.embedding import Embedding, EmbeddingSettings
 from feyntune.evaluation.model import load_evaluated
-from feyntune.evaluation.perplexity import encode_for_scores, plan_batches, score_batch, usual_budget
+from feyntune.evaluation.perplexity import encode_abstracts, evaluate_batch, usual_budget
+from feyntune.models.likelihood import batches_by_length
 from support.papers import record, run, write_lines, write_splits
 from support.programs import load_program
 
-score = load_program("perplexity")
+perplexity = load_program("perplexity")
 complete = load_program("complete")
 
 SETTINGS = {
@@ -60,10 +62,10 @@ def positions(model, input_ids=None, **_):
 
 def test_perplexity_and_embeddings_take_one_pass_and_the_head_sees_real_tokens_only(tiny_model, abstracts, count):
     model = load_evaluated(tiny_model, None, PerplexityStage(**PERPLEXITY))
-    sequences = encode_for_scores(model, *abstracts, "truncate").sequences[:4]
+    sequences = encode_abstracts(model.tokens, *abstracts, "truncate").sequences[:4]
     computed = count(type(model.causal.get_decoder()), "forward", positions)
     headed = count(type(model.causal.lm_head), "forward", lambda layer, states: (layer, len(states.flatten(0, -2))))
-    score_batch(model.causal, sequences, 1)
+    evaluate_batch(model.causal, sequences, 1)
     assert computed == [4 * max(map(len, sequences))]
     rows = [number for layer, number in headed if layer is model.causal.lm_head]
     assert sum(rows) == sum(map(len, sequences)) - 4
@@ -73,17 +75,17 @@ def test_perplexity_and_embeddings_take_one_pass_and_the_head_sees_real_tokens_o
 def test_scoring_computes_on_hardly_any_padding(device, abstracts):
     lengths = realistic_lengths(abstracts).tolist()
     budget = usual_budget(type("Device", (), {"type": device}))
-    batches = plan_batches(lengths, budget)
+    batches = batches_by_length(lengths, budget)
     computed = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
     assert computed <= 1.08 * sum(lengths)
     assert len(batches) <= 1.2 * sum(lengths) / budget
 
 
-@pytest.mark.parametrize("program", [score, complete])
+@pytest.mark.parametrize("program", [perplexity, complete])
 def test_a_run_loads_its_model_once(program, tiny_model, tiny_adapter, dataset, tmp_path, parse, count):
     loaded = count(transformers.AutoModelForCausalLM, "from_pretrained")
     paths = {"base": tiny_model, "adapter": tiny_adapter, "dataset": dataset, "shards": tmp_path / "shards"}
-    if program is score:
+    if program is perplexity:
         outputs = {"perplexity": tmp_path / "p.parquet", "embeddings": tmp_path / "e.pt"}
         program.main(parse(program, **paths, **outputs, settings=json.dumps(PERPLEXITY)))
     else:
@@ -91,7 +93,7 @@ def test_a_run_loads_its_model_once(program, tiny_model, tiny_adapter, dataset, 
     assert len(loaded) == 1
 
 
-def test_a_run_is_embedded_and_the_truth_is_not_again():
+def test_a_run_is_embedded_and_the_truth_is_not_again(monkeypatch):
     embedded = []
 
     class Embedder:
@@ -101,9 +103,12 @@ def test_a_run_is_embedded_and_the_truth_is_not_again():
             embedded.extend(texts)
             return np.ones((len(texts), 2), dtype=np.float32), np.zeros(len(texts), dtype=bool)
 
+    monkeypatch.setattr(Embedding, "embedder", Embedder())
     truth = {name: np.ones((2, 2)) for name in ("abstract", "y_true")}
-    truth |= {f"{name}_truncated": np.zeros(2, dtype=bool) for name in ("abstract", "y_true")}
-    score_table(["1", "2"], ["a b", "c d"], ["b", "d"], truth, Embedder())
+    truth |= {name: np.zeros(2, dtype=bool) for name in ("truncated", "y_true_truncated")}
+    Embedding(EmbeddingSettings(path="x")).score(
+        Completions(["1", "2"], ["a", "c"], ["x", "y"], ["b", "d"], ["a b", "c d"]), truth
+    )
     assert embedded == ["a b", "c d", "b", "d"]
 
 
@@ -178,6 +183,6 @@ def test_a_mixture_reads_its_parts_once_and_of_what_is_held_out_ids_and_abstract
         write_splits(tmp_path / name, *splits)
     files = [tmp_path / name / f"{split}.parquet" for name in "ab" for split in ("train", "test", "validation")]
     read = count(mix, "read_table", lambda path, columns=None: (path, columns))
-    mix.mixed(MixtureStage(dataset={"mix": ["a", "b"]}, leaks={}), tmp_path, files[1:3] + files[4:])
+    mix.mix_datasets(MixtureStage(dataset={"mix": ["a", "b"]}, leaks={}), tmp_path, files[1:3] + files[4:])
     assert sorted(path for path, columns in read if columns is None) == sorted(files)
     assert [columns for _, columns in read if columns] == [["id", "abstract"]] * 4

@@ -1,7 +1,8 @@
-"""Perplexities and embeddings: against values by other means, and the same whatever the batches."""
+"""Perplexities and embeddings: against values by other means, and independent of the batches."""
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from feyntune.core.files import read_table
 from feyntune.core.shards import Shards
 from feyntune.evaluation import perplexity
 from feyntune.evaluation.model import load_evaluated
+from feyntune.models import likelihood
 
 STAGE = PerplexityStage(
     run="tiny_base",
@@ -33,17 +35,17 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def encoded(model, abstracts):
-    return perplexity.encode_for_scores(model, *abstracts, "truncate")
+    return perplexity.encode_abstracts(model.tokens, *abstracts, "truncate")
 
 
-def score(model, abstracts, encoded, shards, batch_tokens=500):
-    with Progress("score") as progress:
-        return perplexity.score_all(model, abstracts[0], encoded.sequences, batch_tokens, shards, progress)
+def evaluate(model, abstracts, encoded, shards, batch_tokens=500):
+    with Progress("perplexity") as progress:
+        return perplexity.evaluate_all(model, abstracts[0], encoded.sequences, batch_tokens, shards, progress)
 
 
 def test_batches_hold_the_budget_and_everything_once():
     lengths = [5, 90, 7, 7, 30, 1, 12, 200]
-    batches = perplexity.plan_batches(lengths, 60)
+    batches = likelihood.batches_by_length(lengths, 60)
     assert sorted(index for batch in batches for index in batch) == list(range(8))
     assert all(len(batch) * max(lengths[index] for index in batch) <= 60 for batch in batches[2:])
     assert batches[:2] == [[7], [1]]  # each over the budget by itself, longest first
@@ -51,7 +53,7 @@ def test_batches_hold_the_budget_and_everything_once():
 
 def test_perplexity_is_that_of_the_definition(model, encoded):
     sequence = encoded.sequences[3]
-    [nll], _ = perplexity.score_batch(model.causal, [sequence], 1)
+    [nll], _ = perplexity.evaluate_batch(model.causal, [sequence], 1)
     with torch.no_grad():
         logits = model.causal(torch.tensor([sequence])).logits[0].double()
     by_hand = -sum(logits[place].log_softmax(0)[token].item() for place, token in enumerate(sequence[1:]))
@@ -60,38 +62,38 @@ def test_perplexity_is_that_of_the_definition(model, encoded):
 
 def test_embedding_is_the_mean_of_last_hidden_states_without_bos(model, encoded):
     sequence = encoded.sequences[3]
-    _, [embedding] = perplexity.score_batch(model.causal, [sequence], 1)
+    _, [embedding] = perplexity.evaluate_batch(model.causal, [sequence], 1)
     with torch.no_grad():
         states = model.causal(torch.tensor([sequence]), output_hidden_states=True).hidden_states[-1][0]
     assert torch.allclose(torch.from_numpy(embedding), states[1:].mean(0), atol=1e-5)
     assert torch.allclose(perplexity.bos_state(model), states[0], atol=1e-5)
 
 
-def test_a_batch_scores_as_one_by_one(model, encoded):
-    losses, embeddings = perplexity.score_batch(model.causal, encoded.sequences, 1)
+def test_a_batch_gives_what_single_abstracts_give(model, encoded):
+    losses, embeddings = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
     for sequence, loss, embedding in zip(encoded.sequences, losses, embeddings, strict=True):
-        [alone], [embedding_alone] = perplexity.score_batch(model.causal, [sequence], 1)
+        [alone], [embedding_alone] = perplexity.evaluate_batch(model.causal, [sequence], 1)
         assert loss == pytest.approx(alone, rel=1e-5)
         assert np.allclose(embedding, embedding_alone, atol=1e-5)
 
 
 def test_cross_entropy_in_chunks_changes_nothing(model, encoded, monkeypatch):
-    whole, _ = perplexity.score_batch(model.causal, encoded.sequences, 1)
-    monkeypatch.setattr(perplexity, "LOGITS_AT_ONCE", 1)
-    chunked, _ = perplexity.score_batch(model.causal, encoded.sequences, 1)
+    whole, _ = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
+    monkeypatch.setattr(likelihood, "LOGITS_AT_ONCE", 1)
+    chunked, _ = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
     assert chunked == pytest.approx(whole, rel=1e-6)
 
 
 def test_interrupted_equals_uninterrupted(model, abstracts, encoded, tmp_path, monkeypatch):
-    whole = score(model, abstracts, encoded, Shards(tmp_path / "whole", {}))
+    whole = evaluate(model, abstracts, encoded, Shards(tmp_path / "whole", {}))
     monkeypatch.setattr(perplexity, "SECONDS_BETWEEN_SHARDS", -1)
-    monkeypatch.setattr(perplexity, "score_batch", fails_after(perplexity.score_batch, 2))
+    monkeypatch.setattr(perplexity, "evaluate_batch", fails_after(perplexity.evaluate_batch, 2))
     with pytest.raises(KeyboardInterrupt):
-        score(model, abstracts, encoded, Shards(tmp_path / "cut", {}))
-    monkeypatch.setattr(perplexity, "score_batch", perplexity.score_batch.whole)
+        evaluate(model, abstracts, encoded, Shards(tmp_path / "cut", {}))
+    monkeypatch.setattr(perplexity, "evaluate_batch", perplexity.evaluate_batch.whole)
     left = Shards(tmp_path / "cut", {})
     assert sum(len(table) for table in left.read()) > 0
-    assert score(model, abstracts, encoded, left).equals(whole)
+    assert evaluate(model, abstracts, encoded, left).equals(whole)
 
 
 def fails_after(function, times):
@@ -123,23 +125,23 @@ def test_table_by_hand():
 
 def test_too_long_is_refused_or_cut_and_counted(model, abstracts):
     ids, texts = abstracts
-    with pytest.raises(FeynTuneError, match=r"abstracts are over the model's 256 tokens: .*truncate"):
-        perplexity.encode_for_scores(model, ids, [*texts[:-1], texts[-1] * 5], "refuse")
-    encoded = perplexity.encode_for_scores(model, ["a"], [texts[-1] * 5], "truncate")
+    with pytest.raises(FeynTuneError, match=r"abstracts exceed the model's 256 tokens: .*truncate"):
+        perplexity.encode_abstracts(model.tokens, ids, [*texts[:-1], texts[-1] * 5], "refuse")
+    encoded = perplexity.encode_abstracts(model.tokens, ["a"], [texts[-1] * 5], "truncate")
     assert (encoded.truncated, len(encoded.sequences[0])) == (1, 256)
     assert (texts[-1] * 5).startswith(encoded.texts[0])
 
 
-def test_nothing_to_score_is_named(model):
-    with pytest.raises(FeynTuneError, match="1 abstracts have no token to score: b"):
-        perplexity.encode_for_scores(model, ["a", "b"], ["text", ""], "refuse")
+def test_an_abstract_without_tokens_is_named(model):
+    with pytest.raises(FeynTuneError, match="1 abstracts have no token to evaluate: b"):
+        perplexity.encode_abstracts(model.tokens, ["a", "b"], ["text", ""], "refuse")
 
 
-def test_logits_that_are_no_numbers_name_the_abstract(model, abstracts, encoded, tmp_path, monkeypatch):
+def test_nan_logits_name_the_abstract(model, abstracts, encoded, tmp_path, monkeypatch):
     weights = model.causal.get_output_embeddings().weight
     monkeypatch.setattr(weights, "data", torch.full_like(weights, torch.nan))
     with pytest.raises(FeynTuneError, match=r"^2401.00011: the model's logits are not finite"):
-        score(model, abstracts, encoded, Shards(tmp_path, {}))
+        evaluate(model, abstracts, encoded, Shards(tmp_path, {}))
 
 
 def test_logits_changed_behind_the_head_are_refused(model, encoded, monkeypatch):
@@ -159,9 +161,10 @@ def test_logits_changed_behind_the_head_are_refused(model, encoded, monkeypatch)
 def test_files_are_written_in_the_datasets_order_and_are_the_same_twice(model, abstracts, encoded, tmp_path):
     ids, _ = abstracts
     for name in ("first", "second"):
-        scores = score(model, abstracts, encoded, Shards(tmp_path / "shards", {}))
+        results = evaluate(model, abstracts, encoded, Shards(tmp_path / "shards", {}))
         paths = tmp_path / f"{name}.parquet", tmp_path / f"{name}.pt"
-        perplexity.write_scores(model, STAGE, ids, encoded, scores, *paths)
+        job = perplexity.PerplexityJob(STAGE, Path(), None, Path(), tmp_path, *paths, code="")
+        perplexity.write_results(job, model, ids, encoded, results)
     table = read_table(tmp_path / "first.parquet")
     assert table["id"].to_pylist() == ids
     assert table["tokens"].to_pylist() == [len(sequence) - 1 for sequence in encoded.sequences]

@@ -1,4 +1,4 @@
-"""complete.py and score.py from end to end on a tiny model: adapters, kills, and what a result carries."""
+"""complete.py and perplexity.py from end to end on a tiny model: adapters, kills, and the record of a result."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from feyntune.core.locks import locked
 from feyntune.evaluation.model import load_evaluated
 from support.programs import load_program
 
-score = load_program("perplexity")
+perplexity = load_program("perplexity")
 complete = load_program("complete")
 
 SCRIPTS = Path(complete.__file__).parent
@@ -51,14 +51,14 @@ def run_complete(parse, folder, base, dataset, settings, **more):
     return read_table(folder / "c.parquet")
 
 
-def run_score(parse, folder, base, dataset, settings, **more):
+def run_perplexity(parse, folder, base, dataset, settings, **more):
     folder.mkdir(exist_ok=True)
     options = {"base": base, "dataset": dataset, "settings": settings, "shards": folder / "shards", **more}
-    score.main(parse(score, **options, perplexity=folder / "p.parquet", embeddings=folder / "e.pt"))
+    perplexity.main(parse(perplexity, **options, perplexity=folder / "p.parquet", embeddings=folder / "e.pt"))
     return read_table(folder / "p.parquet")
 
 
-def test_base_model_alone_completes_and_says_where_it_comes_from(tmp_path, parse, tiny_model, dataset, abstracts):
+def test_base_model_alone_completes_and_records_its_provenance(tmp_path, parse, tiny_model, dataset, abstracts):
     table = run_complete(parse, tmp_path, tiny_model, dataset, completion_stage())
     assert table.column_names == [
         "id", "prompt", "y_true", "prediction", "completion", "prompt_tokens", "new_tokens", "stopped",
@@ -70,6 +70,7 @@ def test_base_model_alone_completes_and_says_where_it_comes_from(tmp_path, parse
     assert record["token_conventions"]["completion"] == "BOS prompt"
     assert record["libraries"]["torch"] == torch.__version__
     assert record["capped"] == 0
+    assert record["engine"] == "transformers"
     assert not (tmp_path / "shards").exists()
 
 
@@ -84,8 +85,10 @@ def test_an_adapter_changes_completions_and_scores(tmp_path, parse, tiny_model, 
     base = run_complete(parse, tmp_path / "base", tiny_model, dataset, settings)
     adapted = run_complete(parse, tmp_path / "adapted", tiny_model, dataset, settings, adapter=tiny_adapter)
     assert base["prediction"] != adapted["prediction"]
-    base = run_score(parse, tmp_path / "base", tiny_model, dataset, stage(perplexity={}))
-    adapted = run_score(parse, tmp_path / "adapted", tiny_model, dataset, stage(perplexity={}), adapter=tiny_adapter)
+    base = run_perplexity(parse, tmp_path / "base", tiny_model, dataset, stage(perplexity={}))
+    adapted = run_perplexity(
+        parse, tmp_path / "adapted", tiny_model, dataset, stage(perplexity={}), adapter=tiny_adapter
+    )
     assert base["tokens"] == adapted["tokens"]
     assert base["nll"] != adapted["nll"]
 
@@ -96,8 +99,8 @@ def test_an_adapter_is_merged_only_into_weights_that_are_not_quantised(tiny_mode
         CompletionStage.model_validate_json(completion_stage(quantization=quantization)) for quantization in settings
     )
 
-    def lora_layers(stage, merge):
-        causal = load_evaluated(tiny_model, tiny_adapter, stage, merge=merge).causal
+    def lora_layers(stage, decoding):
+        causal = load_evaluated(tiny_model, tiny_adapter, stage, decoding=decoding).causal
         return sum("lora_A" in name for name, _ in causal.named_parameters())
 
     assert lora_layers(plain, True) == 0
@@ -110,8 +113,8 @@ def test_merging_changes_logits_by_rounding_only(tiny_model, tiny_adapter):
     tokens = torch.arange(2, 60)[None]
     with torch.no_grad():
         merged, apart = (
-            load_evaluated(tiny_model, tiny_adapter, settings, merge=merge).causal(tokens).logits
-            for merge in (True, False)
+            load_evaluated(tiny_model, tiny_adapter, settings, decoding=decoding).causal(tokens).logits
+            for decoding in (True, False)
         )
     assert torch.allclose(merged, apart, atol=1e-4)
 
@@ -119,20 +122,20 @@ def test_merging_changes_logits_by_rounding_only(tiny_model, tiny_adapter):
 def test_an_adapter_of_another_model_is_refused(tmp_path, parse, tiny_model, tiny_adapter, dataset):
     settings = stage(perplexity={}, base_names=["llama", "meta/llama"])
     with pytest.raises(FeynTuneError, match="adapter made for base model 'tiny', not 'llama'; name its own base model"):
-        run_score(parse, tmp_path, tiny_model, dataset, settings, adapter=tiny_adapter)
+        run_perplexity(parse, tmp_path, tiny_model, dataset, settings, adapter=tiny_adapter)
     assert not (tmp_path / "p.parquet").exists()
 
 
 def test_two_processes_do_not_share_shards(tmp_path, parse, tiny_model, dataset):
     with locked(tmp_path / "shards"), pytest.raises(FeynTuneError, match="another process"):
-        run_score(parse, tmp_path, tiny_model, dataset, stage(perplexity={}))
+        run_perplexity(parse, tmp_path, tiny_model, dataset, stage(perplexity={}))
 
 
 def test_shards_of_other_settings_are_dropped(tmp_path, parse, tiny_model, dataset):
     fresh = run_complete(parse, tmp_path / "fresh", tiny_model, dataset, completion_stage())
     left = tmp_path / "left" / "shards"
     left.mkdir(parents=True)
-    (left / "note.json").write_text('{"settings": "others"}')
+    (left / "fingerprint.json").write_text('{"settings": "others"}')
     (left / "000000.parquet").write_bytes(b"junk")
     assert run_complete(parse, tmp_path / "left", tiny_model, dataset, completion_stage()).equals(fresh)
 
@@ -141,8 +144,8 @@ def test_quantised_on_the_cpu(tmp_path, parse, tiny_model, tiny_adapter, dataset
     quantised = {"quantization": {"method": "nf4"}, "limit": 3}
     table = run_complete(parse, tmp_path, tiny_model, dataset, completion_stage(**quantised), adapter=tiny_adapter)
     assert len(table) == 3
-    exact = run_score(parse, tmp_path / "exact", tiny_model, dataset, stage(perplexity={}, limit=3))
-    rounded = run_score(parse, tmp_path / "rounded", tiny_model, dataset, stage(perplexity={}, **quantised))
+    exact = run_perplexity(parse, tmp_path / "exact", tiny_model, dataset, stage(perplexity={}, limit=3))
+    rounded = run_perplexity(parse, tmp_path / "rounded", tiny_model, dataset, stage(perplexity={}, **quantised))
     assert exact["nll"] != rounded["nll"]
     assert exact["nll"].to_pylist() == pytest.approx(rounded["nll"].to_pylist(), rel=0.3)
 
@@ -155,16 +158,16 @@ def test_quantised_on_the_cpu(tmp_path, parse, tiny_model, tiny_adapter, dataset
         (["a", "b"], ["We", None], "no 'abstract' for b"),
     ],
 )
-def test_evaluation_sets_that_are_none(tmp_path, parse, tiny_model, ids, texts, fault):
+def test_invalid_evaluation_sets(tmp_path, parse, tiny_model, ids, texts, fault):
     columns = {"id": pyarrow.array(ids, pyarrow.string()), "abstract": pyarrow.array(texts, pyarrow.string())}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "bad.parquet")
     with pytest.raises(FeynTuneError, match=fault):
-        run_score(parse, tmp_path, tiny_model, tmp_path / "bad.parquet", stage(perplexity={}))
+        run_perplexity(parse, tmp_path, tiny_model, tmp_path / "bad.parquet", stage(perplexity={}))
 
 
 def test_a_column_that_is_not_there(tmp_path, parse, tiny_model, dataset):
     with pytest.raises(FeynTuneError, match="no column 'title'; it has id, abstract"):
-        run_score(parse, tmp_path, tiny_model, dataset, stage(perplexity={"column": "title"}))
+        run_perplexity(parse, tmp_path, tiny_model, dataset, stage(perplexity={"column": "title"}))
 
 
 def test_kill_9_and_again_gives_the_same_bytes(tmp_path, parse, tiny_model, abstracts, monkeypatch):

@@ -17,7 +17,7 @@ QUARTILES = {"q25": 0.25, "median": 0.5, "q75": 0.75}
 
 
 def embeddings_at(path, count, bos=True, **changes):
-    """Write random embeddings as score.py does."""
+    """Write random embeddings as perplexity.py does."""
     draws = torch.Generator().manual_seed(count)
     content = {
         "ids": [f"p{number}" for number in range(count)],
@@ -80,13 +80,13 @@ def test_an_embedding_without_direction_is_named(tmp_path, value):
     vectors = torch.ones(3, 5)
     vectors[1] = value
     embeddings_at(tmp_path / "e.pt", 3, embeddings=vectors)
-    with pytest.raises(FeynTuneError, match="norm is zero or not finite: p1; score them again"):
+    with pytest.raises(FeynTuneError, match="norm of embeddings is zero or not finite: p1; compute them again"):
         similarity.cosine_matrix(tmp_path / "e.pt", False, torch.float32)
 
 
-def test_counting_a_bos_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_bos_is_refused(tmp_path):
     embeddings_at(tmp_path / "e.pt", 3, bos=False)
-    with pytest.raises(FeynTuneError, match=r"no BOS to count; set similarity\.pool_bos: false"):
+    with pytest.raises(FeynTuneError, match=r"no BOS to include; set similarity\.pool_bos: false"):
         similarity.cosine_matrix(tmp_path / "e.pt", True, torch.float32)
 
 
@@ -129,14 +129,14 @@ def test_same_bytes_twice(tmp_path, parse):
     ("content", "fault"),
     [(None, "no such file"), (b"junk", "not a readable .pt file"), (b"", "not a readable .pt file")],
 )
-def test_files_that_hold_no_embeddings_are_told(tmp_path, content, fault):
+def test_files_without_embeddings_are_reported(tmp_path, content, fault):
     if content is not None:
         (tmp_path / "e.pt").write_bytes(content)
     with pytest.raises(FeynTuneError, match=fault):
         similarity.has_bos(tmp_path / "e.pt")
 
 
-def test_a_dict_without_embeddings_is_told(tmp_path):
+def test_a_dict_without_embeddings_is_reported(tmp_path):
     write_tensors(tmp_path / "e.pt", {"ids": []})
     with pytest.raises(FeynTuneError, match="no 'bos' in it"):
         similarity.has_bos(tmp_path / "e.pt")

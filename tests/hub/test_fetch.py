@@ -1,12 +1,18 @@
 """Faults of a fetch are one line with a remedy."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.fingerprint import SCRIPTS
 from feyntune.hub import fetch
-from support.loopback_hub import Hub
+from feyntune.hub.remote_code import add_code
+from support.loopback_hub import COMMIT, Hub
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +81,122 @@ def test_a_good_token_opens_a_private_repository(online, monkeypatch):
         point_client_at(address, monkeypatch)
         folder = fetch.download("some/model", "v1", cache_dir=online)
     assert (Path(folder) / "config.json").read_bytes() == b"{}"
+
+
+MODEL = """
+from transformers import BertModel
+
+from .configuration_two import TwoConfig
+from .scale import SCALE
+
+
+class TwoModel(BertModel):
+    config_class = TwoConfig
+
+    def forward(self, *args, **kwargs):
+        output = super().forward(*args, **kwargs)
+        output.last_hidden_state = SCALE * output.last_hidden_state
+        return output
+"""
+CONFIGURATION = """
+from transformers import BertConfig
+
+
+class TwoConfig(BertConfig):
+    model_type = "two"
+"""
+CODE = {
+    "modeling_two.py": MODEL.encode(),
+    "configuration_two.py": CONFIGURATION.encode(),
+    "scale.py": b"SCALE = 3.0\n",
+    "pytorch_model.bin": b"not fetched",
+}
+LOADING = """
+import sys
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(sys.argv[1], device="cpu", trust_remote_code=True, local_files_only=True)
+print(type(model[0].auto_model).__name__, model.encode(["We study."]).shape)
+"""
+
+
+@pytest.fixture
+def two_parts(tmp_path, tiny_model):
+    """Files of a repository whose code is in another one."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=320, **sizes)).save_pretrained(tmp_path / "two")
+    AutoTokenizer.from_pretrained(tiny_model, pad_token="</s>").save_pretrained(tmp_path / "two")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    named = {name: f"labs/code--{entry}" for name, entry in
+             {"AutoConfig": "configuration_two.TwoConfig", "AutoModel": "modeling_two.TwoModel"}.items()}  # fmt: skip
+    config = {**json.loads(files["config.json"]), "model_type": "two", "auto_map": named}
+    return {**files, "config.json": json.dumps(config).encode()}
+
+
+def fetch_by_program(folder, address, *options):
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / "fetch.py"), "--repository", "labs/two", "--revision", "v1", *options,
+         "--folder", str(folder / "model"), "--receipt", str(folder / "fetched.json")],
+        env={**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_ENDPOINT": address,
+             "HF_HOME": str(folder / "hf")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_model_whose_code_is_in_a_second_repository_loads_offline(tmp_path, two_parts):
+    hub = Hub("labs/two", two_parts, "models", others={"labs/code": CODE})
+    with hub.serving() as address:
+        done = fetch_by_program(tmp_path, address, "--code")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"code of labs/code at commit {COMMIT}" in done.stdout
+        again = fetch_by_program(tmp_path, address, "--code")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads((tmp_path / "fetched.json").read_text())["code"] == {"labs/code": COMMIT}
+    assert "pytorch_model.bin" not in {path for path, _ in hub.downloads}
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOADING, str(tmp_path / "model")],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.split("\n")[0] == "TwoModel (1, 32)"
+
+
+def test_a_later_fetch_takes_the_pinned_code(tmp_path):
+    named = {"AutoModel": "labs/code--m.Model", "AutoTokenizer": ["labs/code--t.Slow", None]}
+    asked = []
+
+    def fetch_code(repository, revision):
+        asked.append((repository, revision))
+        (tmp_path / "cache/abc").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache/abc/m.py").write_text("class Model: ...\n")
+        return tmp_path / "cache/abc"
+
+    for commit in ("1", "1", "2"):
+        (tmp_path / "config.json").write_text(json.dumps({"auto_map": named}))
+        assert add_code(tmp_path, commit, fetch_code) == {"labs/code": "abc"}
+    assert [revision for _, revision in asked] == ["main", "abc", "main"]
+    auto_map = json.loads((tmp_path / "config.json").read_text())["auto_map"]
+    assert auto_map == {"AutoModel": "m.Model", "AutoTokenizer": ["t.Slow", None]}
+
+
+def test_without_the_option_no_code_of_other_repositories_is_fetched(tmp_path, two_parts):
+    hub = Hub("labs/two", two_parts, "models", others={"labs/code": CODE})
+    with hub.serving() as address:
+        done = fetch_by_program(tmp_path, address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list((tmp_path / "model").rglob("*.py"))
+
+
+def test_two_repositories_with_different_code_of_one_name_are_refused(tmp_path):
+    (tmp_path / "own.py").write_text("ONE = 1\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/m.py").symlink_to(tmp_path / "own.py")
+    (tmp_path / "model/config.json").write_text('{"auto_map": {"AutoModel": "labs/code--m.Model"}}')
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc/m.py").write_text("TWO = 2\n")
+    with pytest.raises(FeynTuneError, match="labs/code has other code under the same name"):
+        add_code(tmp_path / "model", "1", lambda repository, revision: tmp_path / "abc")
+    assert (tmp_path / "own.py").read_text() == "ONE = 1\n"

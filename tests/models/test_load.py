@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.errors import FeynTuneError
 from feyntune.models import load
-from feyntune.models.load import context_length, load_adapter, load_base
+from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokenizer import load_tokenizer
+from feyntune.models.tokens import context_length
 
 NF4, PLAIN = Quantization(), Quantization(method="none")
 FP32 = Precision(dtype="float32")

@@ -235,7 +235,7 @@ def test_short_jobs_correct_only_the_time_to_start():
 def rules_with_resources():
     """Names of the workflow's rules, and whether each asks for resources."""
     for file in sorted((PROJECT / "workflow/rules").glob("*.smk")):
-        names_and_bodies = re.split(r"^rule (\w+):", file.read_text(), flags=re.MULTILINE)[1:]
+        names_and_bodies = re.split(r"^(?:use rule \w+ as|rule) (\w+)", file.read_text(), flags=re.MULTILINE)[1:]
         yield from (
             (name, "resources:" in body)
             for name, body in zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)

@@ -94,7 +94,7 @@ def test_a_warning_about_time_names_the_setting():
     (line,) = warnings(plan(planned(seconds=3600.0), planned(run="slow", seconds=9000.0)))
     assert line.startswith("train: 1 of 2 jobs may exceed the time limit; train/slow may take 150 of 120")
     assert "resources.train.runtime" in line
-    (line,) = warnings(plan(planned("embed_truth", seconds=9000.0)))
+    (line,) = warnings(plan(planned("prepare_metric", seconds=9000.0)))
     assert "resources.metrics.runtime" in line
 
 

@@ -15,10 +15,13 @@ class Hub:
 
     ``token`` is the only token that the hub accepts, and needs if the repository is ``private`` or ``gated``; nobody
     has access to the files of a gated repository. ``status`` is the status of every response, if it is given.
+    ``others`` are further repositories: files by name.
     """
 
-    def __init__(self, repository, files, kind="datasets", cut=None, token=None, access="public", status=None):
-        self.repository, self.files, self.kind, self.cut = repository, files, kind, cut
+    def __init__(
+        self, repository, files, kind="datasets", cut=None, token=None, access="public", status=None, others=()
+    ):
+        self.repositories, self.kind, self.cut = {repository: files, **dict(others)}, kind, cut
         self.token, self.access, self.status = token, access, status
         self.downloads = []
         """Pairs of path and first byte of each requested download."""
@@ -41,19 +44,24 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
     def _answer(self, body):
-        path, repository = self.path.split("?")[0], f"{self.hub.kind}/{self.hub.repository}"
+        path = self.path.split("?")[0]
         refusal = self._refusal()
         if refusal:
             return self._json({"error": "refused"}, *refusal)
+        for name, files in self.hub.repositories.items():
+            if f"/{name}/" in path:
+                return self._of_repository(f"{self.hub.kind}/{name}", files, path, body)
+        return self._json({"error": "none"}, 404, "RepoNotFound")
+
+    def _of_repository(self, repository, files, path, body):
         if path.startswith(f"/api/{repository}/tree/{COMMIT}"):
-            return self._json([_entry(*file) for file in self.hub.files.items()])
-        if re.fullmatch(f"/api/{repository}/revision/(v1|{COMMIT})", path):
-            return self._json({"id": self.hub.repository, "sha": COMMIT, "siblings": []})
+            return self._json([_entry(*file) for file in files.items()])
+        if re.fullmatch(f"/api/{repository}/revision/(v1|main|{COMMIT})", path):
+            return self._json({"id": repository.split("/", 1)[1], "sha": COMMIT, "siblings": []})
         found = re.fullmatch(f"/{repository.removeprefix('models/')}/resolve/{COMMIT}/(.*)", path)
-        if found and found[1] in self.hub.files:
-            return self._file(found[1], body)
-        known = f"/api/{repository}" in path
-        return self._json({"error": "none"}, 404, "RevisionNotFound" if known else "RepoNotFound")
+        if found and found[1] in files:
+            return self._file(found[1], files[found[1]], body)
+        return self._json({"error": "none"}, 404, "RevisionNotFound")
 
     def _refusal(self):
         """Status, error code and message with which the hub refuses a request; None if it does not."""
@@ -79,8 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    def _file(self, name, body):
-        content = self.hub.files[name]
+    def _file(self, name, content, body):
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         self.send_response(206 if start else 200)
         self.send_header("X-Repo-Commit", COMMIT)

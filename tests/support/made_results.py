@@ -28,30 +28,32 @@ PROMPT = "We study $N=4$ theories; they are finite."
 TRUTH = "Their beta function vanishes."
 
 
-def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=()):
+def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=(), runs=RUNS):
     """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does.
 
-    ``metrics`` are names in ``METRICS`` besides semscore.
+    ``metrics`` are names in ``METRICS`` besides semscore; ``runs`` are labels of runs on one set.
     """
     rng = np.random.default_rng(0)
     hardness = rng.lognormal(2, 0.3, count)
-    for place, run in enumerate(RUNS):
+    with_model = [run for run in runs if run["model"]]
+    for place, run in enumerate(runs):
         _write(folder, "completions", run, _completions(count, prompt, prediction))
         _write(folder, "semscore", run, _scores(count, rng, 0.4 + 0.1 * place))
-        if run in WITH_MODEL:
+        if run in with_model:
             _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
-            write_json(folder / f"similarity/unseen/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place})
+            write_json(
+                folder / f"similarity/{run['set']}/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place}
+            )
     for name in metrics:
-        for place, run in enumerate(RUNS):
+        for place, run in enumerate(runs):
             _write(folder, name, run, _values(METRICS[name], count, place))
     for kind in ("completions", "perplexity", "semscore", *metrics):
-        runs = WITH_MODEL if kind == "perplexity" else RUNS
+        judged = with_model if kind == "perplexity" else runs
         columns = file_columns(METRICS[kind]) if kind in METRICS else COLUMNS[kind]
-        pool_tables(
-            columns, [folder / f"{kind}/unseen/{run['run']}.parquet" for run in runs], runs, pooled(folder, kind)
-        )
-    statistics = [folder / f"similarity/unseen/{run['run']}.json" for run in WITH_MODEL]
-    pool_statistics(statistics, WITH_MODEL, pooled(folder, "similarity"))
+        inputs = [folder / f"{kind}/{run['set']}/{run['run']}.parquet" for run in judged]
+        pool_tables(columns, inputs, judged, pooled(folder, kind))
+    statistics = [folder / f"similarity/{run['set']}/{run['run']}.json" for run in with_model]
+    pool_statistics(statistics, with_model, pooled(folder, "similarity"))
 
 
 def pooled(folder, kind):
@@ -71,29 +73,29 @@ def pooled_files(folder, metrics) -> PooledFiles:
     return PooledFiles(pooled(folder, "completions"), pooled(folder, "perplexity"), of_metrics)
 
 
-def make_adapters(folder):
+def make_adapters(folder, runs=TRAINED):
     """Write the history and the record of each trained run under ``folder``."""
     control_prompts = [{"id": "1804.08625", "prompt": "We show", "completion": "nothing"}]
-    for place, run in enumerate(TRAINED):
+    for place, run in enumerate(runs):
         steps = [
             {"step": step, "epoch": step / 4, "loss": 3.0 - step / 10 if step else None, "test_loss": 3.1 - step / 10}
             | {"train_loss": 3.0 - step / 10, "control_prompts": control_prompts if step in (0, 8) else None}
             for step in range(9)
         ]
         path = folder / f"adapters/{run['run']}"
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(steps), path / "history.parquet")
         write_json(path / "run.json", {"settings": {"run": run["run"], "lora": {"r": 8}, "seed": place}, "python": "3"})
 
 
-def make_matrices(folder, count=30):
+def make_matrices(folder, count=30, runs=WITH_MODEL):
     """Write a matrix of cosines for each run with a model: two groups of abstracts, in alternation."""
     import torch
 
     groups = torch.arange(count) % 2
     matrix = torch.where(groups[:, None] == groups[None, :], 0.9, 0.1) + 0.1 * torch.eye(count)
-    for run in WITH_MODEL:
-        path = folder / f"similarity/unseen/{run['run']}.pt"
+    for run in runs:
+        path = folder / f"similarity/{run['set']}/{run['run']}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"ids": _ids(count), "matrix": matrix}, path)
 
@@ -111,7 +113,7 @@ def _ids(count):
 
 
 def _write(folder, kind, run, columns):
-    path = folder / f"{kind}/unseen/{run['run']}.parquet"
+    path = folder / f"{kind}/{run['set']}/{run['run']}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path)
 

@@ -1,4 +1,4 @@
-"""Made-up papers in the schema of the arXiv snapshot, and the project's programs run on them."""
+"""Synthetic papers in the schema of the arXiv snapshot, and the project's programs run on them."""
 
 import json
 import random
@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow
 
 from feyntune.core.files import write_table
-from feyntune.data.clean import with_clean_abstract
+from feyntune.data.papers import with_clean_abstract
 from feyntune.data.schema import SNAPSHOT
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -19,7 +19,7 @@ WORDS = [
 
 
 def record(number, category="hep-th", **fields):
-    """A paper whose words depend on its number alone; ``fields`` replace its own."""
+    """A paper whose words depend only on its number; ``fields`` replace its own."""
     draw = random.Random(number)
     return {
         "id": f"{1001 + number // 90000}.{number % 90000:05d}",
@@ -41,7 +41,7 @@ def record(number, category="hep-th", **fields):
 
 
 def write_lines(path, records):
-    """Write JSON lines; a record that is text already is written as it is."""
+    """Write JSON lines; a record that is a string is written unchanged."""
     lines = [each if isinstance(each, str) else json.dumps(each) for each in records]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
@@ -59,14 +59,14 @@ def write_splits(folder, train, test, validation):
 
 
 def run(program, *arguments, **environment):
-    """Run a program of the project as a user does; gives the finished process, both streams in ``stdout``."""
+    """Run a program of the project as a user does; return the finished process, with both streams in ``stdout``."""
     command = [sys.executable, str(SCRIPTS / program), *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(command, **streams, **environment, check=False)
 
 
 def error_line(done):
-    """The one line of a program that failed for a fault of the user's."""
+    """The error line of a program that failed with a FeynTuneError."""
     assert done.returncode == 2, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if ": error: " in line]
     return line

@@ -24,30 +24,11 @@ LAYERS = {
     "report": ("core", "config", "data", "evaluation.metrics", "planning.calibrate"),
     "hub": ("core", "config", "data", "evaluation", "report", "training.wandb"),
     "check": ("core", "config", "models", "data", "evaluation", "planning"),
-    "dependencies": ("core",),
 }
 """The packages and modules of ours that each package may import, besides itself."""
 SNAKEMAKE = {"feyntune/planning/dag.py", "show.py"}
 """Files that may import Snakemake: the planner reads its graph; show.py reads configurations as it does."""
 MOST_LINES = 60
-
-NOT_YET = frozenset(
-    """
-    build_dataset.py complete.py control_papers.py demo_metric_model.py demo_model.py demo_snapshot.py
-    feyntune/core/secrets.py feyntune/core/shards.py feyntune/data/clean.py feyntune/data/dataset_files.py
-    feyntune/data/imports.py feyntune/data/json_lines.py feyntune/data/leakage.py feyntune/data/mix.py
-    feyntune/data/prompts.py feyntune/data/select.py feyntune/data/shingles.py feyntune/data/snapshot.py
-    feyntune/data/splits.py feyntune/data/store.py feyntune/demo/metric_model.py feyntune/demo/model.py
-    feyntune/demo/records.py feyntune/demo/snapshot.py feyntune/demo/texts.py feyntune/demo/writing.py
-    feyntune/dependencies.py feyntune/evaluation/abstracts.py feyntune/evaluation/generation/completions.py
-    feyntune/evaluation/generation/kv_cache.py feyntune/evaluation/generation/sampling.py
-    feyntune/evaluation/generation/transformers_engine.py feyntune/evaluation/metrics/embedding.py
-    feyntune/evaluation/model.py feyntune/evaluation/perplexity.py feyntune/evaluation/similarity.py
-    feyntune/planning/dag.py import_dataset.py list_licences.py lock_requirements.py mix_dataset.py perplexity.py
-    plan.py read_snapshot.py similarity.py
-    """.split()
-)
-"""Files that break a rule now, to be emptied when all parts of the rewriting are merged."""
 
 
 def name_of(path):
@@ -130,7 +111,7 @@ def test_the_library_knows_no_command_lines():
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr == "Namespace"
     }
-    assert names - NOT_YET <= {"feyntune/core/cli.py"}  # the frame of programs hands it from the parser to `main`
+    assert names <= {"feyntune/core/cli.py"}  # the frame of programs hands it from the parser to `main`
 
 
 def test_every_function_is_annotated():
@@ -141,7 +122,7 @@ def test_every_function_is_annotated():
             all_arguments = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
             all_arguments += [each for each in (arguments.vararg, arguments.kwarg) if each]
             bare = [each.arg for each in all_arguments if not each.annotation and each.arg not in ("self", "cls")]
-            if (bare or function.returns is None) and name_of(path) not in NOT_YET:
+            if bare or function.returns is None:
                 missing.append(f"{name_of(path)}:{function.lineno} {function.name}")
     assert not missing
 
@@ -151,7 +132,7 @@ def test_no_function_is_longer_than_a_screen():
         f"{name_of(path)}:{function.lineno} {function.name}"
         for path in FILES
         for function in functions(path)
-        if function.end_lineno - function.lineno + 1 > MOST_LINES and name_of(path) not in NOT_YET
+        if function.end_lineno - function.lineno + 1 > MOST_LINES
     ]
     assert not long
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from feyntune.config.schema.training import TrainingEvaluation
+from feyntune.models.likelihood import batches_by_length
 from feyntune.models.tokenizer import load_tokenizer
 from feyntune.training.data import ControlPrompt, TrainingData, encode_abstracts
-from feyntune.training.evaluation import Evaluator, batches_by_length, negative_log_likelihoods, summarise
+from feyntune.training.evaluation import Evaluator, negative_log_likelihoods, summarise
 from support.small_training import SENTENCES
 
 
@@ -58,9 +59,10 @@ def test_summary_equals_values_computed_by_hand():
 
 
 def test_batches_contain_every_sequence_once_within_the_budget(sequences):
-    batches = batches_by_length(sequences, 100)
-    assert sorted(len(item) for batch in batches for item in batch) == sorted(map(len, sequences))
-    assert all(len(batch) * math.ceil(len(batch[0]) / 8) * 8 <= 100 for batch in batches if len(batch) > 1)
+    lengths = [len(sequence) for sequence in sequences]
+    batches = batches_by_length(lengths, 100, 8)
+    assert sorted(item for batch in batches for item in batch) == list(range(len(sequences)))
+    assert all(len(batch) * math.ceil(lengths[batch[0]] / 8) * 8 <= 100 for batch in batches if len(batch) > 1)
 
 
 def evaluator(sequences, tokenizer, budget, **settings):

@@ -15,6 +15,8 @@ datasets:
   ab: {mix: [a, {dataset: b, fraction: 0.5, of: a}]}
   abc: {mix: [ab, c]}
   ac: {mix: [a, c]}
+models: {tiny: {path: results/demo/model}}
+grid: {models: [tiny]}
 evaluation_sets:
   a: {dataset: a, limit: 10}
 """
@@ -51,3 +53,71 @@ def test_a_change_makes_stale_what_hangs_on_it(finished, tmp_path, old, new, sta
     files = workspace.stale(*OPTIONS)
     assert {file.split("/")[2] for file in files if file.startswith("results/datasets/")} == stale
     assert "results/snapshots/arxiv.parquet" not in files
+
+
+EVALUATED = """
+snapshots: {arxiv: own.jsonl}
+datasets:
+  th: {snapshot: arxiv, categories: [hep-th]}
+  gr: {snapshot: arxiv, categories: [gr-qc]}
+  both: {mix: [th, gr]}
+  recent: {snapshot: arxiv, categories: [hep-th], since: 2026-01-01}
+models: {tiny: {path: results/demo/model}}
+layer_sets: {all: [q_proj], few: [v_proj]}
+grid: {models: [tiny], datasets: [th], layer_sets: [all]}
+evaluation_sets:
+  recent: {dataset: recent, limit: 10}
+metrics: {semscore: {path: results/demo/metrics/semscore}}
+"""
+OWN = ["--configfile", "own.yaml"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A workspace in which a run and its base model are evaluated on another dataset than that of the run."""
+    workspace = Workspace(tmp_path_factory.mktemp("evaluated"))
+    (workspace.folder / "own.yaml").write_text(EVALUATED)
+    (workspace.folder / "own.jsonl").write_text("{}")
+    workspace.pretend_done(*OWN)
+    return workspace
+
+
+SET, BASE, RUN = "results/evaluation_sets/recent.parquet", "tiny_base", "tiny_th_all"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "filtered", "trained"),
+    [
+        ("layer_sets: [all]", "layer_sets: [all, few]", False, False),
+        ("datasets: [th]", "datasets: [th, both]", False, False),
+        ("datasets: [th]", "datasets: [th, gr]", True, False),
+        ("metrics:", "leaks: {policy: refuse}\nmetrics:", True, False),
+        ("metrics:", "leaks: {policy: hold_out}\nmetrics:", True, True),
+    ],
+)
+def test_only_another_training_dataset_or_policy_filters_an_evaluation_set_again(
+    evaluated, tmp_path, old, new, filtered, trained
+):
+    workspace = Workspace(tmp_path / "workspace", original=evaluated)
+    workspace.edit("own.yaml", old, new)
+    stale = workspace.stale(*OWN)
+    assert (SET in stale) == filtered
+    assert (f"results/adapters/{RUN}/adapter_model.safetensors" in stale) == trained
+    assert (f"results/completions/recent/{RUN}.parquet" in stale) == trained
+    assert not [file for file in stale if f"/{BASE}." in file or file.startswith("results/datasets/th")]
+
+
+def test_another_limit_evaluates_again_and_trains_nothing(evaluated, tmp_path):
+    workspace = Workspace(tmp_path / "workspace", original=evaluated)
+    workspace.edit("own.yaml", "limit: 10", "limit: 20")
+    stale = workspace.stale(*OWN)
+    assert {SET, f"results/completions/recent/{BASE}.parquet"} <= set(stale)
+    assert not [file for file in stale if "adapters" in file or file.startswith("results/datasets/")]
+
+
+def test_all_splits_of_an_untrained_dataset_are_joined(evaluated, tmp_path):
+    workspace = Workspace(tmp_path / "workspace", original=evaluated)
+    workspace.edit("own.yaml", "{dataset: recent, limit: 10}", "{dataset: recent, split: all}")
+    stale = workspace.stale(*OWN)
+    assert {SET, "results/datasets/recent/all.parquet", f"results/completions/recent/{BASE}.parquet"} <= set(stale)
+    assert not [file for file in stale if "adapters" in file]

@@ -19,7 +19,7 @@ def bare(tmp_path_factory):
 def test_the_embedded_default_is_five_runs_through_all_stages(bare):
     plan = bare.plan()
     assert len([file for file in plan if file.startswith("results/adapters/") and file.endswith(".safetensors")]) == 4
-    for kind in ("completions", "perplexity", "similarity", "semscore", "jina"):
+    for kind in ("completions", "perplexity", "similarity", "semscore", "jina", "rouge", "repetition"):
         per_run = [file for file in plan if file.startswith(f"results/{kind}/hep-th/") and not file.endswith(".json")]
         assert len(per_run) == 5, kind
         assert f"results/{kind}/all.parquet" in plan
@@ -66,7 +66,8 @@ def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
     plan = bare.plan("--config", "hub={organisation: me}", "--", "push")
     files = [file for file in plan if file.startswith("results/hub/") and not file.startswith("results/hub/cards/")]
     receipts = [file for file in files if file.endswith(".json")]
-    tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in ("completions", "jina", "perplexity", "semscore")]
+    kinds = ("completions", "jina", "perplexity", "repetition", "rouge", "semscore")
+    tables = [f"results/hub/tables/hep-th/{kind}.json" for kind in kinds]
     adapters = [file for file in receipts if file not in tables]
     assert sorted(set(receipts) - set(adapters)) == tables
     assert len(adapters) == 4 and not [file for file in adapters if "base" in file]
@@ -114,7 +115,7 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
 
     made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
         ("completions", "import_completions.py"), ("perplexity", "import_values.py"),
-        ("semscore", "import_values.py"), ("jina", "semscore.py"),
+        ("semscore", "import_values.py"), ("jina", "metric.py"),
     )}  # fmt: skip
     assert {file: program_that_makes(file) for file in made} == made
     assert "results/imports/wide/completions/fetched.json" in done.stdout

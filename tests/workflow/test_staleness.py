@@ -44,7 +44,7 @@ def test_editing_the_scoring_code_scores_again_and_does_not_retrain(workspace):
     workspace.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
     stale = stages(workspace.stale())
     assert {"perplexity", "embeddings", "similarity", "tables"} <= stale
-    assert not {"adapters", "completions", "semscore", "datasets", "demo", "truth"} & stale
+    assert not {"adapters", "completions", "semscore", "datasets", "demo", "references"} & stale
 
 
 def test_one_runs_learning_rate_stales_that_run_and_what_hangs_on_it(workspace):

@@ -1,36 +1,17 @@
 # Completions of the evaluation sets by every run with a model.
 
 
-def adapter_files(wildcards):
-    """The files of a run's adapter; a base model has none."""
-    run = RUNS[wildcards.run]
-    if not run.has_adapter:
-        return []
-    if run.adapter and run.adapter.hub:
-        return f"results/adapters/{run.name}/fetched.json"
-    return [
-        f"{adapter_folder(run.name)}/{file}"
-        for file in ("adapter_model.safetensors", "adapter_config.json")
-    ]
-
-
-def adapter_option(wildcards):
-    """How a program is told of a run's adapter."""
-    return (
-        f"--adapter {adapter_folder(wildcards.run)}"
-        if RUNS[wildcards.run].has_adapter
-        else ""
-    )
-
-
 @functools.cache
 def completion_settings(run, evaluation_set):
-    return settings(declared.completion_stage(CONFIG, RUNS[run], evaluation_set))
+    return declared.completion_stage(CONFIG, RUNS[run], evaluation_set)
 
 
 rule complete:
+    """Completions of an evaluation set by a run's model."""
     input:
-        base=base_files,
+        base=lambda wildcards: evaluated_files(
+            wildcards.run, completion_settings(wildcards.run, wildcards.set)
+        ),
         adapter=adapter_files,
         dataset=lambda wildcards: split_of(wildcards.set),
     output:
@@ -45,9 +26,13 @@ rule complete:
     resources:
         **request("complete"),
     params:
-        base=lambda wildcards: base_folder(wildcards.run),
+        base=lambda wildcards: evaluated_folder(
+            wildcards.run, completion_settings(wildcards.run, wildcards.set)
+        ),
         adapter=adapter_option,
-        settings=lambda wildcards: completion_settings(wildcards.run, wildcards.set),
+        settings=lambda wildcards: settings(
+            completion_settings(wildcards.run, wildcards.set)
+        ),
         code=code("complete.py"),
     shell:
         "python scripts/on_gpus.py {resources.gpu} scripts/complete.py"

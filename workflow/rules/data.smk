@@ -1,7 +1,10 @@
-# Every dataset of the configuration, in three splits: from snapshots, mixtures, the hub, or local files.
+# Every dataset of the configuration, in three splits: from snapshots, mixtures, the hub, or local files. And the
+# evaluation sets: abstracts of these splits, without those that a run is trained on. All abstracts of a split are
+# evaluated, and `collect` takes those of the evaluation set: so another run never makes the other runs' results stale.
 
 import shlex
 
+from feyntune.config import evaluation_sets as evaluated
 from feyntune.config import references
 from feyntune.config.schema.data import DatasetStage
 from feyntune.config.schema.data import MixtureStage
@@ -80,6 +83,25 @@ def source_option(wildcards):
     if files:
         return shlex.join(["--files", files.train, files.test, files.validation])
     return f"--source results/datasets/{wildcards.dataset}/source"
+
+
+@functools.cache
+def leak_sources(evaluation_set):
+    """Datasets whose training splits may contain abstracts of an evaluation set."""
+    return evaluated.leak_sources(CONFIG, RUNS.values(), evaluation_set)
+
+
+@functools.cache
+def held_out_of_training(dataset):
+    """The splits that are removed from a training split (leaks.policy: hold_out)."""
+    pairs = evaluated.held_out_of_training(CONFIG, dataset)
+    return [f"results/datasets/{other}/{split}.parquet" for other, split in pairs]
+
+
+def training_file(dataset):
+    """The training split that runs of a dataset are trained on."""
+    folder = "training_sets" if held_out_of_training(dataset) else "datasets"
+    return f"results/{folder}/{dataset}/train.parquet"
 
 
 def control_prompt_file(dataset):
@@ -206,3 +228,75 @@ rule import_dataset:
     shell:
         "python scripts/import_dataset.py {params.source} --settings {params.settings:q}"
         " --folder results/datasets/{wildcards.dataset} --log {log}"
+
+
+rule hold_out:
+    """Remove the abstracts of evaluation sets from a training split."""
+    input:
+        train="results/datasets/{dataset}/train.parquet",
+        held_out=lambda wildcards: held_out_of_training(wildcards.dataset),
+    output:
+        train="results/training_sets/{dataset}/train.parquet",
+        summary="results/training_sets/{dataset}/summary.json",
+    log:
+        "results/logs/hold_out/{dataset}.log",
+    benchmark:
+        "results/costs/hold_out/{dataset}.tsv"
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        settings=lambda wildcards: settings(
+            evaluated.hold_out_stage(CONFIG, wildcards.dataset)
+        ),
+        code=code("hold_out.py"),
+    shell:
+        "python scripts/hold_out.py --train {input.train} --held-out {input.held_out} --settings {params.settings:q}"
+        " --output {output.train} --summary {output.summary} --log {log}"
+
+
+rule join_splits:
+    """Join the splits of a dataset, for an evaluation set of `split: all`."""
+    input:
+        expand(
+            "results/datasets/{{dataset}}/{split}.parquet",
+            split=("test", "validation", "train"),
+        ),
+    output:
+        "results/datasets/{dataset}/all.parquet",
+    log:
+        "results/logs/join_splits/{dataset}.log",
+    resources:
+        **request("dataset"),
+    params:
+        code=code("join_splits.py"),
+    shell:
+        "python scripts/join_splits.py --splits {input} --output {output} --log {log}"
+
+
+rule evaluation_set:
+    """Make an evaluation set: abstracts of a split, without those that a run is trained on."""
+    input:
+        split=lambda wildcards: split_of(wildcards.set),
+        trained=lambda wildcards: [
+            f"results/datasets/{dataset}/train.parquet"
+            for dataset in leak_sources(wildcards.set)
+        ],
+    output:
+        abstracts="results/evaluation_sets/{set}.parquet",
+        summary="results/evaluation_sets/{set}.json",
+    log:
+        "results/logs/evaluation_set/{set}.log",
+    benchmark:
+        "results/costs/evaluation_set/{set}.tsv"
+    threads: threads_of("dataset")
+    resources:
+        **request("dataset"),
+    params:
+        settings=lambda wildcards: settings(
+            evaluated.evaluation_set_stage(CONFIG, wildcards.set)
+        ),
+        code=code("evaluation_set.py"),
+    shell:
+        "python scripts/evaluation_set.py --split {input.split} --trained {input.trained}"
+        " --settings {params.settings:q} --output {output.abstracts} --summary {output.summary} --log {log}"

@@ -88,9 +88,20 @@ rule fetch_model:
         revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
         ].revision,
+        # Code of further repositories, only for entries whose code may run.
+        code=lambda wildcards: (
+            "--code"
+            if getattr(
+                getattr(CONFIG, wildcards.registry)[wildcards.name],
+                "trust_remote_code",
+                False,
+            )
+            else ""
+        ),
     shell:
         "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} --log {log:q}"
+        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.code}"
+        " --log {log:q}"
 
 
 rule fetch_adapter:

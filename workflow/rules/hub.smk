@@ -126,7 +126,7 @@ rule reference_table:
     """Write the results of all runs on an evaluation set in the reference's schema."""
     input:
         results=results_in_table,
-        dataset=lambda wildcards: split_of(wildcards.set),
+        dataset="results/evaluation_sets/{set}.parquet",
     output:
         table=f"{REFERENCE_TABLE}.parquet",
         card=f"{REFERENCE_TABLE}.md",
@@ -183,7 +183,7 @@ rule push_table:
     wildcard_constraints:
         table=one_of(TABLE_KINDS),
     params:
-        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].split,
+        split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].hub_split,
         settings=push_settings(
             "dataset",
             lambda configuration, wildcards: published.table_repository(

@@ -5,7 +5,9 @@ from feyntune.evaluation import metrics as registry
 WITH_METRIC_MODEL = [
     name for name, entry in CONFIG.metrics.items() if registry.has_model(entry)
 ]
-WITHOUT_METRIC_MODEL = [name for name in CONFIG.metrics if name not in WITH_METRIC_MODEL]
+WITHOUT_METRIC_MODEL = [
+    name for name in CONFIG.metrics if name not in WITH_METRIC_MODEL
+]
 PREPARED = [
     name
     for name, entry in CONFIG.metrics.items()

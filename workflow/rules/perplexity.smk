@@ -3,12 +3,15 @@
 
 @functools.cache
 def perplexity_settings(run, evaluation_set):
-    return settings(declared.perplexity_stage(CONFIG, RUNS[run], evaluation_set))
+    return declared.perplexity_stage(CONFIG, RUNS[run], evaluation_set)
 
 
 rule perplexity:
+    """Perplexities and embeddings of an evaluation set under a run's model."""
     input:
-        base=base_files,
+        base=lambda wildcards: evaluated_files(
+            wildcards.run, perplexity_settings(wildcards.run, wildcards.set)
+        ),
         adapter=adapter_files,
         dataset=lambda wildcards: split_of(wildcards.set),
     output:
@@ -24,9 +27,13 @@ rule perplexity:
     resources:
         **request("perplexity"),
     params:
-        base=lambda wildcards: base_folder(wildcards.run),
+        base=lambda wildcards: evaluated_folder(
+            wildcards.run, perplexity_settings(wildcards.run, wildcards.set)
+        ),
         adapter=adapter_option,
-        settings=lambda wildcards: perplexity_settings(wildcards.run, wildcards.set),
+        settings=lambda wildcards: settings(
+            perplexity_settings(wildcards.run, wildcards.set)
+        ),
         code=code("perplexity.py"),
     shell:
         "python scripts/on_gpus.py {resources.gpu} scripts/perplexity.py"
@@ -36,6 +43,7 @@ rule perplexity:
 
 
 rule similarity:
+    """Cosines between all embeddings of an evaluation set, and their statistics."""
     input:
         "results/embeddings/{set}/{run}.pt",
     output:

@@ -89,7 +89,8 @@ def columns_option(wildcards):
 
 rule collect:
     input:
-        lambda wildcards: pooled_inputs(wildcards.kind),
+        results=lambda wildcards: pooled_inputs(wildcards.kind),
+        sets=expand("results/evaluation_sets/{set}.parquet", set=CONFIG.evaluation_sets),
     output:
         "results/{kind}/all.parquet",
     log:
@@ -103,8 +104,8 @@ rule collect:
         columns=columns_option,
         code=code("collect.py"),
     shell:
-        "python scripts/collect.py --kind {wildcards.kind} {params.columns} --inputs {input} --runs {params.runs:q}"
-        " --output {output} --log {log}"
+        "python scripts/collect.py --kind {wildcards.kind} {params.columns} --inputs {input.results} --runs {params.runs:q}"
+        " --sets {input.sets} --output {output} --log {log}"
 
 
 rule tables:

@@ -29,7 +29,7 @@ rule train:
     """Train the adapter of a run."""
     input:
         base=base_files,
-        train=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/train.parquet",
+        train=lambda wildcards: training_file(RUNS[wildcards.run].dataset),
         test=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/test.parquet",
         control_prompts=lambda wildcards: control_prompt_file(
             RUNS[wildcards.run].dataset

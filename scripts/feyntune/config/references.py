@@ -77,14 +77,15 @@ def held_out(
     Args:
         datasets: settings of datasets by name.
         name: the mixture.
-        evaluation_sets: the evaluation sets; training splits among them are allowed, because somebody chose them.
+        evaluation_sets: the evaluation sets. Those of split `train` are not held out, because somebody chose them; nor
+            those of split `all`, which lose abstracts instead (`evaluation_sets.leak_sources`).
     """
-    pairs = {(source, split) for source in _sources(datasets, name) for split in ("test", "validation")}
-    evaluated = [each for each in evaluation_sets if each.split != "train"]
-    pairs |= {(source, each.split) for each in evaluated for source in _sources(datasets, each.dataset)}
+    pairs = {(source, split) for source in sources(datasets, name) for split in ("test", "validation")}
+    evaluated = [each for each in evaluation_sets if each.split in ("test", "validation")]
+    pairs |= {(source, each.split) for each in evaluated for source in sources(datasets, each.dataset)}
     return sorted(pairs)
 
 
-def _sources(datasets: Mapping[str, Dataset], name: str) -> list[str]:
+def sources(datasets: Mapping[str, Dataset], name: str) -> list[str]:
     """The datasets that are not mixtures among a dataset and those that it consists of."""
     return [each for each in (name, *ingredients(datasets, name)) if not datasets[each].mix]

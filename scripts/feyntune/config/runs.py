@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
-from feyntune.config.schema.generation import CompletionStage, Generation, ImportStage
+from feyntune.config.schema.generation import CompletionStage, Generation
+from feyntune.config.schema.imports import ImportStage
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
+from feyntune.config.weights import evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section, Source, lay_over
 from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
@@ -63,6 +66,7 @@ def resolve_runs(configuration: Configuration) -> dict[str, Run]:
         runs[run.name] = run
     if not runs:
         raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
+    check_evaluation_sets(configuration, runs.values())
     return runs
 
 
@@ -132,7 +136,7 @@ def import_stage(configuration: Configuration, run: Run, evaluation_set: str, ki
     metric = configuration.metrics.get(kind)
     return ImportStage(
         limit=entry.limit,
-        split=entry.split,
+        split=entry.hub_split,
         model=run.imports[kind].model,
         metric=reported(kind, metric) if metric else None,
     )
@@ -159,6 +163,9 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         generation=_section(configuration, run, "generation", Generation),
+        weights=evaluated_weights(
+            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+        ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
         base_names=evaluated.base_names,
@@ -172,6 +179,9 @@ def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str
         run=run.name,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         perplexity=_section(configuration, run, "perplexity", Perplexity),
+        weights=evaluated_weights(
+            configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
+        ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
         base_names=evaluated.base_names,

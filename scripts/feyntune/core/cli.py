@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, printable
 from feyntune.core.provenance import provenance
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def say(line: str) -> None:
     """Print one line to the terminal and to the log, preceded by the program's name and its subject."""
     if not _speaks:
         return
-    line = f"{Path(sys.argv[0]).stem}{_subject}: {line}"
+    line = printable(f"{Path(sys.argv[0]).stem}{_subject}: {line}")
     print(line, flush=True)
     if _terminal:
         with contextlib.suppress(OSError):  # a closed terminal must not end an overnight job

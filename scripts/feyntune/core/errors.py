@@ -16,6 +16,11 @@ class StoppedInTime(FeynTuneError):
     exit_code = 75
 
 
+def printable(text: str) -> str:
+    """A text for a terminal: control characters, such as escape sequences in a file of the user's, are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def shorten(value: object, length: int = 80) -> str:
     """A value of the user's for a message: its ``repr`` (control characters escaped), cut to ``length`` characters."""
     text = repr(value) if not isinstance(value, str) or len(value) <= length else repr(value[:length])

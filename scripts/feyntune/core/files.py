@@ -80,8 +80,18 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FeynTuneError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise FeynTuneError(f"{path}: not valid JSON ({error}); delete it and let it be made again") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise FeynTuneError(f"{path}: not valid JSON ({_reason(error)}); {MADE_AGAIN}") from None
+
+
+MADE_AGAIN = "if this workflow made it, delete it and run again"
+"""The remedy for a damaged file that may be a result, which can be made again, or a file of the user's."""
+
+
+def _reason(error: Exception, length: int = 80) -> str:
+    """The first line of an error's text, for a message of one line."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def write_table(path: str | Path, table: pyarrow.Table, provenance: dict[str, Any] | None = None) -> None:
@@ -117,23 +127,39 @@ def read_table(
 
     Raises FeynTuneError if the file is missing, is not parquet, or lacks one of ``columns``.
     """
-    import pyarrow
     import pyarrow.parquet
 
-    try:
+    with parquet_errors(path):
         with pyarrow.parquet.ParquetFile(path) as file:
             present = file.schema_arrow.names
             missing = [name for name in columns or [] if name not in present]
             if missing:
                 raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
             if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
-                return file.read(columns).select(columns or present)
+                table = file.read(columns)
+                return table.select(columns) if columns else table
         return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
+
+
+def row_count(path: str | Path) -> int:
+    """Number of rows of a parquet file, without reading them. Raises FeynTuneError like ``read_table``."""
+    import pyarrow.parquet
+
+    with parquet_errors(path):
+        return pyarrow.parquet.read_metadata(path).num_rows
+
+
+@contextlib.contextmanager
+def parquet_errors(path: str | Path) -> Iterator[None]:
+    """Turn what pyarrow raises while the block reads a parquet file into a FeynTuneError with its path."""
+    import pyarrow
+
+    try:
+        yield
     except FileNotFoundError:
         raise FeynTuneError(f"{path}: no such file") from None
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise FeynTuneError(f"{path}: not a readable parquet file ({reason}); delete it and run again") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FeynTuneError(f"{path}: not a readable parquet file ({_reason(error)}); {MADE_AGAIN}") from None
 
 
 def table_provenance(path: str | Path) -> dict[str, Any]:

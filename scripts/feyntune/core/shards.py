@@ -1,43 +1,50 @@
-"""Finished pieces of a long piece of work, so that a killed job loses minutes and goes on to the same result."""
+"""Finished parts of a long job, kept on disk, so that a killed job loses minutes and resumes to the same result."""
+
+from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import read_json, read_table, write_json, write_table
-from feyntune.core.hashing import content_hash
 
-__all__ = ["Shards", "content_hash"]
+if TYPE_CHECKING:
+    import pyarrow
+
+FINGERPRINT = "fingerprint.json"
 
 
 class Shards:
     """Tables that are appended to a folder, one file each, and read again by the next process.
 
-    ``note`` (a JSON-able dict) says what the work depends on: settings, data, weights, code. Pieces that were left
-    under another note are dropped. Hold ``locks.locked(folder)`` as long as this lives.
+    Hold ``locks.locked(folder)`` as long as this object is in use.
+
+    Args:
+        folder: where the tables are kept.
+        fingerprint: what the job depends on, as JSON: settings, data, weights, code. Tables that were written under
+            another fingerprint are deleted.
     """
 
-    def __init__(self, folder, note):
+    def __init__(self, folder: str | Path, fingerprint: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
-        if not self._belongs_to(note):
-            for path in self._paths():
-                path.unlink()
-            write_json(self.folder / "note.json", note)
+        path = self.folder / FINGERPRINT
+        if not path.is_file() or read_json(path) != fingerprint:
+            for table in self._paths():
+                table.unlink()
+            write_json(path, fingerprint)
 
-    def _belongs_to(self, note):
-        path = self.folder / "note.json"
-        return path.is_file() and read_json(path) == note
-
-    def _paths(self):
+    def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.parquet"))
 
-    def read(self):
-        """The tables that are there, in the order in which they were appended."""
+    def read(self) -> list[pyarrow.Table]:
+        """The tables in the folder, in the order in which they were appended."""
         return [read_table(path) for path in self._paths()]
 
-    def append(self, table):
-        """Write one more table, whole or not at all."""
+    def append(self, table: pyarrow.Table) -> None:
+        """Write one more table, completely or not at all."""
         write_table(self.folder / f"{len(self._paths()):06d}.parquet", table)
 
-    def remove(self):
-        """Remove the folder: the result is written."""
+    def remove(self) -> None:
+        """Delete the folder, once the result is written."""
         shutil.rmtree(self.folder)

@@ -1,1 +1,1 @@
-"""From arXiv snapshots, the hub or local files to datasets of three splits."""
+"""Build datasets of three splits from arXiv snapshots, the Hugging Face hub or local files."""

@@ -1,7 +1,11 @@
-"""Datasets that come in three splits already, from the hub or from local files, brought to the same columns."""
+"""Import datasets that already have three splits, from the hub or from local files."""
 
+from __future__ import annotations
+
+import codecs
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +13,22 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.json
 
+from feyntune.config.schema.data import DatasetStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
-from feyntune.data.clean import batches, is_blank, with_clean_abstract
+from feyntune.core.ids import examples
+from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.json_lines import opened
 from feyntune.data.leakage import without_own_leaks
+from feyntune.data.papers import Column, Rows, batches, is_blank, with_clean_abstract
 from feyntune.data.schema import DATASET, SNAPSHOT, SPLITS
 
 ALSO_CALLED = {"valid": "validation", "val": "validation", "dev": "validation"}
-"""Other names of a split."""
+"""Other names of splits."""
 
 
-def find_files(folder):
-    """Files of a dataset's folder by split, found as the library ``datasets`` does: by its card, or by names."""
+def find_files(folder: Path) -> dict[str, list[Path]]:
+    """Files of a dataset's folder by split, found as the library ``datasets`` does: by the dataset card, or by name."""
     from datasets import load_dataset_builder
 
     with tempfile.TemporaryDirectory() as cache:
@@ -29,11 +36,11 @@ def find_files(folder):
     return {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
 
 
-def files_by_split(folder):
+def files_by_split(folder: Path) -> dict[str, list[Path]]:
     """The files of the three splits in a dataset's folder.
 
     Raises:
-        FeynTuneError: one of train, test and validation is not there.
+        FeynTuneError: one of train, test and validation is missing.
     """
     files = find_files(folder)
     missing = [split for split in SPLITS if split not in files]
@@ -42,35 +49,32 @@ def files_by_split(folder):
     return {split: files[split] for split in SPLITS}
 
 
-def imported(files, stage):
-    """Read three splits; leave out what may be in none of them, and of the training split what is in the others.
+def import_dataset(files: Mapping[str, Sequence[Path]], stage: DatasetStage) -> DatasetContent:
+    """Read three splits; leave out unusable papers, and training papers that are in the other splits.
 
     Args:
-        files: paths of parquet files or JSON lines, a list by name of split.
-        stage: ``settings.data.DatasetStage``.
-
-    Returns:
-        Tables in batches by name of split; counts of what was left out, by reason; some near-duplicates.
+        files: paths of parquet files or JSON lines, by split.
+        stage: the control papers, which are left out, and the settings for leaks.
 
     Raises:
-        FeynTuneError: no such file, a column that is missing or of another type, a split with nothing in it.
+        FeynTuneError: no such file, a column that is missing or of another type, a split without a usable paper.
     """
     tables = {split: pyarrow.concat_tables([_read(path) for path in files[split]]) for split in SPLITS}
     papers = pyarrow.concat_tables(tables.values())
     ends = np.cumsum([table.num_rows for table in tables.values()])
     rows = dict(zip(SPLITS, np.split(np.arange(papers.num_rows), ends[:-1]), strict=True))
     by_rank = np.concatenate([rows["test"], rows["validation"], rows["train"]])
-    kept, dropped = _sound(papers, by_rank, stage.control_papers)
+    kept, dropped = _usable(papers, by_rank, stage.control_papers)
     rows = {split: rows[split][np.isin(rows[split], kept)] for split in SPLITS}
     rows, leaks, examples = without_own_leaks(papers, rows, stage.leaks)
     empty = [split for split in SPLITS if not len(rows[split])]
     if empty:
         raise FeynTuneError(f"{files[empty[0]][0]}: no usable paper in it for the {empty[0]} split")
-    return {split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, **leaks}, examples
+    return DatasetContent({split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, **leaks}, examples)
 
 
-def _sound(papers, rows, control_papers):
-    """Those of ``rows`` that have a text and are no control papers, the first of each id; and counts of the others."""
+def _usable(papers: pyarrow.Table, rows: Rows, control_papers: Sequence[str]) -> tuple[Rows, dict[str, int]]:
+    """The first row of each id, except control papers and papers without id or abstract; and counts of the others."""
     lacking = pc.or_(is_blank(papers["id"]), is_blank(papers["abstract"])).to_numpy()
     control = pc.is_in(papers["id"], value_set=pyarrow.array(control_papers, "string")).to_numpy()
     rest = rows[~(lacking | control)[rows]]
@@ -83,37 +87,53 @@ def _sound(papers, rows, control_papers):
     return rest[first], dropped
 
 
-def _read(path):
+def _read(path: Path) -> pyarrow.Table:
     """Read one file as a table with the columns of ``schema.DATASET``."""
     table = read_table(path) if path.suffix == ".parquet" else _read_json_lines(path)
+    repeated = [name for name in DATASET.names if table.column_names.count(name) > 1]
+    if repeated:
+        raise FeynTuneError(f"{path}: several columns {repeated[0]!r}; keep one of them")
     missing = [name for name in SNAPSHOT.names if name not in table.column_names]
     if missing:
-        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.column_names)}")
-    if "orig_abstract" not in table.column_names:
-        table = with_clean_abstract(table)
-    return pyarrow.table([_as(table, field, path) for field in DATASET], schema=DATASET)
+        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {examples(table.column_names, limit=6)}")
+    schema = DATASET if "orig_abstract" in table.column_names else SNAPSHOT
+    typed = pyarrow.table([_as(table, field, path) for field in schema], schema=schema)
+    return typed if schema is DATASET else with_clean_abstract(typed)
 
 
-def _as(table, field, path):
-    """A column as the type that it must have; numbers are not taken for ids, whose zeros they have lost."""
+def _as(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Column:
+    """A column, cast to the expected type. Numeric ids are refused, because they have lost their leading zeros."""
     column = table[field.name]
+    unlike_text = pyarrow.types.is_primitive(column.type) or pyarrow.types.is_null(column.type)
+    wrong_type = f"{path}: column {field.name!r} holds {column.type}, not {field.type}"
+    if (field.name in ("id", "abstract") and unlike_text) or _is_binary(column.type):
+        raise FeynTuneError(wrong_type)
     try:
-        if field.name == "id" and pyarrow.types.is_primitive(column.type):
-            raise pyarrow.ArrowInvalid
-        return column.cast(field.type)
+        typed = column.cast(field.type)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
-        raise FeynTuneError(f"{path}: column {field.name!r} holds {column.type}, not {field.type}") from None
+        raise FeynTuneError(wrong_type) from None
+    try:
+        typed.validate(full=True)
+    except pyarrow.ArrowInvalid:
+        raise FeynTuneError(f"{path}: column {field.name!r} is not valid UTF-8; convert the file to UTF-8") from None
+    return typed
 
 
-def _read_json_lines(path):
+def _is_binary(kind: pyarrow.DataType) -> bool:
+    tests = (pyarrow.types.is_binary, pyarrow.types.is_large_binary, pyarrow.types.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
+
+
+def _read_json_lines(path: Path) -> pyarrow.Table:
     if ".json" not in path.name:
         raise FeynTuneError(f"{path}: neither .parquet nor JSON lines (.jsonl, .json, or these with .gz)")
     with opened(path) as stream:
         content = stream.read()
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         first = json.loads(content.split(b"\n", 1)[0])
         schema = pyarrow.schema([field for field in DATASET if field.name in first])
         parse_options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         return pyarrow.json.read_json(pyarrow.BufferReader(content), parse_options=parse_options)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise FeynTuneError(f"{path}: not JSON lines of papers ({str(error).splitlines()[0]})") from None

@@ -1,15 +1,17 @@
-"""The first half of an abstract is the prompt, the second half is what its authors went on to say."""
+"""Split an abstract into a prompt, its first half, and the true continuation, its second half."""
+
+from __future__ import annotations
 
 import re
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
-def split_abstract(text):
-    """Split an abstract into ``(prompt, y_true)``: its first half of sentences, rounded up, and the rest.
+def split_abstract(text: str) -> tuple[str, str]:
+    """Split an abstract into ``(prompt, y_true)``: the first half of its sentences, rounded up, and the rest.
 
     A sentence ends at white space that follows ``.``, ``!`` or ``?``. An abstract of one sentence is split by words in
-    the same way; one word only gives an empty ``y_true``. Each half is joined by single spaces.
+    the same way; a single word gives an empty ``y_true``. The sentences or words of each half are joined by one space.
     """
     text = text.strip()
     parts = _SENTENCE_END.split(text)

@@ -1,1 +1,1 @@
-"""The material of the embedded default: a made-up snapshot, a small language model, small metrics."""
+"""The inputs of the embedded default: a synthetic snapshot, a small language model, small metric models."""

@@ -1,21 +1,34 @@
-"""The small sentence-embedding model of the embedded default: static word vectors from the snapshot's own texts."""
+"""The small sentence-embedding model of the embedded default: word vectors fitted on the snapshot's abstracts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+    from feyntune.config.schema.demo import DemoMetricModel
+
 FILES = ("config_sentence_transformers.json", "model.safetensors", "modules.json", "tokenizer.json")
-"""What the folder consists of that sentence-transformers loads."""
+"""The files of the folder that sentence-transformers loads."""
 
 
-def fit_metric_model(texts, settings):
-    """Fit a SentenceTransformer whose sentence vector is the mean of its words' vectors.
+def fit_metric_model(texts: Sequence[str], settings: DemoMetricModel) -> SentenceTransformer:
+    """Fit a model whose sentence vector is the mean of its word vectors.
 
     The vectors are the leading singular vectors of the positive pointwise mutual information between words and
     abstracts (Levy and Goldberg, NIPS 2014, for the matrix; Deerwester et al., JASIS 1990, for the decomposition),
-    so that words that occur in the same abstracts point in the same direction.
+    so words that occur in the same abstracts have similar vectors.
 
     Args:
-        texts: a list of abstracts.
-        settings: ``settings.demo.DemoMetricModel``.
+        texts: abstracts.
+        settings: number of dimensions, and the seed of the decomposition's start vector.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
@@ -25,8 +38,8 @@ def fit_metric_model(texts, settings):
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors)], device="cpu")
 
 
-def _word_tokenizer(texts):
-    """A tokenizer of lower-case words that occur at least twice; all others are one unknown word."""
+def _word_tokenizer(texts: Sequence[str]) -> Tokenizer:
+    """A tokenizer of lower-case words that occur at least twice; all other words are ``<unk>``."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
@@ -37,7 +50,7 @@ def _word_tokenizer(texts):
     return tokenizer
 
 
-def _association(tokenizer, texts):
+def _association(tokenizer: Tokenizer, texts: Sequence[str]) -> csr_array:
     """Positive pointwise mutual information of words and texts, a sparse matrix words × texts."""
     from scipy.sparse import csr_array
 
@@ -51,10 +64,11 @@ def _association(tokenizer, texts):
     return csr_array((numpy.maximum(information, 0), (counts.row, counts.col)), shape=counts.shape)
 
 
-def _word_vectors(association, dimensions, seed):
-    """Left singular vectors times the roots of their values, largest first, each with its largest entry positive.
+def _word_vectors(association: csr_array, dimensions: int, seed: int) -> NDArray[numpy.float32]:
+    """Word vectors, words × dimensions: left singular vectors times the square roots of the singular values.
 
-    The first of all is left out: it is what all texts have in common (Arora et al., ICLR 2017, section 3).
+    They are ordered by singular value, and each has a positive largest entry. The first is left out, because it holds
+    what all texts have in common (Arora et al., ICLR 2017, section 3).
     """
     from scipy.sparse.linalg import svds
 

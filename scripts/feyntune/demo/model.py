@@ -1,7 +1,18 @@
-"""The small Llama of the embedded default: a tokenizer in the manner of Llama 3, and a minute of pretraining."""
+"""The small Llama of the embedded default: a tokenizer like that of Llama 3, and a minute of pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from feyntune.config.schema.demo import DemoModel
 
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-"""What an ordinary model folder of this kind consists of."""
+"""The files of the model folder."""
 
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -10,8 +21,8 @@ SPLIT = (
 """How Llama 3 splits text before it merges bytes (the pattern in the tokenizer of meta-llama/Llama-3.1-8B)."""
 
 
-def train_tokenizer(texts, vocabulary):
-    """Train a byte-level BPE tokenizer of ``vocabulary`` tokens, with Llama 3's split and special tokens."""
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer of ``vocabulary`` tokens, with Llama 3's text splitting and special tokens."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -34,8 +45,8 @@ def train_tokenizer(texts, vocabulary):
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=begin, eos_token=end)
 
 
-def build_model(settings, tokenizer):
-    """A randomly initialised Llama of the settings' shape, the same for the same seed."""
+def build_model(settings: DemoModel, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A randomly initialised Llama, the same for the same seed."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -56,14 +67,16 @@ def build_model(settings, tokenizer):
     )
 
 
-def pretrain(model, sequences, settings, progress):
-    """Train on token sequences for ``settings.steps`` steps, the learning rate rising and falling once.
+def pretrain(
+    model: LlamaForCausalLM, sequences: Sequence[list[int]], settings: DemoModel, progress: Callable[[float], None]
+) -> None:
+    """Train on token sequences for ``settings.steps`` steps, with a one-cycle learning rate.
 
     Args:
         model: from ``build_model``.
-        sequences: lists of token ids, BOS and EOS included.
-        settings: ``settings.demo.DemoModel``.
-        progress: a function called with the loss after each step.
+        sequences: token ids of each text, with BOS and EOS.
+        settings: steps, batch size, learning rate, context length and seed.
+        progress: called with the loss after each step.
     """
     import torch
 
@@ -82,15 +95,15 @@ def pretrain(model, sequences, settings, progress):
         progress(loss.item())
 
 
-def _batches(sequences, settings):
-    """Random batches of sequences of like length, padded on the right and masked there."""
+def _batches(sequences: Sequence[list[int]], settings: DemoModel) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield random batches of sequences of similar length (tensors batch x length), padded on the right and masked."""
     import torch
 
-    drawn = torch.Generator().manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
     by_length = sorted((sequence[: settings.context] for sequence in sequences), key=len)
     groups = [by_length[start : start + settings.batch_size] for start in range(0, len(by_length), settings.batch_size)]
     for _ in range(settings.steps):
-        rows = groups[int(torch.randint(len(groups), (1,), generator=drawn))]
+        rows = groups[int(torch.randint(len(groups), (1,), generator=generator))]
         padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], True, -100)
         mask = padded != -100
         yield {"input_ids": padded.clamp(min=0), "attention_mask": mask.long(), "labels": padded}

@@ -1,1 +1,1 @@
-"""What is computed with a finished model: completions, perplexity, embeddings, similarity and metrics."""
+"""Everything that is computed with a finished model: completions, perplexity, embeddings, similarity and metrics."""

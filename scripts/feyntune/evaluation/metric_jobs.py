@@ -16,7 +16,7 @@ from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, write_table, written_whole
-from feyntune.core.ids import examples
+from feyntune.core.ids import match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
@@ -143,7 +143,8 @@ def _reference(job: MetricJob, ids: list[str]) -> "dict[str, numpy.ndarray]":
     known, arrays, record = read_reference(job.reference)
     if MISSING in record:
         raise _MetricFault(record[MISSING])
-    rows = match_ids(ids, known, job.completions)
+    places = match_ids(known, ids, job.completions)
+    rows = sorted(range(len(places)), key=places.__getitem__)
     return {name: values[rows] for name, values in arrays.items()}
 
 
@@ -203,17 +204,3 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
         raise FeynTuneError(f"{path}: no such file") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None
-
-
-def match_ids(ids: list[str], known: list[str], place: Path | str) -> list[int]:
-    """Positions in ``known`` of the abstracts ``ids``.
-
-    Raises:
-        FeynTuneError: the completions at ``place`` are not of exactly these abstracts.
-    """
-    missing, unknown = sorted(set(known) - set(ids)), sorted(set(ids) - set(known))
-    if missing or unknown or len(ids) != len(known):
-        fault = f"none for {examples(missing)}" if missing else f"some for {examples(unknown) or 'an abstract twice'}"
-        raise FeynTuneError(f"{place}: its completions are not those of the evaluation set: {fault}; complete again")
-    positions = {name: position for position, name in enumerate(known)}
-    return [positions[name] for name in ids]

@@ -1,267 +1,293 @@
-"""Perplexity and embedding of every abstract from one forward pass over it.
+"""Perplexity and embedding of every abstract, from one forward pass over each."""
 
-Sequences are padded on the right, behind all that counts: under causal attention no real token sees the padding, so no
-mask is needed, and the head is applied to real tokens only.
-"""
+from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from feyntune.config.schema.perplexity import PerplexityStage
+from feyntune.core.cli import Progress, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_table
 from feyntune.core.ids import examples
+from feyntune.core.locks import locked
+from feyntune.core.provenance import device_name
+from feyntune.core.shards import Shards
 from feyntune.core.tensors import write_tensors
-from feyntune.evaluation.model import evaluation_record
+from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.model import EvaluatedModel, load_evaluated
+from feyntune.evaluation.record import evaluation_record, job_fingerprint
+from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
 from feyntune.models.tokenizer import encode
+from feyntune.models.tokens import ModelTokens
 
-LOGITS_AT_ONCE = 2**25
-"""Logits held at a time, in fp32: 128 MiB, whatever the vocabulary."""
+if TYPE_CHECKING:
+    import numpy
+    import pyarrow
+    import torch
+    from transformers import PreTrainedModel
+
 SECONDS_BETWEEN_SHARDS = 60
 
 
 @dataclass(frozen=True)
+class PerplexityJob:
+    """Perplexities and embeddings of one evaluation set under one run's model."""
+
+    stage: PerplexityStage
+    base: Path
+    """Folder of the base model."""
+    adapter: Path | None
+    """Folder of a PEFT adapter; None for the base model alone."""
+    dataset: Path
+    """Parquet file with the abstracts."""
+    shards: Path
+    """Folder for unfinished work."""
+    perplexity: Path
+    """Parquet file to write."""
+    embeddings: Path
+    """``.pt`` file to write."""
+    code: str
+    """Fingerprint of the program's code."""
+
+
+def run(job: PerplexityJob) -> None:
+    """Compute perplexities and embeddings and write them; resume from the shards of a killed job."""
+    settings = job.stage.perplexity
+    with locked(job.shards):
+        ids, texts = read_abstracts(job.dataset, settings.column, job.stage.limit)
+        model = load_evaluated(job.base, job.adapter, job.stage)
+        encoded = encode_abstracts(model.tokens, ids, texts, settings.too_long)
+        if encoded.truncated:
+            say(f"{encoded.truncated:,} of {len(ids):,} abstracts exceed {model.tokens.context} tokens: truncated")
+        check_head(model.causal, encoded.sequences[0])
+        shards = Shards(job.shards, job_fingerprint(job.code, job.stage, job.base, job.adapter, encoded.sequences))
+        batch_tokens = settings.batch_tokens or usual_budget(model.causal.device)
+        with Progress("perplexity", sum(map(len, encoded.sequences)), "tokens") as progress:
+            results = evaluate_all(model, ids, encoded.sequences, batch_tokens, shards, progress)
+        write_results(job, model, ids, encoded, results)
+        shards.remove()
+
+
+@dataclass(frozen=True)
 class Encoded:
-    """Abstracts as they are scored."""
+    """Abstracts as they are evaluated."""
 
     sequences: list[list[int]]
     """``BOS text``, no longer than the model's context."""
     texts: list[str]
-    """What of each abstract is inside its sequence."""
+    """The part of each abstract that its sequence covers."""
     truncated: int
-    """How many were cut."""
+    """Number of truncated abstracts."""
 
 
-def encode_for_scores(model, ids, texts, too_long):
+def encode_abstracts(tokens: ModelTokens, ids: Sequence[str], texts: Sequence[str], too_long: str) -> Encoded:
     """Encode abstracts as ``BOS text``.
 
     Args:
-        model: an ``EvaluatedModel``.
-        ids: names of the abstracts.
+        tokens: the model's tokenizer and context length.
+        ids: ids of the abstracts.
         texts: the abstracts.
-        too_long: ``refuse`` those over the model's context, or ``truncate`` them.
+        too_long: ``refuse`` abstracts over the model's context, or ``truncate`` them.
 
     Raises:
-        FeynTuneError: an abstract is too long and ``too_long`` is ``refuse``, or has no token to score.
+        FeynTuneError: an abstract is too long and ``too_long`` is ``refuse``, or has no token to evaluate.
     """
-    sequences = encode(model.tokenizer, texts, eos=False)
-    _refuse_empty(ids, sequences)
-    limit = model.context or max(map(len, sequences))
+    sequences = encode(tokens.tokenizer, texts, eos=False)
+    empty = [name for name, sequence in zip(ids, sequences, strict=True) if len(sequence) < 2]
+    if empty:
+        raise FeynTuneError(f"{len(empty)} abstracts have no token to evaluate: {examples(empty)}; remove them")
+    limit = tokens.context or max(map(len, sequences))
     over = [name for name, sequence in zip(ids, sequences, strict=True) if len(sequence) > limit]
     if over and too_long == "refuse":
         raise FeynTuneError(
-            f"{len(over)} abstracts are over the model's {limit} tokens: {examples(over)};"
-            " set perplexity.too_long: truncate to score their beginnings"
+            f"{len(over)} abstracts exceed the model's {limit} tokens: {examples(over)};"
+            " set perplexity.too_long: truncate to evaluate their beginnings"
         )
     cut = [sequence[:limit] for sequence in sequences]
-    inside = [
-        text if len(sequence) <= limit else model.tokenizer.decode(kept, skip_special_tokens=True)
+    covered = [
+        text if len(sequence) <= limit else tokens.tokenizer.decode(kept, skip_special_tokens=True)
         for text, sequence, kept in zip(texts, sequences, cut, strict=True)
     ]
-    return Encoded(cut, inside, len(over))
+    return Encoded(cut, covered, len(over))
 
 
-def _refuse_empty(ids, sequences):
-    empty = [name for name, sequence in zip(ids, sequences, strict=True) if len(sequence) < 2]
-    if empty:
-        raise FeynTuneError(f"{len(empty)} abstracts have no token to score: {examples(empty)}; remove them")
-
-
-def usual_budget(device):
-    """Tokens a batch where the settings do not say: enough to fill a GPU, or as few as stay in a processor's cache."""
+def usual_budget(device: torch.device) -> int:
+    """Tokens per batch by default: enough to fill a GPU, or as few as fit into a processor's cache."""
     return 16384 if device.type == "cuda" else 1024
 
 
-def plan_batches(lengths, batch_tokens):
-    """Split indices into batches of at most ``batch_tokens`` tokens, padding included; longest sequences first.
-
-    A sequence over the budget makes a batch of its own.
-    """
-    batches = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
-
-
-def score_batch(causal, sequences, first):
-    """One forward pass over some sequences of token ids.
+def evaluate_batch(
+    causal: PreTrainedModel, sequences: Sequence[Sequence[int]], first: int
+) -> tuple[list[float], numpy.ndarray]:
+    """One forward pass over a batch.
 
     Args:
-        causal: a transformers causal language model.
-        sequences: lists of token ids.
-        first: index of the first token that belongs to the text: 1 behind a BOS, else 0.
+        causal: a causal language model.
+        sequences: token ids.
+        first: index of the first token of the text: 1 after a BOS, else 0.
 
     Returns:
-        For each sequence the sum of the negative log-likelihoods (nats) of all its tokens but the first; and a float32
-        numpy array (sequences × hidden size) of the mean last hidden state over the text's tokens.
+        For each sequence the sum of the negative log-likelihoods (nats) of all its tokens except the first; and a
+        float32 array (sequences x hidden size) of the mean last hidden state over the text's tokens.
     """
     import torch
 
     with torch.inference_mode():
-        tokens, lengths = _padded(sequences, causal.device)
-        states = causal.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state
-        means = [state[first:length].float().mean(0) for state, length in zip(states, lengths, strict=True)]
-        return _nll(causal.get_output_embeddings(), states, tokens, lengths), torch.stack(means).cpu().numpy()
+        batch = forward_pass(causal, sequences)
+        pairs = zip(batch.states, batch.lengths, strict=True)
+        means = [states[first:length].float().mean(0) for states, length in pairs]
+        losses = token_losses(causal.get_output_embeddings(), batch)
+        sums = torch.stack([loss.sum(dtype=torch.float64) for loss in losses]).tolist()
+        return sums, torch.stack(means).cpu().numpy()
 
 
-def bos_state(model):
-    """The last hidden state of BOS, which is the same in front of every text; None for a tokenizer without BOS.
+def bos_state(model: EvaluatedModel) -> torch.Tensor | None:
+    """The last hidden state of BOS, the same before every text; None for a tokenizer without BOS.
 
-    It is kept beside the embeddings, so that BOS can be counted into their means without another pass.
+    It is stored beside the embeddings, so that means with BOS need no further forward pass.
     """
     import torch
 
-    if model.tokenizer.bos_token_id is None:
+    bos_id = model.tokens.tokenizer.bos_token_id
+    if bos_id is None:
         return None
     with torch.inference_mode():
-        tokens = torch.tensor([[model.tokenizer.bos_token_id]], device=model.causal.device)
-        return model.causal.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state[0, 0].float().cpu()
+        return forward_pass(model.causal, [[bos_id]]).states[0, 0].float().cpu()
 
 
-def _padded(sequences, device):
-    import torch
-
-    lengths = [len(sequence) for sequence in sequences]
-    tokens = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
-    for row, sequence in zip(tokens, sequences, strict=True):
-        row[: len(sequence)] = torch.tensor(sequence)
-    return tokens.to(device), lengths
-
-
-def _nll(head, states, tokens, lengths):
-    """Sums over each sequence of -ln p(token | tokens before), in fp32 token by token, added in fp64."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    before = torch.cat([state[: length - 1] for state, length in zip(states, lengths, strict=True)])
-    targets = torch.cat([row[1:length] for row, length in zip(tokens, lengths, strict=True)])
-    step = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
-    losses = [
-        cross_entropy(head(part).float(), target, reduction="none")
-        for part, target in zip(before.split(step), targets.split(step), strict=True)
-    ]
-    counts = [length - 1 for length in lengths]
-    return torch.stack([part.sum(dtype=torch.float64) for part in torch.cat(losses).split(counts)]).tolist()
-
-
-def check_head(causal, sequence):
+def check_head(causal: PreTrainedModel, sequence: Sequence[int]) -> None:
     """Raise FeynTuneError if this architecture does more than apply a linear head to the last hidden state."""
     import torch
 
     with torch.inference_mode():
-        tokens = torch.tensor([sequence[:16]], device=causal.device)
-        ours = causal.get_output_embeddings()(causal.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state)
-        theirs = causal(input_ids=tokens, use_cache=False).logits
-    # Where both are not numbers the weights are at fault, and the scores will name the abstract.
+        batch = forward_pass(causal, [sequence[:16]])
+        ours = causal.get_output_embeddings()(batch.states)
+        theirs = causal(input_ids=batch.tokens, use_cache=False).logits
+    # Where both are NaN the weights are at fault; the evaluation will report that with the abstract's id.
     if not torch.allclose(ours.float(), theirs.float(), rtol=1e-2, atol=1e-2, equal_nan=True):
         name = type(causal).__name__
         raise FeynTuneError(f"{name}: changes its logits after the head; its perplexity cannot be computed here")
 
 
-def score_all(model, ids, sequences, batch_tokens, shards, progress):
-    """Score all sequences, batch by batch, longest first, on from the shards that are there.
+def evaluate_all(
+    model: EvaluatedModel,
+    ids: Sequence[str],
+    sequences: Sequence[Sequence[int]],
+    batch_tokens: int,
+    shards: Shards,
+    progress: Progress,
+) -> pyarrow.Table:
+    """Evaluate all sequences, batch by batch, longest first, starting after the batches in the shards.
 
     Args:
-        model: an ``EvaluatedModel``.
-        ids: names of the sequences.
-        sequences: lists of token ids.
-        batch_tokens: tokens a batch, padding included.
-        shards: ``shards.Shards``.
-        progress: ``program.Progress`` over the tokens.
+        model: the model.
+        ids: ids of the abstracts.
+        sequences: token ids.
+        batch_tokens: tokens per batch, padding included.
+        shards: where finished batches are kept.
+        progress: counts tokens.
 
     Returns:
-        A pyarrow table ``index, nll, embedding``, in the order of the batches.
+        A table ``index, nll, embedding``, in the order of the batches.
 
     Raises:
-        FeynTuneError: logits are not numbers; names the abstract.
+        FeynTuneError: logits are not finite; names the abstract.
     """
     import pyarrow
 
     tables = shards.read()
-    batches = plan_batches([len(sequence) for sequence in sequences], batch_tokens)
     finished = sum(len(table) for table in tables)
-    fresh, saved = [], time.monotonic()
-    for batch in batches:
+    new, saved = [], time.monotonic()
+    for batch in batches_by_length([len(sequence) for sequence in sequences], batch_tokens):
         if finished > 0:
             finished -= len(batch)
         else:
-            fresh.append(_scored_table(model, ids, sequences, batch))
+            new.append(_batch_table(model, ids, sequences, batch))
             if time.monotonic() - saved > SECONDS_BETWEEN_SHARDS:
-                shards.append(pyarrow.concat_tables(fresh))
-                tables, fresh, saved = [*tables, *fresh], [], time.monotonic()
+                shards.append(pyarrow.concat_tables(new))
+                tables, new, saved = [*tables, *new], [], time.monotonic()
         progress.advance(sum(len(sequences[index]) for index in batch))
-    return pyarrow.concat_tables([*tables, *fresh])
+    return pyarrow.concat_tables([*tables, *new])
 
 
-def _scored_table(model, ids, sequences, batch):
+def _batch_table(
+    model: EvaluatedModel, ids: Sequence[str], sequences: Sequence[Sequence[int]], batch: Sequence[int]
+) -> pyarrow.Table:
     import pyarrow
 
-    first = int(model.tokenizer.bos_token_id is not None)
-    losses, embeddings = score_batch(model.causal, [sequences[index] for index in batch], first)
-    for index, nll in zip(batch, losses, strict=True):
+    first = int(model.tokens.tokenizer.bos_token_id is not None)
+    sums, embeddings = evaluate_batch(model.causal, [sequences[index] for index in batch], first)
+    for index, nll in zip(batch, sums, strict=True):
         if not math.isfinite(nll):
-            raise FeynTuneError(f"{ids[index]}: the model's logits are not finite; are its weights whole?")
+            raise FeynTuneError(f"{ids[index]}: the model's logits are not finite; check that its weights are intact")
     flat = pyarrow.array(embeddings.ravel(), pyarrow.float32())
     columns = {
         "index": pyarrow.array(batch, pyarrow.int64()),
-        "nll": pyarrow.array(losses, pyarrow.float64()),
+        "nll": pyarrow.array(sums, pyarrow.float64()),
         "embedding": pyarrow.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]),
     }
     return pyarrow.table(columns)
 
 
-def perplexity_table(ids, texts, tokens, nll):
+def perplexity_table(
+    ids: Sequence[str], texts: Sequence[str], tokens: Sequence[int], nll: Sequence[float]
+) -> pyarrow.Table:
     """The tidy table of perplexities.
 
     Args:
-        ids: names of the abstracts.
-        texts: the abstracts, as far as they were scored.
-        tokens: how many tokens of each were scored (all but the first).
-        nll: the sums of their negative log-likelihoods, in nats.
+        ids: ids of the abstracts.
+        texts: the abstracts, as far as they were evaluated.
+        tokens: number of evaluated tokens of each (all except the first).
+        nll: sums of their negative log-likelihoods, in nats.
 
     Returns:
-        A pyarrow table ``id, tokens, nll, perplexity, bits_per_byte``: perplexity is exp(nll / tokens), and bits per
-        byte are nll / ln 2 over the text's bytes in UTF-8, which do not depend on the tokenizer.
+        A table ``id, tokens, nll, perplexity, bits_per_byte``: perplexity is exp(nll / tokens); bits per byte are
+        nll / ln 2 divided by the text's bytes in UTF-8, which do not depend on the tokenizer.
     """
     import numpy as np
     import pyarrow
 
-    nll, tokens = np.asarray(nll, dtype=np.float64), np.asarray(tokens, dtype=np.int64)
+    sums, counts = np.asarray(nll, dtype=np.float64), np.asarray(tokens, dtype=np.int64)
     size = np.array([len(text.encode()) for text in texts])
     columns = {
-        "tokens": tokens,
-        "nll": nll,
-        "perplexity": np.exp(nll / tokens),
-        "bits_per_byte": nll / np.log(2) / size,
+        "tokens": counts,
+        "nll": sums,
+        "perplexity": np.exp(sums / counts),
+        "bits_per_byte": sums / np.log(2) / size,
     }
     return pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), **columns})
 
 
-def write_scores(model, stage, ids, encoded, scores, perplexity, embeddings):
-    """Write both results in the order of the dataset.
+def write_results(
+    job: PerplexityJob, model: EvaluatedModel, ids: Sequence[str], encoded: Encoded, results: pyarrow.Table
+) -> None:
+    """Write both files in the order of the dataset.
+
+    The ``.pt`` file is a dict of ``ids``, ``embeddings`` (N x D float32, means without BOS), ``tokens`` (N, the number
+    of states in each mean), ``bos`` (D, or None), settings and provenance.
 
     Args:
-        model: the ``EvaluatedModel``.
-        stage: ``settings.scoring.PerplexityStage``.
-        ids: names of the abstracts.
-        encoded: from ``encode_for_scores``.
-        scores: from ``score_all``.
-        perplexity: parquet file to write.
-        embeddings: ``.pt`` file to write: a dict of ``ids``, ``embeddings`` (N×D float32, BOS left out of the means),
-            ``tokens`` (N, how many states each is the mean of), ``bos`` (D, or None), settings and provenance.
+        job: names the files.
+        model: the model.
+        ids: ids of the abstracts.
+        encoded: from ``encode_abstracts``.
+        results: from ``evaluate_all``.
     """
     import torch
 
-    scores = scores.combine_chunks().sort_by("index")
-    record = evaluation_record(model, stage, truncated=encoded.truncated)
+    results = results.combine_chunks().sort_by("index")
+    device = device_name(model.causal.device)
+    record = evaluation_record(model.tokens.tokenizer, job.stage, device=device, truncated=encoded.truncated)
     lengths = torch.tensor([len(sequence) for sequence in encoded.sequences])
-    table = perplexity_table(ids, encoded.texts, (lengths - 1).numpy(), scores["nll"].to_numpy())
-    write_table(perplexity, table, record)
-    flat = torch.from_numpy(scores["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy())
+    table = perplexity_table(ids, encoded.texts, (lengths - 1).tolist(), results["nll"].to_pylist())
+    write_table(job.perplexity, table, record)
+    flat = torch.from_numpy(results["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy())
     bos = bos_state(model)
     tokens = lengths if bos is None else lengths - 1
     content = {"ids": ids, "embeddings": flat.view(len(ids), -1), "tokens": tokens, "bos": bos, **record}
-    write_tensors(embeddings, content)
+    write_tensors(job.embeddings, content)

@@ -1,38 +1,83 @@
 """Cosines between all pairs of an evaluation set's embeddings, and exact statistics over them.
 
-For 16,000 abstracts the matrix is 1 GB. Only one is ever in memory: its upper half is computed in blocks from
-embeddings that stay in their file, these are let go, and the lower half is its mirror image.
+For 16,000 abstracts the matrix is 1 GB, and only one copy is ever in memory: its upper half is computed in blocks from
+embeddings that stay in their file, then the lower half is copied from the upper one.
 """
 
-import math
+from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.similarity import Similarity
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import write_json
 from feyntune.core.ids import examples
 from feyntune.core.tensors import read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    import torch
 
 BLOCK = 1024
 """Rows and columns of a block of the matrix."""
 QUARTILES = {"q25": 1, "median": 2, "q75": 3}
 
+Statistics = dict[str, float | None]
 
-def has_bos(path):
-    """Whether the model behind a file of embeddings puts a BOS in front of a text."""
+
+@dataclass(frozen=True)
+class SimilarityJob:
+    """The similarities between the abstracts of one evaluation set in one model's embeddings."""
+
+    settings: Similarity
+    embeddings: Path
+    """``.pt`` file of ``perplexity.py``."""
+    output: Path
+    """``.pt`` file to write, with the matrix."""
+    statistics: Path
+    """JSON file to write, with a flat dict of numbers."""
+
+
+def run(job: SimilarityJob) -> None:
+    """Write the matrix, and statistics of the cosines between means with and without BOS."""
+    import torch
+
+    dtype, kept = getattr(torch, job.settings.dtype), job.settings.pool_bos
+    statistics: Statistics = {}
+    if has_bos(job.embeddings):
+        statistics |= _named(similarity_statistics(cosine_matrix(job.embeddings, not kept, dtype)), not kept)
+    matrix = cosine_matrix(job.embeddings, kept, dtype)
+    statistics |= _named(similarity_statistics(matrix), kept)
+    write_similarity(job.output, matrix, job.embeddings, job.settings)
+    write_json(job.statistics, dict(sorted(statistics.items())))
+
+
+def _named(statistics: Statistics, pool_bos: bool) -> Statistics:
+    return {f"{name}_bos" if pool_bos else name: value for name, value in statistics.items()}
+
+
+def has_bos(path: Path) -> bool:
+    """Whether a file of embeddings has the state of BOS, that is whether the model's tokenizer has a BOS."""
     return read_tensors(path, ["bos"])["bos"] is not None
 
 
-def cosine_matrix(path, pool_bos, dtype):
+def cosine_matrix(path: Path, pool_bos: bool, dtype: torch.dtype) -> torch.Tensor:
     """The cosines between all pairs of embeddings.
 
     Args:
-        path: ``.pt`` file of ``perplexity.py``: ``ids``, ``embeddings`` (N×D), ``tokens`` (N) and ``bos`` (D or None).
-        pool_bos: count the BOS into the means that embeddings are.
-        dtype: torch's type of the result.
+        path: ``.pt`` file of ``perplexity.py``: ``ids``, ``embeddings`` (N x D), ``tokens`` (N) and ``bos`` (D, or
+            None).
+        pool_bos: include BOS in the means.
+        dtype: number format of the result.
 
     Returns:
-        A symmetric N×N tensor with ones on the diagonal.
+        A symmetric N x N tensor with ones on the diagonal.
 
     Raises:
-        FeynTuneError: an embedding of norm zero or of no finite norm, or a BOS is wanted and there is none.
+        FeynTuneError: the norm of an embedding is zero or not finite, or ``pool_bos`` is set and there is no BOS.
     """
     matrix = _upper_half(_Embeddings(path, pool_bos), dtype)
     _mirror(matrix)
@@ -40,16 +85,16 @@ def cosine_matrix(path, pool_bos, dtype):
 
 
 class _Embeddings:
-    """Blocks of embeddings that are scaled to norm one, made when they are asked for."""
+    """Blocks of embeddings, scaled to norm one when they are read."""
 
-    def __init__(self, path, pool_bos):
+    def __init__(self, path: Path, pool_bos: bool) -> None:
         content = read_tensors(path, ["ids", "embeddings", "tokens", "bos"])
         if pool_bos and content["bos"] is None:
-            raise FeynTuneError(f"{path}: its tokenizer has no BOS to count; set similarity.pool_bos: false")
+            raise FeynTuneError(f"{path}: its tokenizer has no BOS to include; set similarity.pool_bos: false")
         self.path, self.ids, self.means = path, content["ids"], content["embeddings"]
         self.tokens, self.bos = content["tokens"], content["bos"] if pool_bos else None
 
-    def unit(self, start):
+    def unit(self, start: int) -> torch.Tensor:
         """The block of rows from ``start``, scaled to norm one."""
         rows = slice(start, start + BLOCK)
         means = self.means[rows].float()
@@ -60,14 +105,16 @@ class _Embeddings:
         self._check(norms.flatten(), start)
         return means / norms
 
-    def _check(self, norms, start):
+    def _check(self, norms: torch.Tensor, start: int) -> None:
         wrong = (norms.isfinite() & (norms > 0)).logical_not().nonzero().flatten().tolist()
         if wrong:
             names = examples([self.ids[start + row] for row in wrong])
-            raise FeynTuneError(f"{self.path}: embeddings whose norm is zero or not finite: {names}; score them again")
+            raise FeynTuneError(
+                f"{self.path}: the norm of embeddings is zero or not finite: {names}; compute them again"
+            )
 
 
-def _upper_half(embeddings, dtype):
+def _upper_half(embeddings: _Embeddings, dtype: torch.dtype) -> torch.Tensor:
     """The matrix with its blocks on and above the diagonal filled in; the other pages stay untouched."""
     import torch
 
@@ -81,8 +128,8 @@ def _upper_half(embeddings, dtype):
     return matrix
 
 
-def _mirror(matrix):
-    """Copy the upper half onto the lower, and set the diagonal, where rounding leaves cosines near 1, to 1."""
+def _mirror(matrix: torch.Tensor) -> None:
+    """Copy the upper half to the lower one, and set the diagonal, where rounding gives cosines near 1, to 1."""
     size = len(matrix)
     for top in range(0, size, BLOCK):
         rows = slice(top, top + BLOCK)
@@ -93,27 +140,27 @@ def _mirror(matrix):
     matrix.fill_diagonal_(1)
 
 
-def write_similarity(path, matrix, embeddings, settings):
-    """Write ``ids``, ``matrix``, the ``settings`` and, under ``perplexity``, where the embeddings come from.
+def write_similarity(path: Path, matrix: torch.Tensor, embeddings: Path, settings: Similarity) -> None:
+    """Write ``ids``, ``matrix``, ``settings`` and, under ``perplexity``, the record of the embeddings.
 
     Args:
         path: ``.pt`` file to write.
         matrix: from ``cosine_matrix``.
-        embeddings: ``.pt`` file that it was made of.
-        settings: ``settings.similarity.Similarity``.
+        embeddings: ``.pt`` file from which it was computed.
+        settings: settings of the matrix.
     """
     content = read_tensors(embeddings, ["ids"])
-    scoring = {key: value for key, value in content.items() if key not in ("ids", "embeddings", "tokens", "bos")}
-    kept = {"ids": content["ids"], "matrix": matrix, "settings": settings.model_dump(mode="json"), "scoring": scoring}
+    record = {key: value for key, value in content.items() if key not in ("ids", "embeddings", "tokens", "bos")}
+    kept = {"ids": content["ids"], "matrix": matrix, "settings": settings.model_dump(mode="json"), "scoring": record}
     write_tensors(path, kept)
 
 
-def similarity_statistics(matrix):
+def similarity_statistics(matrix: torch.Tensor) -> Statistics:
     """Statistics of a symmetric matrix of cosines, with and without its diagonal of ones.
 
     Returns:
         A flat dict of ``min``, ``mean``, ``std`` (population) and the exact quartiles by nearest rank (the value at
-        rank ⌈qn⌉ of n): over pairs of different abstracts, and with ``_diagonal`` behind the name over all entries.
+        rank ⌈qn⌉ of n): over pairs of different abstracts, and with the suffix ``_diagonal`` over all entries.
         Without pairs, the former are None.
     """
     size = len(matrix)
@@ -121,21 +168,21 @@ def similarity_statistics(matrix):
     if pairs == 0:
         ones = {"min": 1.0, "mean": 1.0, "std": 0.0, **dict.fromkeys(QUARTILES, 1.0)}
         return {**dict.fromkeys(ones), **_with_diagonal(ones)}
-    least, mean, variance = _moments(matrix, pairs)
+    minimum, mean, variance = _moments(matrix, pairs)
     return {
-        **{"min": least, "mean": mean, "std": math.sqrt(variance)},
+        **{"min": minimum, "mean": mean, "std": math.sqrt(variance)},
         **_quartiles(matrix, 2 * pairs),
         **_with_diagonal(
-            {"min": least, **_moments_with_ones(mean, variance, size), **_quartiles(matrix, 2 * pairs + size)}
+            {"min": minimum, **_moments_with_ones(mean, variance, size), **_quartiles(matrix, 2 * pairs + size)}
         ),
     }
 
 
-def _with_diagonal(statistics):
+def _with_diagonal(statistics: Statistics) -> Statistics:
     return {f"{name}_diagonal": value for name, value in statistics.items()}
 
 
-def _pairs(matrix):
+def _pairs(matrix: torch.Tensor) -> Iterator[torch.Tensor]:
     """The entries above the diagonal as one-dimensional float32 tensors, some rows at a time."""
     import torch
 
@@ -145,32 +192,32 @@ def _pairs(matrix):
         yield matrix[rows[0] : rows[-1] + 1][columns > rows[:, None]].float()
 
 
-def _moments(matrix, pairs):
-    """Least value, mean and variance over the pairs, added in fp64."""
-    least = min(part.min().item() for part in _pairs(matrix) if len(part))
+def _moments(matrix: torch.Tensor, pairs: int) -> tuple[float, float, float]:
+    """Minimum, mean and variance over the pairs, summed in fp64."""
+    minimum = min(part.min().item() for part in _pairs(matrix) if len(part))
     mean = sum(part.double().sum().item() for part in _pairs(matrix)) / pairs
     squares = sum((part.double() - mean).square().sum().item() for part in _pairs(matrix))
-    return least, mean, squares / pairs
+    return minimum, mean, squares / pairs
 
 
-def _moments_with_ones(mean, variance, size):
-    """Mean and standard deviation where ``size`` ones stand beside the ``size`` (``size`` - 1) entries of the pairs."""
+def _moments_with_ones(mean: float, variance: float, size: int) -> Statistics:
+    """Mean and standard deviation of ``size`` ones and the ``size`` (``size`` - 1) entries of the pairs."""
     total = (mean * (size - 1) + 1) / size
     spread = (variance + (mean - total) ** 2) * (size - 1) / size + (1 - total) ** 2 / size
     return {"mean": total, "std": math.sqrt(spread)}
 
 
-def _quartiles(matrix, count):
-    """Quartiles of ``count`` entries: each pair twice, then ones, which no cosine exceeds."""
+def _quartiles(matrix: torch.Tensor, count: int) -> dict[str, float]:
+    """Quartiles of ``count`` entries: each pair twice, then ones, the largest possible cosines."""
     ranks = {name: -(-quarter * count // 4) for name, quarter in QUARTILES.items()}
     return {name: _pair_at_rank(matrix, (rank + 1) // 2) for name, rank in ranks.items()}
 
 
-def _pair_at_rank(matrix, rank):
-    """The pairs' value at a 1-based rank, 1 beyond the last: no sort, no copy of the matrix, no limit on its size.
+def _pair_at_rank(matrix: torch.Tensor, rank: int) -> float:
+    """The pairs' value at a 1-based rank, 1 after the last pair: no sort, no copy of the matrix, no limit on its size.
 
-    A first count over the upper 16 bits of ordered keys finds the bin in which the rank lies, a second one over the
-    lower 16 bits of that bin's keys finds the value.
+    Counting the upper 16 bits of ordered keys gives the bin that contains the rank; counting the lower 16 bits of the
+    keys in that bin gives the value.
     """
     import torch
 
@@ -183,21 +230,21 @@ def _pair_at_rank(matrix, rank):
     return _value(bin_ << 16 | int(torch.searchsorted(lower.cumsum(0), rest)))
 
 
-def _count(matrix, digit):
+def _count(matrix: torch.Tensor, digit: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     import torch
 
     return sum(torch.bincount(digit(_keys(part)), minlength=2**16) for part in _pairs(matrix))
 
 
-def _keys(values):
-    """Integers from 0 to 2^32 - 1 in the order of float32 values: their bits, those of negative numbers flipped."""
+def _keys(values: torch.Tensor) -> torch.Tensor:
+    """Integers from 0 to 2^32 - 1 in the order of float32 values: their bits, inverted for negative numbers."""
     import torch
 
     bits = values.view(torch.int32).long()
     return torch.where(bits < 0, ~bits, bits + 2**31)
 
 
-def _value(key):
+def _value(key: int) -> float:
     """The float32 number of a key."""
     import torch
 

@@ -10,6 +10,7 @@ from typing import Literal
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.secrets import HUB, read_secret
+from feyntune.hub.remote_code import add_code
 
 Kind = Literal["model", "dataset"]
 """Kind of a repository; metrics and adapters are models."""
@@ -47,6 +48,8 @@ class FetchJob:
     receipt: Path
     """JSON file that is written last: commit and the hub's hash of every file, so that it changes when they do."""
     kind: Kind = "model"
+    code: bool = False
+    """Also fetch the Python files of other repositories that the model's ``auto_map`` names, and pin them."""
 
 
 def fetch(job: FetchJob) -> None:
@@ -60,7 +63,14 @@ def fetch(job: FetchJob) -> None:
     for file in files:
         _link(cached / file, job.folder / file)
     hashes = {str(file): (cached / file).resolve().name for file in files}
-    write_json(job.receipt, {"repository": job.repository, "commit": cached.name, "files": hashes})
+    content = {"repository": job.repository, "commit": cached.name, "files": hashes}
+    if job.code:
+        content["code"] = add_code(job.folder, cached.name, _fetch_code)
+    write_json(job.receipt, content)
+
+
+def _fetch_code(repository: str, revision: str) -> Path:
+    return Path(download(repository, revision, allow_patterns=["*.py"]))
 
 
 def download(repository: str, revision: str, kind: Kind = "model", **options: Sequence[str] | str | Path) -> str:

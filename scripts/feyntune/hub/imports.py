@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pyarrow
 
-from feyntune.config.schema.generation import ImportStage
+from feyntune.config.schema.imports import ImportStage
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_table

@@ -160,7 +160,7 @@ def reference_stage(
         kind=kind,
         set=evaluation_set,
         dataset=entry.dataset,
-        split=entry.split,
+        split=entry.hub_split,
         limit=entry.limit,
         models=reference_names(configuration, runs),
         repository=table_repository(configuration, kind, evaluation_set),

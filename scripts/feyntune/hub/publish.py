@@ -66,9 +66,10 @@ def write_reference_table(job: ReferenceTableJob) -> None:
     """Write the results of all runs on an evaluation set as one reference table, with its card."""
     stage = job.stage
     table = read_table(job.dataset).slice(0, stage.limit).replace_schema_metadata(None)
+    ids = table["id"].to_pylist()  # runs may also have results for abstracts that the evaluation set excludes
     for kind in kinds_beside(stage.kind):
-        folder = job.results / kind / stage.set
-        results = {model: read_table(folder / f"{run}.parquet") for run, model in stage.models.items()}
+        paths = {model: job.results / kind / stage.set / f"{run}.parquet" for run, model in stage.models.items()}
+        results = {model: read_table(path, filters=[("id", "in", ids)]) for model, path in paths.items()}
         table = reference_table(table, kind, results, job.stage.metric)
     write_text(job.card, table_card(stage, table.num_rows, table.column_names))
     write_table(job.output, table)

@@ -1,1 +1,1 @@
-"""Base models, adapters and tokenizers, loaded the same way by every stage."""
+"""Base models, adapters and tokenizers, loaded in the same way by every stage."""

@@ -154,11 +154,6 @@ def check_quantization(quantization: Quantization, device: torch.device) -> None
         raise FeynTuneError("quantization.method: int8 needs a GPU; set it to nf4, fp4 or none on this machine")
 
 
-def context_length(config: PretrainedConfig) -> int | None:
-    """The most tokens that a model can attend to; None if its configuration has no limit."""
-    return getattr(config, "max_position_embeddings", None)
-
-
 def attention(precision: Precision, device: torch.device) -> str:
     """The attention implementation that ``precision.attention`` means on this machine."""
     from transformers.utils import is_flash_attn_2_available
@@ -183,12 +178,7 @@ def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Se
     from peft import PeftModel
     from safetensors import SafetensorError
 
-    made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
-    if made_for not in base_names:
-        raise FeynTuneError(
-            f"{folder}: adapter made for base model {shorten(made_for)}, not {base_names[0]!r};"
-            " name its own base model, or add the name to that model's 'also_known_as'"
-        )
+    check_adapter(folder, base_names)
     try:
         with out_of_memory_remedy("loading the adapter", REMEDY):
             model = PeftModel.from_pretrained(base_model, folder, local_files_only=True)
@@ -199,6 +189,16 @@ def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Se
         raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
     check_tensors(folder, report.missing_keys, report.unexpected_keys)
     return model.eval()
+
+
+def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
+    """Raise FeynTuneError if the adapter in ``folder`` was made for another base model; see ``load_adapter``."""
+    made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
+    if made_for not in base_names:
+        raise FeynTuneError(
+            f"{folder}: adapter made for base model {shorten(made_for)}, not {base_names[0]!r};"
+            " name its own base model, or add the name to that model's 'also_known_as'"
+        )
 
 
 def linear_layers(model_config: PretrainedConfig) -> list[str]:

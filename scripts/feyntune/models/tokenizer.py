@@ -16,6 +16,9 @@ from feyntune.core.errors import FeynTuneError, shorten
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model folder, offline; padding is on the left and uses EOS if there is no pad token.

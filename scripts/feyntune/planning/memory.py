@@ -13,14 +13,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
+from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
-from feyntune.evaluation.perplexity import LOGITS_AT_ONCE, usual_budget
+from feyntune.evaluation.perplexity import usual_budget
+from feyntune.models.likelihood import LOGITS_AT_ONCE
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.schema.demo import DemoModel
+    from feyntune.config.schema.evaluated import EvaluationStage
     from feyntune.config.schema.generation import CompletionStage
-    from feyntune.config.schema.models import Precision, Quantization
+    from feyntune.config.schema.models import Precision
     from feyntune.config.schema.perplexity import PerplexityStage
     from feyntune.config.schema.training import TrainingStage
 
@@ -184,6 +187,12 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
     return CONTEXT + MARGIN * (weights + 16 * trained + tokens * (kept + logits))
 
 
+def evaluation_weight_bytes(shape: ModelShape, stage: EvaluationStage) -> float:
+    """Bytes of the weights of an evaluated model in memory; dequantised ones are stored in ``dtype``."""
+    quantization = stage.quantization if stage.weights == "quantised" else Quantization(method="none")
+    return weight_bytes(shape, quantization, stage.precision)
+
+
 def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -> float:
     """Peak memory of generation in bytes.
 
@@ -195,7 +204,7 @@ def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -
     plain, batch = DTYPE_BYTES[stage.precision.dtype], stage.generation.batch_size
     heads = (shape.num_key_value_heads or shape.num_attention_heads) / shape.num_attention_heads
     cache = 2 * shape.num_hidden_layers * shape.hidden_size * heads * plain * length
-    weights = weight_bytes(shape, stage.quantization, stage.precision)
+    weights = evaluation_weight_bytes(shape, stage)
     return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
 
 
@@ -210,7 +219,7 @@ def perplexity_bytes(shape: ModelShape, stage: PerplexityStage, device: Literal[
     tokens = stage.perplexity.batch_tokens or usual_budget(SimpleNamespace(type=device))
     plain = DTYPE_BYTES[stage.precision.dtype]
     block = (8 * shape.hidden_size + 3 * shape.intermediate_size) * plain
-    weights = weight_bytes(shape, stage.quantization, stage.precision)
+    weights = evaluation_weight_bytes(shape, stage)
     logits = 8 * min(LOGITS_AT_ONCE, tokens * shape.vocab_size)
     return CONTEXT + MARGIN * (weights + tokens * block + logits)
 

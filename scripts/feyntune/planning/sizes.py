@@ -108,7 +108,7 @@ class Sizes:
     def rows(self, evaluation_set: str) -> int:
         """Abstracts in an evaluation set."""
         entry = self.configuration.evaluation_sets[evaluation_set]
-        rows = self.dataset(entry.dataset).rows[entry.split]
+        rows = sum(self.dataset(entry.dataset).rows[split] for split in entry.splits)
         return min(rows, entry.limit or rows)
 
     @functools.cache  # noqa: B019

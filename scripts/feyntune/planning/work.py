@@ -162,7 +162,7 @@ class Estimator:
             operations=rows * (prompt + new) * forward_operations(shape, prompt + new),
             steps=rows * new / min(generation.batch_size, rows) / 0.85,  # an eighth of a batch is replaced at a time
             layers=shape.num_hidden_layers,
-            moved=weight_bytes(shape, stage.quantization, stage.precision),
+            moved=memory.evaluation_weight_bytes(shape, stage),
             loaded=stored_bytes(shape),
             peak=memory.completion_bytes(shape, stage, LONGEST / 2 * prompt + generation.max_new_tokens),
             disk=rows * 3e3,
@@ -240,6 +240,27 @@ class Estimator:
         each = 100 if not shape else 3 * forward_operations(shape, 100) * 100
         return Work(operations=demo.steps * demo.batch_size * each, phase="training", disk=4e6)
 
+    def _dequantize(self, model: str, storage: str) -> Work:
+        return self._model_folder(self.shapes["models", model], storage)
+
+    def _merge(self, run: str) -> Work:
+        stage = declared.completion_stage(
+            self.configuration, self.runs[run], next(iter(self.configuration.evaluation_sets))
+        )
+        return self._model_folder(self._shape(run), stage.precision.dtype)
+
+    def _model_folder(self, shape: ModelShape | None, storage: str) -> Work:
+        """A model that is loaded and written with 2 or 4 bytes per weight; ``storage`` ends with the number format."""
+        if not shape:
+            return Work(known=False)
+        written = stored_bytes(shape) * memory.DTYPE_BYTES[storage.split("-")[-1]] / 2
+        return Work(
+            seconds=10 + written / 200e6,
+            loaded=stored_bytes(shape),
+            peak=memory.CONTEXT + memory.MARGIN * written,
+            disk=written,
+        )
+
     def _fetch_model(self, registry: str, name: str) -> Work:
         shape = self.shapes[registry, name]
         size = stored_bytes(shape) if shape else 0
@@ -281,6 +302,8 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "fetch_model": Estimator._fetch_model,
     "fetch_adapter": Estimator._fetch_adapter,
     "train": Estimator._train,
+    "dequantize": Estimator._dequantize,
+    "merge": Estimator._merge,
     "complete": Estimator._complete,
     "perplexity": Estimator._perplexity,
     "similarity": Estimator._similarity,

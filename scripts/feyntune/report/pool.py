@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, read_table, table_provenance, write_table, written_whole
+from feyntune.core.files import read_json, read_table, write_table, written_whole
 from feyntune.core.ids import check_unique
 
 if TYPE_CHECKING:
@@ -30,7 +30,13 @@ MISSING = "missing"
 """The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
 
 
-def pool_tables(columns: Sequence[str], inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
+def pool_tables(
+    columns: Sequence[str],
+    inputs: Sequence[Path],
+    runs: Sequence[Labels],
+    output: Path,
+    sets: Mapping[str, pyarrow.Array] | None = None,
+) -> None:
     """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
 
     Runs for which a metric could not be computed are listed in the metadata: dicts of ``set``, ``run`` and ``reason``.
@@ -40,22 +46,30 @@ def pool_tables(columns: Sequence[str], inputs: Sequence[Path], runs: Sequence[L
         inputs: parquet files, one for each run.
         runs: the labels of each input.
         output: the parquet file to write.
+        sets: by name, the ids of evaluation sets; rows of other abstracts are left out. None: take all rows.
 
     Raises:
         FeynTuneError: a file lacks a column, has another type in it, or has an abstract twice.
     """
     import pyarrow.parquet
 
-    first, missing = _labelled(inputs[0], columns, runs[0]), []
-    with (
-        written_whole(output) as aside,
-        pyarrow.parquet.ParquetWriter(aside, first.schema, compression="zstd") as writer,
-    ):
+    reasons = [_missing_reason(path) for path in inputs]
+    missing = [
+        {"set": run["set"], "run": run["run"], "reason": reason}
+        for run, reason in zip(runs, reasons, strict=True)
+        if reason
+    ]
+    first = _labelled(inputs[0], columns, runs[0], sets).schema
+    schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
         for path, run in zip(inputs, runs, strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run), first.schema, path))
-            if reason := table_provenance(path).get(MISSING):
-                missing.append({"set": run["set"], "run": run["run"], "reason": reason})
-        writer.add_key_value_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+            writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
+
+
+def _missing_reason(path: Path) -> str | None:
+    """Why a metric has no values in a file; None if it has some."""
+    metadata = read_table(path, columns=["id"]).schema.metadata or {}
+    return json.loads(metadata.get(b"feyntune", b"{}")).get(MISSING)
 
 
 def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
@@ -74,11 +88,16 @@ def _labels(run: Labels) -> dict[str, str | None]:
     return {name: run[name] for name in LABELS}
 
 
-def _labelled(path: Path, columns: Sequence[str], run: Labels) -> pyarrow.Table:
+def _labelled(
+    path: Path, columns: Sequence[str], run: Labels, sets: Mapping[str, pyarrow.Array] | None
+) -> pyarrow.Table:
     import pyarrow
+    import pyarrow.compute as pc
 
     table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
     check_unique(table["id"].to_pylist(), path)
+    if sets:
+        table = table.filter(pc.is_in(table["id"], value_set=sets[run["set"]]))
     for position, name in enumerate(LABELS):
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)

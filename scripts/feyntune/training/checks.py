@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.models.load import check_quantization, context_length, linear_layers, pick_device
+from feyntune.models.load import check_quantization, linear_layers, pick_device
+from feyntune.models.tokens import context_length
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
 from feyntune.training.distributed import map_across_processes
-from feyntune.training.microbatches import IGNORED, round_up
+from feyntune.training.microbatches import MULTIPLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +41,10 @@ class Evaluator:
     ) -> None:
         self.tokenizer, self.settings, self.context, self.seed = tokenizer, settings, context, seed
         self.samples = {
-            name: batches_by_length(sequences, budget)
+            name: [
+                [sequences[item] for item in batch]
+                for batch in batches_by_length([len(sequence) for sequence in sequences], budget, MULTIPLE)
+            ]
             for name, sequences in (("test", data.test_sample), ("train", data.train_sample))
             if sequences
         }
@@ -87,25 +91,8 @@ class Evaluator:
         return min(limit, self.context - longest) if self.context else limit
 
 
-def batches_by_length(sequences: Sequence[np.ndarray], budget: int) -> list[list[np.ndarray]]:
-    """Split sequences, longest first, into batches of at most ``budget`` tokens, padding included.
-
-    A sequence that exceeds the budget is a batch of its own.
-    """
-    batches: list[list[np.ndarray]] = []
-    width = 0
-    for sequence in sorted(sequences, key=len, reverse=True):
-        if not batches or (len(batches[-1]) + 1) * width > budget:
-            batches.append([])
-            width = round_up(len(sequence))
-        batches[-1].append(sequence)
-    return batches
-
-
 def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray], eos_id: int) -> np.ndarray:
     """Sums of negative log-likelihoods over each sequence of one batch.
-
-    Sequences are padded on the right. A causal model does not attend to later tokens, so no mask is needed.
 
     Args:
         model: a causal language model.
@@ -116,22 +103,12 @@ def negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[np.ndarray]
         Array of shape (sequences, 4): nats and tokens without EOS (the text), nats and tokens with EOS. The first
         token of a sequence is given, and never counted.
     """
-    import torch
-
-    width = round_up(max(map(len, batch)))
-    padded = np.full((len(batch), width), IGNORED)
-    for row, sequence in zip(padded, batch, strict=True):
-        row[: len(sequence)] = sequence
-    labels = torch.from_numpy(padded).to(model.device)
-    logits = model(input_ids=labels.clamp(min=0), use_cache=False).logits
-    targets = labels[:, 1:]
-    nats = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=IGNORED
-    ).view(targets.shape)
-    every = targets != IGNORED
-    text = every & (targets != eos_id)
-    sums = [(nats * text).sum(1), text.sum(1), nats.sum(1), every.sum(1)]
-    return torch.stack([column.double() for column in sums], dim=1).cpu().numpy()
+    losses = token_losses(model.get_output_embeddings(), forward_pass(model, batch, MULTIPLE))
+    rows = []
+    for loss, sequence in zip(losses, batch, strict=True):
+        nats, text = loss.double().cpu().numpy(), sequence[1:] != eos_id
+        rows.append([nats[text].sum(), text.sum(), nats.sum(), len(nats)])
+    return np.array(rows)
 
 
 def summarise(sums: np.ndarray) -> dict[str, float]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.provenance import device_name, provenance
-from feyntune.models.load import attention, context_length, pick_device
+from feyntune.models.load import attention, pick_device
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
+from feyntune.models.tokens import context_length
 from feyntune.training import checks
 from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator

@@ -111,7 +111,9 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, Any]:
         """Evaluate the model; the random generators of the training stay as they are."""
         self.model.eval()
-        with self.meter.part("evaluation"), torch.random.fork_rng(), self.autocast_smart_context_manager():
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        fork = torch.random.fork_rng(devices)  # by default the state of every visible GPU is copied
+        with self.meter.part("evaluation"), fork, self.autocast_smart_context_manager():
             metrics = self.evaluator(self.model)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -1,18 +1,21 @@
-"""Completions: the same whatever the batch, the order, the shards and the interruptions."""
+"""The built-in engine: completions do not depend on batch, order, shards and interruptions."""
 
 import functools
 import json
 import random
+import weakref
 
 import pytest
 import torch
+import transformers
 
 from feyntune.config.schema.generation import CompletionStage, Generation
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.errors import FeynTuneError
 from feyntune.data.prompts import split_abstract
-from feyntune.evaluation.generation import completions, sampling
-from feyntune.evaluation.generation.transformers_engine import Completer, Row
+from feyntune.evaluation.generation import completions, sampling, transformers_engine
+from feyntune.evaluation.generation.engine import Row
+from feyntune.evaluation.generation.transformers_engine import TransformersEngine
 from feyntune.evaluation.model import load_evaluated
 
 GENERATION = {"max_new_tokens": 60, "temperature": 1.0, "top_p": 0.99, "batch_size": 4}
@@ -42,28 +45,28 @@ def prompts(abstracts):
 
 
 def rows_of(model, prompts, **generation):
-    return completions.make_rows(model, stage(**generation), *prompts)[0]
+    return completions.make_rows(model.tokens, stage(**generation), *prompts)[0]
 
 
 def complete(model, rows, save=lambda *_: None, **generation):
-    """Complete rows; returns what was drawn and why it stopped, by id."""
-    Completer(model, stage(**generation).generation).complete(rows, save)
-    return {row.name: (row.drawn, row.stopped) for row in rows}
+    """Complete rows; returns new tokens and stop reason by id."""
+    TransformersEngine(model, stage(**generation).generation).complete(rows, save)
+    return {row.name: (row.new_ids, row.stopped) for row in rows}
 
 
 def by_definition(model, row, settings):
     """One prompt by itself: no batch, no padding, no cache, a whole forward pass for every token."""
-    tokens, ends = list(row.prompt), model.ends
-    while len(tokens) < len(row.prompt) + row.room:
+    tokens, eos_ids = list(row.prompt), model.tokens.eos_ids
+    while len(tokens) < len(row.prompt) + row.max_new_tokens:
         context = torch.tensor([tokens])
         with torch.no_grad():
             scores = model.causal(context).logits[:, -1].float()
         if len(tokens) < len(row.prompt) + settings.min_new_tokens:
-            scores[:, ends] = -torch.inf
-        scores = sampling.warpers(settings)(context, scores)
+            scores[:, eos_ids] = -torch.inf
+        scores = sampling.distribution_processors(settings)(context, scores)
         noise = sampling.gumbel_noise(torch.tensor([row.key]), torch.tensor([len(tokens)]), scores.shape[1])
         token = (scores + noise).argmax().item()
-        if token in ends:
+        if token in eos_ids:
             return tokens[len(row.prompt) :], "eos"
         tokens.append(token)
     return tokens[len(row.prompt) :], "length"
@@ -74,9 +77,9 @@ def expected(model, prompts):
     return {row.name: by_definition(model, row, stage().generation) for row in rows_of(model, prompts)}
 
 
-def test_the_example_stops_in_both_ways(expected):
+def test_the_example_has_both_stop_reasons(expected):
     assert {stopped for _, stopped in expected.values()} == {"eos", "length"}
-    assert len({len(drawn) for drawn, _ in expected.values()}) > 3
+    assert len({len(new) for new, _ in expected.values()}) > 3
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 5, 12, 64])
@@ -95,20 +98,20 @@ def test_another_part_of_the_set_changes_nothing(model, prompts, expected):
     assert complete(model, rows) == {row.name: expected[row.name] for row in rows}
 
 
-def test_temperature_zero_takes_the_likeliest(model, prompts):
+def test_temperature_zero_takes_the_most_likely_token(model, prompts):
     rows = rows_of(model, prompts, temperature=0)
-    drawn = complete(model, rows, temperature=0)
+    new = complete(model, rows, temperature=0)
     context = torch.tensor([rows[0].prompt])
     with torch.no_grad():
         scores = model.causal(context).logits[0, -1]
-    scores[model.ends] = -torch.inf
-    assert drawn[rows[0].name][0][0] == scores.argmax().item()
+    scores[model.tokens.eos_ids] = -torch.inf
+    assert new[rows[0].name][0][0] == scores.argmax().item()
 
 
-def test_least_number_of_new_tokens(model, prompts, expected):
-    assert min(len(drawn) for drawn, _ in expected.values()) < 30
-    drawn = complete(model, rows_of(model, prompts, min_new_tokens=30), min_new_tokens=30)
-    assert min(len(tokens) for tokens, _ in drawn.values()) >= 30
+def test_minimum_number_of_new_tokens(model, prompts, expected):
+    assert min(len(new) for new, _ in expected.values()) < 30
+    new = complete(model, rows_of(model, prompts, min_new_tokens=30), min_new_tokens=30)
+    assert min(len(tokens) for tokens, _ in new.values()) >= 30
 
 
 class Killed(Exception):
@@ -117,7 +120,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("kills", [1, 3])
 def test_killed_and_resumed_equals_uninterrupted(model, prompts, expected, kills):
-    """Also what a job was in the middle of goes on from the last save, and no abstract is begun twice before that."""
+    """Unfinished rows continue from the last save, and no abstract is begun twice."""
     tables = []
 
     def save(finished, growing):
@@ -129,16 +132,16 @@ def test_killed_and_resumed_equals_uninterrupted(model, prompts, expected, kills
         rows = rows_of(model, prompts)
         with pytest.raises(Killed):
             complete(model, completions.resume(rows, tables), save, shard_rows=2)
-    assert any(row["stopped"] is None and row["drawn"] for row in tables[0].to_pylist())
+    assert any(row["stopped"] is None and row["new_ids"] for row in tables[0].to_pylist())
     rows = rows_of(model, prompts)
     waiting = completions.resume(rows, tables)
     assert 0 < len(waiting) < len(rows)
     complete(model, waiting, save, shard_rows=2)
-    assert {row.name: (row.drawn, row.stopped) for row in rows} == expected
+    assert {row.name: (row.new_ids, row.stopped) for row in rows} == expected
 
 
-def test_no_finished_row_waits(model, prompts, monkeypatch):
-    """Rows that wait take the places of those that leave: far fewer steps than batch after batch takes."""
+def test_no_finished_row_stays_in_the_batch(model, prompts, monkeypatch):
+    """Waiting rows replace finished ones, which takes far fewer steps than one batch after the other."""
     steps = []
     forward = type(model.causal).forward
 
@@ -151,41 +154,92 @@ def test_no_finished_row_waits(model, prompts, monkeypatch):
     rows = rows_of(model, prompts, max_new_tokens=150)
     complete(model, rows, max_new_tokens=150)
     decoded = sum(shape[0] for shape in steps if shape[1] == 1)
-    assert decoded < 1.2 * sum(len(row.drawn) + 1 for row in rows)
+    assert decoded < 1.2 * sum(len(row.new_ids) + 1 for row in rows)
 
 
-def test_room_is_what_the_context_leaves(model, prompts):
-    rows, counts = completions.make_rows(model, stage(max_new_tokens=200), *prompts)
-    assert all(row.room == min(200, 256 - len(row.prompt)) for row in rows)
-    assert counts == {"truncated": 0, "capped": sum(row.room < 200 for row in rows)}
+def test_old_caches_are_released_before_the_next_segment(model, prompts, monkeypatch):
+    """While rows grow, the cache of their batch is the only one in memory, also after rows were replaced."""
+    caches, alive = [], []
+
+    def tracked(function):
+        @functools.wraps(function)
+        def call(*arguments):
+            cache = function(*arguments)
+            caches.append(cache)
+            return cache
+
+        return call
+
+    for name in ("empty_cache", "join_caches"):
+        monkeypatch.setattr(transformers_engine, name, tracked(getattr(transformers_engine, name)))
+    forward = type(model.causal).forward
+
+    @functools.wraps(forward)
+    def counted(self, input_ids, past_key_values, **inputs):
+        if input_ids.shape[1] == 1:  # not the first forward pass over new prompts, beside which others wait
+            alive.append(sum(bool(each.layers and each.layers[0].is_initialized) for each in references()))
+        return forward(self, input_ids, past_key_values=past_key_values, **inputs)
+
+    def references():
+        seen = [weakref.ref(cache) for cache in caches]
+        caches.clear()
+        held.extend(seen)
+        return [cache for cache in (reference() for reference in held) if cache is not None]
+
+    held = []
+    monkeypatch.setattr(type(model.causal), "forward", counted)
+    complete(model, rows_of(model, prompts))
+    assert len(held) > 10
+    assert set(alive) == {1}
+
+
+def test_decoding_never_uses_flash_attention(tiny_model, monkeypatch):
+    asked = []
+    from_pretrained = transformers.AutoModelForCausalLM.from_pretrained
+
+    def noted(*arguments, attn_implementation, **options):
+        asked.append(attn_implementation)
+        return from_pretrained(*arguments, attn_implementation="eager", **options)
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", noted)
+    for attention in ("auto", "flash_attention_2", "sdpa", "eager"):
+        settings = stage().model_copy(update={"precision": Precision(dtype="float32", attention=attention)})
+        load_evaluated(tiny_model, None, settings, decoding=True)
+    assert asked == ["sdpa", "sdpa", "sdpa", "eager"]
+
+
+def test_the_context_limits_new_tokens(model, prompts):
+    rows, counts = completions.make_rows(model.tokens, stage(max_new_tokens=200), *prompts)
+    assert all(row.max_new_tokens == min(200, 256 - len(row.prompt)) for row in rows)
+    assert counts == {"truncated": 0, "capped": sum(row.max_new_tokens < 200 for row in rows)}
     assert counts["capped"] > 0
 
 
 def test_a_prompt_that_fills_the_context_is_refused_or_cut_and_counted(model):
     prompt = "We study strings. " * 100
     with pytest.raises(FeynTuneError, match=r"1 prompts fill the model's 256 tokens: a; set generation\.too_long"):
-        completions.make_rows(model, stage(), ["a"], [prompt])
-    [row], counts = completions.make_rows(model, stage(too_long="truncate"), ["a"], [prompt])
-    whole = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    assert row.prompt == [model.tokenizer.bos_token_id, *whole[-127:]]
-    assert (row.room, counts) == (60, {"truncated": 1, "capped": 0})
+        completions.make_rows(model.tokens, stage(), ["a"], [prompt])
+    [row], counts = completions.make_rows(model.tokens, stage(too_long="truncate"), ["a"], [prompt])
+    whole = model.tokens.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    assert row.prompt == [model.tokens.tokenizer.bos_token_id, *whole[-127:]]
+    assert (row.max_new_tokens, counts) == (60, {"truncated": 1, "capped": 0})
 
 
-def test_logits_that_are_no_numbers_name_the_abstract(model, monkeypatch):
+def test_nan_logits_name_the_abstract(model, monkeypatch):
     weights = model.causal.get_output_embeddings().weight
     monkeypatch.setattr(weights, "data", torch.full_like(weights, torch.nan))
-    with pytest.raises(FeynTuneError, match=r"^2401.00007: the model's logits are not numbers"):
+    with pytest.raises(FeynTuneError, match=r"^2401.00007: the model's logits are NaN"):
         complete(model, [Row(0, "2401.00007", 1, [0, 5, 6], 10)])
 
 
 def test_texts_are_cut_by_tokens_not_by_characters(model, abstracts):
     halves = [split_abstract(text) for text in abstracts[1][:2]]
-    drawn = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" and so on.", "")]
+    new = [model.tokens.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (" and so on.", "")]
     rows = [
-        Row(1, "b", 0, [0, 9], 60, drawn[1], "eos"),
-        Row(0, "a", 0, [0, 8, 7], 60, drawn[0], "length"),
+        Row(1, "b", 0, [0, 9], 60, new[1], "eos"),
+        Row(0, "a", 0, [0, 8, 7], 60, new[0], "length"),
     ]
-    table = completions.completion_table(model.tokenizer, rows, halves).to_pylist()
+    table = completions.completion_table(model.tokens.tokenizer, rows, halves).to_pylist()
     assert table[0] == {
         "id": "a",
         "prompt": halves[0][0],
@@ -193,14 +247,14 @@ def test_texts_are_cut_by_tokens_not_by_characters(model, abstracts):
         "prediction": " and so on.",
         "completion": halves[0][0] + " and so on.",
         "prompt_tokens": 3,
-        "new_tokens": len(drawn[0]),
+        "new_tokens": len(new[0]),
         "stopped": "length",
     }
     assert (table[1]["prediction"], table[1]["new_tokens"], table[1]["stopped"]) == ("", 0, "eos")
 
 
 def test_spaces_survive_a_tokenizer_that_drops_them():
-    """A tokenizer in the manner of Llama 2, whose decoder strips the space at the beginning."""
+    """A tokenizer like that of Llama 2, whose decoder strips the space at the beginning."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -208,12 +262,12 @@ def test_spaces_survive_a_tokenizer_that_drops_them():
     bare.pre_tokenizer, bare.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     bare.train_from_iterator([". We find a gap."], trainers.BpeTrainer(show_progress=False))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare)
-    drawn = tokenizer.encode("We find a gap.")
-    assert tokenizer.decode(drawn) == "We find a gap."
-    assert completions.continuation_text(tokenizer, drawn) == " We find a gap."
+    new = tokenizer.encode("We find a gap.")
+    assert tokenizer.decode(new) == "We find a gap."
+    assert completions.continuation_text(tokenizer, new) == " We find a gap."
 
 
-def test_settings_of_the_models_folder_do_not_count(model, prompts, expected):
+def test_generation_settings_in_the_models_folder_do_not_apply(model, prompts, expected):
     model.causal.generation_config.repetition_penalty = 5.0
     assert complete(model, rows_of(model, prompts)) == expected
 

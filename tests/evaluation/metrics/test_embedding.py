@@ -1,4 +1,4 @@
-"""Scores of completions against true abstracts."""
+"""The embedding metric: similarities of completions with true abstracts."""
 
 import json
 
@@ -8,17 +8,17 @@ import pyarrow.parquet
 import pytest
 from pydantic import ValidationError
 
-from feyntune.config.schema.metrics import Metric
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
-from feyntune.evaluation.metrics.embedding import SentenceEmbedder, cosines, match_ids, read_truth, write_truth
+from feyntune.evaluation.metric_jobs import read_reference, write_reference
+from feyntune.evaluation.metrics.embedding import EmbeddingSettings, SentenceEmbedder, cosines
 from support.programs import load_program
 
-embed_truth = load_program("embed_truth")
-program = load_program("semscore")
+prepare_metric = load_program("prepare_metric")
+program = load_program("metric")
 
-SETTINGS = Metric(path="here")
+SETTINGS = EmbeddingSettings(path="here")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,8 @@ def completions(tmp_path, abstracts):
     predictions[0], predictions[1] = f" {halves[0][1]}", ""
     table = {
         "id": ids,
+        "prompt": [prompt for prompt, _ in halves],
+        "y_true": [rest for _, rest in halves],
         "prediction": predictions,
         "completion": [prompt + prediction for (prompt, _), prediction in zip(halves, predictions, strict=True)],
     }
@@ -81,13 +83,13 @@ def completions(tmp_path, abstracts):
 
 def run(parse, folder, metric, dataset, completions, limit=None, **settings):
     """Run both programs; returns the table."""
-    settings = {"path": "here", **settings}
-    truth = json.dumps({"metric": settings, "limit": limit})
-    embed_truth.main(
-        parse(embed_truth, dataset=dataset, metric=metric, settings=truth, output=folder / "truth.safetensors")
+    settings = {"kind": "embedding", "path": "here", **settings}
+    stage = json.dumps({"metric": settings, "limit": limit})
+    prepare_metric.main(
+        parse(prepare_metric, dataset=dataset, model=metric, settings=stage, output=folder / "reference.safetensors")
     )
     options = parse(
-        program, completions=completions, truth=folder / "truth.safetensors", metric=metric,
+        program, completions=completions, reference=folder / "reference.safetensors", model=metric,
         settings=json.dumps({"metric": settings}), output=folder / "scores.parquet",
     )  # fmt: skip
     program.main(options)
@@ -109,7 +111,7 @@ def test_scores_are_those_of_the_texts(tmp_path, parse, static_metric_model, dat
         assert row["score"] == pytest.approx(left @ right / np.linalg.norm(left) / np.linalg.norm(right), abs=1e-6)
 
 
-def test_the_truth_scores_one_and_an_empty_completion_is_counted(
+def test_the_true_text_scores_one_and_an_empty_completion_is_counted(
     tmp_path, parse, static_metric_model, dataset, completions, capsys
 ):
     rows = run(parse, tmp_path, static_metric_model, dataset, completions).to_pylist()
@@ -129,7 +131,7 @@ def test_the_order_of_the_completions_does_not_matter(tmp_path, parse, static_me
     assert turned[::-1] == [{**row, "score": pytest.approx(row["score"])} for row in straight]
 
 
-def test_texts_that_are_cut_are_flagged(tmp_path, parse, bert_metric_model, dataset, completions, abstracts, capsys):
+def test_truncated_texts_are_flagged(tmp_path, parse, bert_metric_model, dataset, completions, abstracts, capsys):
     table = run(parse, tmp_path, bert_metric_model, dataset, completions)
     tokenizer = SentenceEmbedder(bert_metric_model, SETTINGS).model.tokenizer
     long = [len(tokenizer(text)["input_ids"]) > 32 for text in abstracts[1]]
@@ -137,11 +139,13 @@ def test_texts_that_are_cut_are_flagged(tmp_path, parse, bert_metric_model, data
     cut = table["truncated"].to_pylist()
     assert all(flag for flag, over in zip(cut, long, strict=True) if over)
     assert not all(cut)
-    assert f"{sum(long)} of 12 abstracts are longer than the metric takes in" in capsys.readouterr().out
+    assert (
+        f"{sum(long)} of 12 abstracts are longer than the metric's limit and are truncated" in capsys.readouterr().out
+    )
 
 
-def test_a_maximum_length_is_kept(bert_metric_model, abstracts):
-    short = SentenceEmbedder(bert_metric_model, Metric(path="here", max_length=8))
+def test_a_maximum_length_is_respected(bert_metric_model, abstracts):
+    short = SentenceEmbedder(bert_metric_model, EmbeddingSettings(path="here", max_length=8))
     eight = "We study strings on a curved background."
     vectors, cut = short.embed([f"{eight} Is the entropy finite?", eight, "We study strings"])
     assert cut.tolist() == [True, False, False]
@@ -151,44 +155,35 @@ def test_a_maximum_length_is_kept(bert_metric_model, abstracts):
 
 def test_a_maximum_length_that_the_metric_cannot_have_is_refused(static_metric_model):
     with pytest.raises(FeynTuneError, match="has no maximum length; leave out the metric's 'max_length'"):
-        SentenceEmbedder(static_metric_model, Metric(path="here", max_length=8))
+        SentenceEmbedder(static_metric_model, EmbeddingSettings(path="here", max_length=8))
 
 
-def test_a_folder_that_is_no_metric_model_is_told(tmp_path):
+def test_a_folder_that_is_no_metric_model_is_refused(tmp_path):
     with pytest.raises(FeynTuneError, match=r"no modules\.json there"):
         SentenceEmbedder(tmp_path, SETTINGS)
 
 
-def test_code_of_strangers_runs_only_by_name_and_revision():
+def test_remote_code_runs_only_by_name_and_revision():
     with pytest.raises(ValidationError, match="named by 'hub' and 'revision'"):
-        Metric(path="here", trust_remote_code=True)
-    assert Metric(hub="a/b", revision="c", trust_remote_code=True).trust_remote_code
+        EmbeddingSettings(path="here", trust_remote_code=True)
+    assert EmbeddingSettings(hub="a/b", revision="c", trust_remote_code=True).trust_remote_code
 
 
-@pytest.mark.parametrize(
-    ("ids", "fault"),
-    [
-        (["a"], "none for b"),
-        (["a", "b", "c"], "some for c"),
-        (["a", "b", "b"], "some for an abstract twice"),
-    ],
-)
-def test_other_abstracts_are_refused(ids, fault):
-    with pytest.raises(FeynTuneError, match=f"^here: its completions are not those of the evaluation set: {fault}"):
-        match_ids(ids, ["a", "b"], "here")
-
-
-def test_a_file_without_truth_is_told(tmp_path):
+def test_a_file_that_is_no_reference_is_an_error(tmp_path):
     with pytest.raises(FeynTuneError, match="no such file"):
-        read_truth(tmp_path / "truth.safetensors")
-    (tmp_path / "truth.safetensors").write_bytes(b"junk, and more of it")
-    with pytest.raises(FeynTuneError, match=r"not a file of embed_truth\.py"):
-        read_truth(tmp_path / "truth.safetensors")
+        read_reference(tmp_path / "reference.safetensors")
+    (tmp_path / "reference.safetensors").write_bytes(b"junk, and more of it")
+    with pytest.raises(FeynTuneError, match=r"not a file of prepare_metric\.py"):
+        read_reference(tmp_path / "reference.safetensors")
 
 
-def test_the_same_truth_has_the_same_bytes(tmp_path):
-    arrays = (np.ones((2, 3), np.float32), np.zeros(2, bool))
+def test_the_same_reference_has_the_same_bytes(tmp_path):
+    arrays = {"vectors": np.ones((2, 3), np.float32), "truncated": np.zeros(2, bool)}
     for number in range(12):
-        write_truth(tmp_path / f"{number}.safetensors", ["a", "b"], arrays, arrays, {"metric": "x"})
+        write_reference(tmp_path / f"{number}.safetensors", ["a", "b"], arrays, {"metric": "x", "device": "y"})
     assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
-    assert read_truth(tmp_path / "0.safetensors")[0] == ["a", "b"]
+    ids, read, record = read_reference(tmp_path / "0.safetensors")
+    assert (ids, record) == (["a", "b"], {"metric": "x", "device": "y"})
+    assert {name: array.tolist() for name, array in read.items()} == {
+        name: array.tolist() for name, array in arrays.items()
+    }

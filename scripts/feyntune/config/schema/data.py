@@ -8,16 +8,25 @@ from pydantic import BeforeValidator, Field, model_validator
 from feyntune.core.schema import Category, Count, Name, PathText, Positive, Repository, Revision, Section, Seed
 
 
-class Leaks(Section):
-    """Which abstracts are removed from a training split because they resemble abstracts of other splits.
-
-    Abstracts with the same id or the same words are always removed.
-    """
+class NearDuplicates(Section):
+    """When two abstracts are near-duplicates of each other."""
 
     threshold: float | None = Field(0.8, ge=0.1, le=0.99)
     """Least similarity of near-duplicates (Jaccard index of the sets of three-word sequences); null: keep them."""
     permutations: int = Field(128, ge=128, le=4096)
     """Length of the MinHash signatures that find candidates, which are then compared exactly."""
+
+
+class Leaks(NearDuplicates):
+    """Abstracts on which models are both trained and evaluated: same id, same words or near-duplicate.
+
+    A training split never contains abstracts of the test and validation splits of its own dataset, or of what a mixture
+    is made of. `policy` applies to evaluation sets of other datasets.
+    """
+
+    policy: Literal["exclude", "hold_out", "refuse"] = "exclude"
+    """Abstracts of an evaluation set that are in the training split of any run: exclude them from the evaluation set,
+    for all runs; hold them out of training (these runs are trained again); or refuse to evaluate."""
 
 
 def _as_list(value: Any) -> Any:
@@ -145,8 +154,8 @@ class DatasetStage(Section):
     """The dataset."""
     control_papers: list[str]
     """Ids that must be in no split."""
-    leaks: Leaks = Leaks()
-    """Which abstracts are removed from the training split because they resemble abstracts of the others."""
+    leaks: NearDuplicates = NearDuplicates()
+    """Near-duplicates of abstracts of the other splits are removed from the training split."""
 
 
 class MixtureStage(Section):
@@ -154,5 +163,5 @@ class MixtureStage(Section):
 
     dataset: Dataset
     """The mixture."""
-    leaks: Leaks
-    """Which abstracts are removed from its training split."""
+    leaks: NearDuplicates
+    """Near-duplicates of held-out abstracts are removed from its training split."""

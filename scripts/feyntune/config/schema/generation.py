@@ -4,9 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from feyntune.config.schema.models import Precision, Quantization
+from feyntune.config.schema.evaluated import EvaluationStage
 from feyntune.core.schema import Count, CountOrZero, Section, Seed
-from feyntune.evaluation.metrics import ReportedMetric
 
 
 class Generation(Section):
@@ -33,33 +32,10 @@ class Generation(Section):
     """Abstracts between two saves, which a killed job loses at most; changes results by rounding only."""
 
 
-class CompletionStage(Section):
+class CompletionStage(EvaluationStage):
     """Settings of `complete.py`."""
 
-    run: str
-    """Name of the run; each run has its own random numbers."""
     seed: Seed
     """Seed of the sampling."""
-    limit: Count | None
-    """As in the evaluation set."""
-    quantization: Quantization
-    """Storage of the base model's weights."""
-    precision: Precision
-    """Number formats."""
     generation: Generation
     """Generation settings."""
-    base_names: list[str]
-    """Names that an adapter may have for this base model."""
-
-
-class ImportStage(Section):
-    """Settings of `import_completions.py` and `import_values.py`."""
-
-    limit: Count | None
-    """As in the evaluation set."""
-    split: str = "test"
-    """As in the evaluation set."""
-    model: str | None = None
-    """The model of a reference table whose columns are read; null: the table is of one run."""
-    metric: ReportedMetric | None = None
-    """The metric whose values are imported; null for completions and perplexities."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from feyntune.config.schema.models import Precision, Quantization
+from feyntune.config.schema.evaluated import EvaluationStage
 from feyntune.core.schema import Count, Section
 
 
@@ -18,18 +18,8 @@ class Perplexity(Section):
     """What to do with abstracts over the model's limit. Their number is printed and recorded either way."""
 
 
-class PerplexityStage(Section):
+class PerplexityStage(EvaluationStage):
     """Settings of `perplexity.py`."""
 
-    run: str
-    """Name of the run."""
-    limit: Count | None
-    """As in the evaluation set."""
-    quantization: Quantization
-    """Storage of the base model's weights."""
-    precision: Precision
-    """Number formats."""
     perplexity: Perplexity
     """Perplexity settings."""
-    base_names: list[str]
-    """Names that an adapter may have for this base model."""

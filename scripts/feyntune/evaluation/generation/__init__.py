@@ -1,1 +1,1 @@
-"""Completions: the engine, its KV cache and its sampling, and the table of completions."""
+"""Completions: the interface of a generation engine, the engines, and the tables that they fill."""

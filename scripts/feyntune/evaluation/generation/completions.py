@@ -1,107 +1,185 @@
-"""What goes into completion and what comes out of it: rows from prompts, rows on disk, the table of texts."""
+"""Complete an evaluation set with an engine: rows from prompts, rows on disk, the table of completions."""
 
-import pyarrow
+from __future__ import annotations
 
-from feyntune.core.cli import say
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.config.schema.generation import CompletionStage, Generation
+from feyntune.core.cli import Progress, say
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import write_table
 from feyntune.core.ids import examples
-from feyntune.evaluation.generation.sampling import stream_key
-from feyntune.evaluation.generation.transformers_engine import Row
+from feyntune.core.locks import locked
+from feyntune.core.shards import Shards
+from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.generation.engine import Engine, Row, stream_key
+from feyntune.evaluation.record import evaluation_record, job_fingerprint
 from feyntune.models.tokenizer import encode
+from feyntune.models.tokens import ModelTokens, load_tokens
+
+if TYPE_CHECKING:
+    import pyarrow
+    from transformers import PreTrainedTokenizerBase
 
 
-def make_rows(model, stage, ids, prompts):
-    """Encode prompts as rows, longest first, each with as much room as the model's context leaves it.
+@dataclass(frozen=True)
+class CompletionJob:
+    """Completions of one evaluation set by one run's model."""
+
+    stage: CompletionStage
+    base: Path
+    """Folder of the base model."""
+    adapter: Path | None
+    """Folder of a PEFT adapter; None for the base model alone."""
+    dataset: Path
+    """Parquet file with the abstracts."""
+    shards: Path
+    """Folder for unfinished work."""
+    output: Path
+    """Parquet file to write."""
+    code: str
+    """Fingerprint of the program's code."""
+
+
+def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], Engine]) -> None:
+    """Complete the evaluation set and write the table; resume from the shards of a killed job.
 
     Args:
-        model: an ``evaluated.EvaluatedModel``.
-        stage: ``settings.completion.CompletionStage``.
-        ids: names of the abstracts.
+        job: the job.
+        load_engine: loads the model and returns the engine.
+    """
+    stage = job.stage
+    with locked(job.shards):
+        ids, texts = read_abstracts(job.dataset, "abstract", stage.limit)
+        halves = [split_abstract(text) for text in texts]
+        tokens = load_tokens(job.base)
+        rows, counts = make_rows(tokens, stage, ids, [prompt for prompt, _ in halves])
+        prompts = [row.prompt for row in rows]
+        shards = Shards(job.shards, job_fingerprint(job.code, stage, job.base, job.adapter, prompts))
+        waiting = resume(rows, shards.read())
+        engine = load_engine(job, tokens)
+        _complete(engine, rows, waiting, shards)
+        table = completion_table(tokens.tokenizer, rows, halves)
+        write_table(job.output, table, evaluation_record(tokens.tokenizer, stage, **engine.record(), **counts))
+        shards.remove()
+
+
+def _complete(engine: Engine, rows: Sequence[Row], waiting: Sequence[Row], shards: Shards) -> None:
+    with Progress("complete", len(rows), "abstracts") as progress:
+        progress.advance(len(rows) - len(waiting))
+
+        def save(finished: Sequence[Row], unfinished: Sequence[Row]) -> None:
+            shards.append(shard_table([*finished, *unfinished]))
+            progress.advance(len(finished))
+
+        engine.complete(waiting, save)
+
+
+def make_rows(
+    tokens: ModelTokens, stage: CompletionStage, ids: Sequence[str], prompts: Sequence[str]
+) -> tuple[list[Row], dict[str, int]]:
+    """Encode prompts as rows, longest first, each limited to the new tokens that fit into the model's context.
+
+    Args:
+        tokens: the model's tokenizer and context length.
+        stage: settings of the job.
+        ids: ids of the abstracts.
         prompts: their first halves.
 
     Returns:
-        The rows; and a dict of counts: ``truncated`` prompts, and rows that are ``capped`` below ``max_new_tokens``.
+        The rows; and a dict of counts: ``truncated`` prompts, and rows ``capped`` below ``max_new_tokens``.
 
     Raises:
         FeynTuneError: a prompt fills the model's context, and ``too_long`` is ``refuse``.
     """
     settings = stage.generation
-    sequences = encode(model.tokenizer, prompts, eos=False)
-    context = model.context or max(map(len, sequences)) + settings.max_new_tokens
+    sequences = encode(tokens.tokenizer, prompts, eos=False)
+    context = tokens.context or max(map(len, sequences)) + settings.max_new_tokens
     full = [name for name, sequence in zip(ids, sequences, strict=True) if len(sequence) >= context]
     if full and settings.too_long == "refuse":
         raise FeynTuneError(
             f"{len(full)} prompts fill the model's {context} tokens: {examples(full)};"
-            " set generation.too_long: truncate to go on from their last tokens"
+            " set generation.too_long: truncate to continue their last tokens"
         )
     rows = []
     for index, (name, sequence) in enumerate(zip(ids, sequences, strict=True)):
-        prompt = sequence if len(sequence) < context else _shortened(model.tokenizer, sequence, context // 2)
-        room = min(settings.max_new_tokens, context - len(prompt))
-        rows.append(Row(index, name, stream_key(stage.seed, stage.run, name), prompt, room))
-    capped = sum(row.room < settings.max_new_tokens for row in rows)
-    _say_counts(len(rows), len(full), capped, context)
-    return sorted(rows, key=lambda row: -len(row.prompt)), {"truncated": len(full), "capped": capped}
+        prompt = sequence if len(sequence) < context else _shortened(tokens.tokenizer, sequence, context // 2)
+        limit = min(settings.max_new_tokens, context - len(prompt))
+        rows.append(Row(index, name, stream_key(stage.seed, stage.run, name), prompt, limit))
+    counts = _say_counts(rows, settings, len(full), context)
+    return sorted(rows, key=lambda row: -len(row.prompt)), counts
 
 
-def _shortened(tokenizer, sequence, length):
-    """The last tokens of a sequence, its BOS kept."""
+def _shortened(tokenizer: PreTrainedTokenizerBase, sequence: list[int], length: int) -> list[int]:
+    """The last tokens of a sequence, after its BOS."""
     front = 0 if tokenizer.bos_token_id is None else 1
     return sequence[:front] + sequence[len(sequence) - length + front :]
 
 
-def _say_counts(rows, truncated, capped, context):
+def _say_counts(rows: Sequence[Row], settings: Generation, truncated: int, context: int) -> dict[str, int]:
+    capped = sum(row.max_new_tokens < settings.max_new_tokens for row in rows)
     if truncated:
-        say(f"{truncated:,} of {rows:,} prompts fill the model's {context} tokens: their beginnings are cut off")
+        say(f"{truncated:,} of {len(rows):,} prompts fill the model's {context} tokens: their beginnings are cut off")
     if capped:
-        say(f"{capped:,} of {rows:,} completions have less room than max_new_tokens in the model's {context} tokens")
+        say(f"{capped:,} of {len(rows):,} completions are limited to fewer than max_new_tokens by the model's context")
+    return {"truncated": truncated, "capped": capped}
 
 
-def shard_table(rows):
-    """Rows as a table ``index, drawn, stopped``, from which ``resume`` goes on."""
+def shard_table(rows: Sequence[Row]) -> pyarrow.Table:
+    """Rows as a table ``index, new_ids, stopped``, from which ``resume`` continues."""
+    import pyarrow
+
     return pyarrow.table(
         {
             "index": pyarrow.array([row.index for row in rows], pyarrow.int64()),
-            "drawn": pyarrow.array([row.drawn for row in rows], pyarrow.list_(pyarrow.int32())),
+            "new_ids": pyarrow.array([row.new_ids for row in rows], pyarrow.list_(pyarrow.int32())),
             "stopped": pyarrow.array([row.stopped for row in rows], pyarrow.string()),
         }
     )
 
 
-def resume(rows, tables):
-    """Bring rows to where the tables of an earlier process left them.
+def resume(rows: Sequence[Row], tables: Sequence[pyarrow.Table]) -> list[Row]:
+    """Restore rows from the tables of an earlier process.
 
     Args:
         rows: from ``make_rows``; changed in place.
-        tables: ``shard_table``s in the order in which they were saved.
+        tables: results of ``shard_table``, in the order in which they were saved.
 
     Returns:
-        The rows that are not finished, in the order in which that process would have gone on.
+        The rows that are not finished, in the order in which that process would have continued.
     """
     by_index = {row.index: row for row in rows}
-    begun = {}
+    begun: dict[int, Row] = {}
     for saved in (row for table in tables for row in table.to_pylist()):
         row = by_index[saved["index"]]
-        row.drawn, row.stopped = saved["drawn"], saved["stopped"]
+        row.new_ids, row.stopped = saved["new_ids"], saved["stopped"]
         begun.pop(row.index, None)
         begun[row.index] = row
     return [row for row in [*begun.values(), *(row for row in rows if row.index not in begun)] if not row.stopped]
 
 
-def completion_table(tokenizer, rows, halves):
+def completion_table(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], halves: Sequence[tuple[str, str]]
+) -> pyarrow.Table:
     """The tidy table of completions, in the order of the evaluation set.
 
     Args:
-        tokenizer: the model's.
+        tokenizer: the model's tokenizer.
         rows: finished rows.
         halves: (prompt, y_true) of every abstract.
 
     Returns:
-        A pyarrow table ``id, prompt, y_true, prediction, completion, prompt_tokens, new_tokens, stopped``.
+        A table ``id, prompt, y_true, prediction, completion, prompt_tokens, new_tokens, stopped``.
     """
+    import pyarrow
+
     rows = sorted(rows, key=lambda row: row.index)
     prompts, rests = zip(*halves, strict=True)
-    predictions = [continuation_text(tokenizer, row.drawn) for row in rows]
+    predictions = [continuation_text(tokenizer, row.new_ids) for row in rows]
     return pyarrow.table(
         {
             "id": [row.name for row in rows],
@@ -110,18 +188,18 @@ def completion_table(tokenizer, rows, halves):
             "prediction": predictions,
             "completion": [prompt + prediction for prompt, prediction in zip(prompts, predictions, strict=True)],
             "prompt_tokens": [len(row.prompt) for row in rows],
-            "new_tokens": [len(row.drawn) for row in rows],
+            "new_tokens": [len(row.new_ids) for row in rows],
             "stopped": [row.stopped for row in rows],
         }
     )
 
 
-def continuation_text(tokenizer, drawn):
-    """The text of tokens that go on from others.
+def continuation_text(tokenizer: PreTrainedTokenizerBase, new_ids: list[int]) -> str:
+    """The text of tokens that continue other tokens.
 
-    Some tokenizers drop a space at the beginning of what they decode. So the tokens are decoded behind a full stop,
-    whose text, known beforehand, is taken off again.
+    Some tokenizers drop a space at the beginning of what they decode. So a full stop is put before the tokens, and its
+    known text is removed from the result.
     """
     stop = tokenizer.encode(".", add_special_tokens=False)
     options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    return tokenizer.decode(stop + drawn, **options)[len(tokenizer.decode(stop, **options)) :]
+    return tokenizer.decode(stop + new_ids, **options)[len(tokenizer.decode(stop, **options)) :]

@@ -1,66 +1,80 @@
-"""Keys and values of rows that come and go: kept with room to grow, and put together from several batches."""
+"""A KV cache for rows that start and finish at different times: it grows in place, and caches can be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
-KINDS = ("keys", "values")
-ROOM = 64
-"""Columns by which a buffer is longer than what is in it: a copy of everything once in so many tokens, not at each."""
+SPARE_COLUMNS = 64
+"""Columns that a buffer has in reserve, so that the cache is copied once in so many tokens and not at each token."""
 
 
-class RoomyLayer(DynamicLayer):
-    """A layer's keys and values (rows × heads × columns × size), as the front parts of longer buffers."""
+class PreallocatedLayer(DynamicLayer):
+    """Keys and values of one layer (rows x heads x columns x size), stored in the first columns of larger buffers."""
 
-    def update(self, key_states, value_states, *args, **kwargs):
-        """Write new columns behind those that are there; returns all of them."""
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append columns; returns all keys and all values."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.hold(key_states, value_states)
+            self.store(key_states, value_states)
             return self.keys, self.values
         start, end = self.get_seq_length(), self.get_seq_length() + key_states.shape[2]
         if end > self.buffers[0].shape[2]:
-            self.hold(torch.cat([self.keys, key_states], dim=2), torch.cat([self.values, value_states], dim=2))
+            self.store(torch.cat([self.keys, key_states], dim=2), torch.cat([self.values, value_states], dim=2))
             return self.keys, self.values
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, start:end] = states
-        self._show(end)
+        self._set_length(end)
         return self.keys, self.values
 
-    def hold(self, *contents):
-        """Move keys and values into new buffers, with room behind them."""
+    def store(self, *contents: torch.Tensor) -> None:
+        """Copy keys and values into new buffers with spare columns."""
         rows, heads, columns, size = contents[0].shape
-        self.buffers = [content.new_empty(rows, heads, columns + ROOM, size) for content in contents]
+        self.buffers = [content.new_empty(rows, heads, columns + SPARE_COLUMNS, size) for content in contents]
         for buffer, content in zip(self.buffers, contents, strict=True):
             buffer[:, :, :columns] = content
-        self._show(columns)
+        self._set_length(columns)
 
-    def _show(self, columns):
+    def _set_length(self, columns: int) -> None:
         self.keys, self.values = (buffer[:, :, :columns] for buffer in self.buffers)
 
 
-def empty_cache():
-    """A cache of roomy layers, as many as the model will ask for."""
-    return Cache(layer_class_to_replicate=RoomyLayer)
+def empty_cache() -> Cache:
+    """A cache that creates a ``PreallocatedLayer`` for each layer of the model."""
+    return Cache(layer_class_to_replicate=PreallocatedLayer)
 
 
-def joined_caches(parts, width):
-    """One cache of chosen rows of several, aligned on the right, and cut to their last ``width`` columns.
+def join_caches(parts: Sequence[tuple[Cache, Sequence[int]]], width: int) -> Cache:
+    """Join selected rows of several caches, aligned on the right, and cut to their last ``width`` columns.
+
+    The given caches are emptied layer by layer, so that the memory of only one layer is needed twice.
 
     Args:
-        parts: pairs of a cache and the places of its rows that are kept.
-        width: columns that the longest of these rows needs; where a row is shorter, what stands in front is masked.
+        parts: pairs of a cache and the indices of the rows to keep.
+        width: columns of the longest of these rows; shorter rows start with columns that the attention mask hides.
     """
     joined = empty_cache()
-    for layers in zip(*(cache.layers for cache, _ in parts), strict=True):
-        chosen = [(layer, places) for layer, (_, places) in zip(layers, parts, strict=True)]
-        layer = RoomyLayer()
-        layer.lazy_initialization(layers[0].keys, layers[0].values)
-        layer.hold(*(_joined([(getattr(part, name), places) for part, places in chosen], width) for name in KINDS))
+    for index in range(len(parts[0][0].layers)):
+        chosen = [(cache.layers[index], rows) for cache, rows in parts]
+        layer = PreallocatedLayer()
+        layer.lazy_initialization(chosen[0][0].keys, chosen[0][0].values)
+        layer.store(
+            _aligned([(part.keys, rows) for part, rows in chosen], width),
+            _aligned([(part.values, rows) for part, rows in chosen], width),
+        )
         joined.layers.append(layer)
+        del chosen
+        for cache, _ in parts:
+            cache.layers[index] = PreallocatedLayer()
     return joined
 
 
-def _joined(parts, width):
-    cut = [tensor[places, :, -width:] for tensor, places in parts]
+def _aligned(parts: Sequence[tuple[torch.Tensor, Sequence[int]]], width: int) -> torch.Tensor:
+    cut = [tensor[rows, :, -width:] for tensor, rows in parts]
     return torch.cat([torch.nn.functional.pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in cut])

@@ -1,11 +1,14 @@
-"""Sampling in which every abstract draws from its own stream of random numbers, whatever stands beside it in a batch.
+"""Sampling in which every abstract has its own random numbers, independent of the other rows of its batch.
 
-The Gumbel-max trick (Gumbel 1954; Maddison et al., arXiv:1411.0030) draws from softmax(l) as the argmax over the
-vocabulary of l + g with independent Gumbel noise g. Here g comes from no state that moves on from draw to draw, but is
-a function of (seed, run, id, position, token): SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014) of a counter.
+The Gumbel-max trick (Gumbel 1954; Maddison et al., arXiv:1411.0030) samples from softmax(l) as the argmax over the
+vocabulary of l + g with independent Gumbel noise g. Here g has no state that changes from token to token: it is a
+function of (seed, run, id, position, token), SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014) of a counter.
 """
 
-import hashlib
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import (
@@ -19,100 +22,107 @@ from transformers import (
 
 from feyntune.core.errors import FeynTuneError
 
+if TYPE_CHECKING:
+    from feyntune.config.schema.generation import Generation
+
 GOLDEN = -0x61C8864680B583EB
 """SplitMix64's increment 0x9E3779B97F4A7C15, as a signed number: torch has no unsigned 64-bit arithmetic."""
 MULTIPLIERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 """Its multipliers 0xBF58476D1CE4E5B9 and 0x94D049BB133111EB, likewise."""
+LARGEST_TAIL = 1 - 2.0**-24
+"""The largest float32 below 1. Rounding to 1, at a probability of 2^-25, would make the noise -inf."""
 
 
-def stream_key(seed, run, name):
-    """The key of an abstract's stream: 64 bits of SHA-256 over seed, run and id, as a signed number."""
-    digest = hashlib.sha256(f"{seed}\n{run}\n{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "little", signed=True)
-
-
-def _mixed(state):
-    """SplitMix64's finaliser of int64 counters: any two that differ give bits that look independent."""
+def _mix(state: torch.Tensor) -> torch.Tensor:
+    """SplitMix64's finaliser of int64 counters: different counters give bits that look independent."""
     for shift, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
-        state = (state ^ _shifted(state, shift)) * multiplier
-    return state ^ _shifted(state, 31)
+        state = (state ^ _shift_right(state, shift)) * multiplier
+    return state ^ _shift_right(state, 31)
 
 
-def _shifted(state, shift):
-    """Right shift that fills with zeros; torch's own fills with the sign."""
+def _shift_right(state: torch.Tensor, shift: int) -> torch.Tensor:
+    """Right shift that fills with zeros; torch's own fills with the sign bit."""
     return (state >> shift) & ((1 << (64 - shift)) - 1)
 
 
-def gumbel_noise(keys, positions, vocabulary):
+def gumbel_noise(keys: torch.Tensor, positions: torch.Tensor, vocabulary: int) -> torch.Tensor:
     """Standard Gumbel noise, float32, of shape (rows, vocabulary).
 
     Args:
-        keys: int64 keys of the rows' streams.
-        positions: int64 positions of the tokens that are drawn, one a row.
-        vocabulary: how many tokens there are.
+        keys: int64 keys of the rows.
+        positions: int64 positions of the tokens to sample, one per row.
+        vocabulary: number of tokens.
     """
     tokens = torch.arange(1, vocabulary + 1, device=keys.device)
-    counters = _mixed(keys + positions * GOLDEN)[:, None] + tokens * GOLDEN
-    # 1 - uniform, of 53 bits and never 0: float32 keeps it fine where it is small, and there the noise is greatest.
-    tail = (_shifted(_mixed(counters), 11) | 1).float() * 2.0**-53
+    return _gumbel(_mix(_mix(keys + positions * GOLDEN)[:, None] + tokens * GOLDEN))
+
+
+def _gumbel(bits: torch.Tensor) -> torch.Tensor:
+    """Gumbel noise from random int64 numbers."""
+    # 1 - uniform, of 53 bits and never 0: float32 is precise where it is small, which is where the noise is largest.
+    tail = ((_shift_right(bits, 11) | 1).float() * 2.0**-53).clamp_(max=LARGEST_TAIL)
     return -torch.log(-torch.log1p(-tail))
 
 
 class GumbelMax(LogitsProcessor):
-    """Adds each row's own noise to its scores, so that the greedy choice that follows is a draw from their softmax.
+    """Adds each row's own noise to its scores, so that the following argmax is a sample from their softmax.
 
     Args:
-        keys: int64 keys of the rows' streams.
-        padding: int64 numbers of padding tokens in front of each row.
+        keys: int64 keys of the rows.
+        padding: int64 number of padding tokens before each row.
     """
 
-    def __init__(self, keys, padding):
+    def __init__(self, keys: torch.Tensor, padding: torch.Tensor) -> None:
         self.keys, self.padding = keys, padding
 
-    def __call__(self, input_ids, scores):
-        """Add the noise of each row's next position to scores (rows × vocabulary)."""
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Add the noise of each row's next position to scores (rows x vocabulary)."""
         return scores + gumbel_noise(self.keys, input_ids.shape[1] - self.padding, scores.shape[1])
 
 
-class Watch(LogitsProcessor):
-    """Stops where logits are not numbers, and names the abstracts."""
+class NanCheck(LogitsProcessor):
+    """Stops the program where logits are NaN, and names the abstracts."""
 
-    def __init__(self, names):
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = names
 
-    def __call__(self, input_ids, scores):
-        """Pass the scores on, or raise FeynTuneError."""
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores unchanged, or raise FeynTuneError."""
         wrong = scores.isnan().any(dim=1)
         if wrong.any():
-            names = ", ".join(self.names[row] for row in wrong.nonzero().flatten().tolist()[:3])
-            raise FeynTuneError(f"{names}: the model's logits are not numbers; are its weights whole?")
+            raise nan_error([self.names[row] for row in wrong.nonzero().flatten().tolist()])
         return scores
 
 
-class NoEndBefore(LogitsProcessor):
-    """Forbids the tokens that end a text until each row has its least number of new tokens.
+def nan_error(names: Sequence[str]) -> FeynTuneError:
+    """The error for abstracts whose logits are NaN."""
+    return FeynTuneError(f"{', '.join(names[:3])}: the model's logits are NaN; check that its weights are intact")
+
+
+class MinNewTokens(LogitsProcessor):
+    """Forbids end tokens until each row has its minimum number of new tokens.
 
     Args:
-        ends: ids of these tokens.
-        first_ends: for each row the width of ``input_ids`` from which on it may end.
+        eos_ids: ids of the end tokens.
+        first_widths: for each row the width of ``input_ids`` from which on it may end.
     """
 
-    def __init__(self, ends, first_ends):
-        self.ends, self.first_ends = ends, first_ends
+    def __init__(self, eos_ids: Sequence[int], first_widths: Sequence[int]) -> None:
+        self.eos_ids, self.first_widths = list(eos_ids), first_widths
 
-    def __call__(self, input_ids, scores):
-        """Set the scores of ends that come too early to minus infinity."""
-        early = [row for row, first in enumerate(self.first_ends) if input_ids.shape[1] < first]
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Set the scores of end tokens that are too early to minus infinity."""
+        early = [row for row, first in enumerate(self.first_widths) if input_ids.shape[1] < first]
         if early:
-            scores[torch.tensor(early)[:, None], self.ends] = -torch.inf
+            scores[torch.tensor(early)[:, None], self.eos_ids] = -torch.inf
         return scores
 
 
-def warpers(settings):
-    """The changes of the law that tokens are drawn from, in transformers' order.
+def distribution_processors(settings: Generation) -> LogitsProcessorList:
+    """The changes to the distribution that tokens are sampled from, in transformers' order.
 
     Args:
-        settings: ``settings.completion.Generation``, its temperature above 0.
+        settings: generation settings with a temperature above 0.
     """
     chosen = LogitsProcessorList([TemperatureLogitsWarper(settings.temperature)])
     if settings.top_k:

@@ -1,112 +1,101 @@
-"""Completions of prompts, many side by side, in which no finished row waits for the others.
+"""The built-in engine: ``generate`` of transformers on many rows at a time, without idle rows.
 
-``generate`` runs in legs. A leg ends when an eighth of its rows have finished; these leave, prompts that still wait
-take their places, and the next leg goes on from the others' keys and values. After every ``shard_rows`` finished rows
-the tokens drawn so far are saved and the batch is built anew from them: so a job that was killed goes on exactly as one
-that was not, to the last bit.
+``generate`` runs in segments. A segment ends when an eighth of its rows have finished. Finished rows are removed,
+waiting rows take their places, and the next segment continues from the KV cache of the others. After every
+``shard_rows`` finished rows the tokens so far are saved, and the batch is rebuilt from them. So a killed job continues
+exactly as one that was not killed, to the last bit.
 """
 
+from __future__ import annotations
+
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import (
-    GenerationConfig,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from feyntune.evaluation.generation.kv_cache import empty_cache, joined_caches
-from feyntune.evaluation.generation.sampling import GumbelMax, NoEndBefore, Watch, warpers
+from feyntune.core.provenance import device_name
+from feyntune.evaluation.generation.completions import CompletionJob
+from feyntune.evaluation.generation.engine import Row, SaveCallback
+from feyntune.evaluation.generation.kv_cache import empty_cache, join_caches
+from feyntune.evaluation.generation.sampling import GumbelMax, MinNewTokens, NanCheck, distribution_processors
+from feyntune.evaluation.model import EvaluatedModel, load_evaluated
+from feyntune.models.tokens import ModelTokens
 
-LEAVE_TOGETHER = 8
-"""A leg ends when one in so many rows has finished: sooner costs copies of the cache, later costs idle rows."""
+if TYPE_CHECKING:
+    from transformers import Cache
 
+    from feyntune.config.schema.generation import Generation
 
-@dataclass
-class Row:
-    """A prompt, and what has been drawn for it."""
-
-    index: int
-    """Its place in the evaluation set."""
-    name: str
-    """Its id."""
-    key: int
-    """Key of its stream of random numbers."""
-    prompt: list[int]
-    """Token ids, BOS in front."""
-    room: int
-    """Most new tokens."""
-    drawn: list[int] = field(default_factory=list)
-    """Token ids of the continuation so far, EOS left out."""
-    stopped: str | None = None
-    """``eos`` or ``length``; None while it grows."""
-
-    def __len__(self):
-        return len(self.prompt) + len(self.drawn)
-
-    def take(self, tokens, ends):
-        """Add new tokens, up to an end-of-sequence token or the end of the room."""
-        for token in tokens:
-            if token in ends:
-                self.stopped = "eos"
-                return
-            self.drawn.append(token)
-            if len(self.drawn) == self.room:
-                self.stopped = "length"
-                return
+ROWS_PER_FINISHED = 8
+"""A segment ends when one in so many rows has finished. Lower values leave finished rows idle for longer; higher values
+copy the KV cache more often."""
 
 
-class Completer:
-    """Completes rows by one model under one set of settings.
+def load_engine(job: CompletionJob, tokens: ModelTokens) -> TransformersEngine:
+    """Load the model of a job into the built-in engine."""
+    return TransformersEngine(load_evaluated(job.base, job.adapter, job.stage, decoding=True), job.stage.generation)
+
+
+class TransformersEngine:
+    """An ``Engine`` on a model of transformers.
 
     Args:
-        model: an ``evaluated.EvaluatedModel``.
-        settings: ``settings.completion.Generation``.
+        model: the model.
+        settings: generation settings.
     """
 
-    def __init__(self, model, settings):
+    def __init__(self, model: EvaluatedModel, settings: Generation) -> None:
         self.causal, self.settings = model.causal, settings
-        self.ends, self.pad_id = model.ends, model.tokenizer.pad_token_id
-        # Whatever the model's folder recommends, only this project's settings count.
+        self.eos_ids, self.pad_id = model.tokens.eos_ids, model.tokens.tokenizer.pad_token_id
+        # The generation settings in the model's folder must not apply, only those of this project.
         self.causal.generation_config = GenerationConfig()
 
-    def complete(self, waiting, save):
-        """Complete all rows.
+    def record(self) -> dict[str, str]:
+        """The engine's name and device; its versions are among those of all libraries."""
+        return {"engine": "transformers", "device": device_name(self.causal.device)}
 
-        Args:
-            waiting: rows in the order in which they are begun.
-            save: called with (finished rows, rows that still grow) after every ``shard_rows`` finished rows and at the
-                end; the next process may go on from the growing rows, followed by those that were not begun.
-        """
-        waiting = deque(waiting)
-        while waiting:
-            finished, growing = self._until_save(waiting)
-            waiting.extendleft(reversed(growing))
-            save(finished, growing)
+    def complete(self, waiting: Sequence[Row], save: SaveCallback) -> None:
+        """Complete all rows; ``save`` is called after every ``shard_rows`` finished rows and at the end."""
+        queue = deque(waiting)
+        while queue:
+            finished, unfinished = self._until_save(queue)
+            queue.extendleft(reversed(unfinished))
+            save(finished, unfinished)
 
-    def _until_save(self, waiting):
-        """Take rows from ``waiting`` and complete them until it is time to save; returns those finished and growing."""
-        rows, cache, finished = [], None, []
-        while waiting or rows:
-            places = self.settings.batch_size - len(rows)
-            fresh = [waiting.popleft() for _ in range(min(places, len(waiting)))]
-            parts = [(rows, cache)] if rows else []
-            if fresh:
-                parts.append((fresh, self._leg(fresh, empty_cache(), most=1)))
-            finished += [row for row in fresh if row.stopped]
-            rows, cache = _assembled(parts)
+    def _until_save(self, queue: deque[Row]) -> tuple[list[Row], list[Row]]:
+        """Complete rows from ``queue`` until it is time to save; returns finished and unfinished rows."""
+        rows: list[Row] = []
+        cache, finished = empty_cache(), []
+        while queue or rows:
+            # Until ``_assemble`` returns, two caches exist; after it, only the joined one may be referenced.
+            rows, cache, new = self._with_new_rows(rows, cache, queue)
+            finished += [row for row in new if row.stopped]
             if rows:
-                cache = self._leg(rows, cache, most=max(row.room - len(row.drawn) for row in rows))
+                most = max(row.max_new_tokens - len(row.new_ids) for row in rows)
+                cache = self._segment(rows, cache, most)
             finished += [row for row in rows if row.stopped]
             if len(finished) >= self.settings.shard_rows:
                 break
         return finished, [row for row in rows if not row.stopped]
 
-    def _leg(self, rows, cache, most):
-        """Let rows grow by at most ``most`` tokens, until enough have finished; returns the cache that goes on."""
-        sequences = [row.prompt + row.drawn for row in rows]
+    def _with_new_rows(self, rows: list[Row], cache: Cache, queue: deque[Row]) -> tuple[list[Row], Cache, list[Row]]:
+        """Replace finished rows by rows from the queue, of which the first token is sampled.
+
+        Returns:
+            The unfinished rows, their cache, and the rows from the queue, of which some may have finished.
+        """
+        free = self.settings.batch_size - len(rows)
+        new = [queue.popleft() for _ in range(min(free, len(queue)))]
+        parts = [(rows, cache)] if rows else []
+        if new:
+            parts.append((new, self._segment(new, empty_cache(), most=1)))
+        return *_assemble(parts), new
+
+    def _segment(self, rows: list[Row], cache: Cache, most: int) -> Cache:
+        """Extend rows by at most ``most`` tokens, until enough have finished; returns the extended cache."""
+        sequences = [row.prompt + row.new_ids for row in rows]
         width = max(map(len, sequences))
         padding = torch.tensor([width - len(sequence) for sequence in sequences])
         tokens = torch.tensor([[self.pad_id] * (width - len(sequence)) + sequence for sequence in sequences])
@@ -117,59 +106,65 @@ class Completer:
             attention_mask=mask.to(device),
             past_key_values=cache,
             generation_config=self._configuration(most),
-            logits_processor=self._processors(rows, padding.to(device)),
-            stopping_criteria=StoppingCriteriaList([_LegEnd(rows, width, self.ends, device)]),
+            logits_processor=self.logits_processors(rows, padding.to(device)),
+            stopping_criteria=StoppingCriteriaList([_SegmentEnd(rows, width, self.eos_ids, device)]),
         )
         for row, new in zip(rows, output.sequences[:, width:].tolist(), strict=True):
-            row.take(new, self.ends)
+            row.append(new, self.eos_ids)
         return output.past_key_values
 
-    def _configuration(self, most):
+    def _configuration(self, most: int) -> GenerationConfig:
         return GenerationConfig(
             max_new_tokens=most,
             do_sample=False,
-            eos_token_id=self.ends,
+            eos_token_id=self.eos_ids,
             pad_token_id=self.pad_id,
             return_dict_in_generate=True,
         )
 
-    def _processors(self, rows, padding):
-        device = padding.device
-        least = self.settings.min_new_tokens
-        first_ends = [lead + len(row.prompt) + least for lead, row in zip(padding.tolist(), rows, strict=True)]
-        chosen = LogitsProcessorList([Watch([row.name for row in rows]), NoEndBefore(self.ends, first_ends)])
+    def logits_processors(self, rows: Sequence[Row], padding: torch.Tensor) -> LogitsProcessorList:
+        """What is done to the logits of rows so that the most likely token is a sample.
+
+        Args:
+            rows: the rows of a batch.
+            padding: int64 number of padding tokens before each row.
+        """
+        minimum = self.settings.min_new_tokens
+        first_widths = [lead + len(row.prompt) + minimum for lead, row in zip(padding.tolist(), rows, strict=True)]
+        chosen = LogitsProcessorList([NanCheck([row.name for row in rows]), MinNewTokens(self.eos_ids, first_widths)])
         if self.settings.temperature > 0:
-            keys = torch.tensor([row.key for row in rows], device=device)
-            chosen += [*warpers(self.settings), GumbelMax(keys, padding)]
+            keys = torch.tensor([row.key for row in rows], device=padding.device)
+            chosen += [*distribution_processors(self.settings), GumbelMax(keys, padding)]
         return chosen
 
 
-class _LegEnd(StoppingCriteria):
-    """Ends rows that have no room left, and all rows when enough of them have finished."""
+class _SegmentEnd(StoppingCriteria):
+    """Ends rows that have reached their limit, and all rows when enough of them have finished."""
 
-    def __init__(self, rows, width, ends, device):
-        self.width, self.ends = width, torch.tensor(ends, device=device)
-        self.room = torch.tensor([row.room - len(row.drawn) for row in rows], device=device)
-        self.enough = max(1, len(rows) // LEAVE_TOGETHER)
+    def __init__(self, rows: Sequence[Row], width: int, eos_ids: Sequence[int], device: torch.device) -> None:
+        self.width, self.eos_ids = width, torch.tensor(eos_ids, device=device)
+        self.limits = torch.tensor([row.max_new_tokens - len(row.new_ids) for row in rows], device=device)
+        self.enough = max(1, len(rows) // ROWS_PER_FINISHED)
 
-    def __call__(self, input_ids, scores, **kwargs):
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
         """Which rows end here."""
         new = input_ids[:, self.width :]
-        finished = torch.isin(new, self.ends).any(dim=1) | (new.shape[1] >= self.room)
+        finished = torch.isin(new, self.eos_ids).any(dim=1) | (new.shape[1] >= self.limits)
         return finished | (finished.sum() >= self.enough)
 
 
-def _assembled(parts):
-    """The unfinished rows of several batches as one batch.
+def _assemble(parts: Sequence[tuple[list[Row], Cache]]) -> tuple[list[Row], Cache]:
+    """Join the unfinished rows of several batches into one batch.
 
     Args:
-        parts: pairs of rows and their cache, which holds keys and values of every token of a row but the last.
+        parts: pairs of rows and their cache, which contains every token of a row except the last. The caches are
+            emptied.
 
     Returns:
         Rows and their cache.
     """
-    growing = [row for rows, _ in parts for row in rows if not row.stopped]
-    if not growing:
-        return [], None
-    kept = [(cache, [place for place, row in enumerate(rows) if not row.stopped]) for rows, cache in parts]
-    return growing, joined_caches(kept, max(map(len, growing)) - 1)
+    unfinished = [row for rows, _ in parts for row in rows if not row.stopped]
+    if not unfinished:
+        return [], empty_cache()
+    kept = [(cache, [index for index, row in enumerate(rows) if not row.stopped]) for rows, cache in parts]
+    return unfinished, join_caches(kept, max(map(len, unfinished)) - 1)

@@ -111,7 +111,7 @@ class Metric(abc.ABC):
 
     def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
         """What all runs share: arrays by name, their first axis in the order of the abstracts."""
-        raise NotImplementedError(f"{type(self).__name__} has prepares = False")
+        raise TypeError(f"{type(self).__name__} has prepares = False")
 
     @abc.abstractmethod
     def score(self, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:

@@ -4,6 +4,7 @@ SemScore (Aynetdinov and Akbik, arXiv:2401.17072) is this metric with the model 
 embedded once for all runs.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class EmbeddingSettings(MetricSettings, Source):
     """Texts at a time; changes speed and memory, and results by rounding only."""
 
     @model_validator(mode="after")
-    def _named_code(self):
+    def _named_code(self) -> "EmbeddingSettings":
         if self.trust_remote_code and not self.hub:
             raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
         return self
@@ -66,27 +67,21 @@ class Embedding(Metric):
         ),
     )
 
-    _device: str | None = None
-
-    def _embedder(self) -> "SentenceEmbedder":
-        from feyntune.core.provenance import device_name
-
-        embedder = SentenceEmbedder(self.model, self.settings)
-        self._device = device_name(embedder.model.device)
-        return embedder
+    @functools.cached_property
+    def embedder(self) -> "SentenceEmbedder":
+        """The model, loaded when it is used first."""
+        return SentenceEmbedder(self.model, self.settings)
 
     def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
         """Embeddings (N×D) of the abstracts and of their second halves, and which of them are cut (N bool)."""
-        embedder = self._embedder()
-        whole, whole_cut = embedder.embed(abstracts.abstracts)
-        rest, rest_cut = embedder.embed(abstracts.continuations)
+        whole, whole_cut = self.embedder.embed(abstracts.abstracts)
+        rest, rest_cut = self.embedder.embed(abstracts.continuations)
         return {"abstract": whole, "truncated": whole_cut, "y_true": rest, "y_true_truncated": rest_cut}
 
     def score(self, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
         """Cosines of abstract with completion and of ``y_true`` with prediction; whether one of the four was cut."""
-        embedder = self._embedder()
-        whole, whole_cut = embedder.embed(completions.completions)
-        rest, rest_cut = embedder.embed(completions.predictions)
+        whole, whole_cut = self.embedder.embed(completions.completions)
+        rest, rest_cut = self.embedder.embed(completions.predictions)
         return {
             "score": cosines(reference["abstract"], whole),
             "score_continuation": cosines(reference["y_true"], rest),
@@ -94,8 +89,11 @@ class Embedding(Metric):
         }
 
     def provenance(self) -> dict[str, str]:
-        """The device that the model ran on."""
-        return {"device": self._device} if self._device else {}
+        """The device that the model ran on, if it could be loaded."""
+        from feyntune.core.provenance import device_name
+
+        loaded = "embedder" in vars(self)
+        return {"device": device_name(self.embedder.model.device)} if loaded else {}
 
 
 class SentenceEmbedder:

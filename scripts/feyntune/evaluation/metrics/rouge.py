@@ -44,7 +44,7 @@ class Rouge(Metric):
         """F1 by type of ROUGE; 0 for an empty continuation."""
         from rouge_score.rouge_scorer import RougeScorer
 
-        scorer = RougeScorer(list(TYPES), use_stemmer=self.settings.stemmer)
+        metric = RougeScorer(list(TYPES), use_stemmer=self.settings.stemmer)
         pairs = zip(completions.y_true, completions.predictions, strict=True)
-        scores = [scorer.score(true, prediction) for true, prediction in pairs]
+        scores = [metric.score(true, prediction) for true, prediction in pairs]
         return {name: [score[name].fmeasure for score in scores] for name in TYPES}

@@ -1,4 +1,4 @@
-"""Which papers a dataset takes, and how they are split; nothing may depend on their order in the snapshot."""
+"""Which papers a dataset takes and how they are split; their order in the snapshot does not matter."""
 
 import collections
 import datetime
@@ -11,9 +11,9 @@ import pytest
 from feyntune.config.schema.data import Dataset, DatasetStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
-from feyntune.data.select import first_days, month_in_id, primary, select, wanted_category
+from feyntune.data.papers import first_days, month_in_id, primary_categories
+from feyntune.data.selection import build_dataset, has_category, select_papers, split_rows
 from feyntune.data.snapshot import read_snapshot
-from feyntune.data.splits import build, split_rows
 from support.papers import record, write_lines
 
 
@@ -29,13 +29,15 @@ def dataset(**settings):
 
 def selected(store, *control_papers, **settings):
     """Ids that are selected, sorted."""
-    rows = select(store, dataset(**settings), list(control_papers))
+    rows = select_papers(store, dataset(**settings), list(control_papers))
     return sorted(read_table(store)["id"].take(rows).to_pylist())
 
 
 def built(store, *control_papers, **settings):
     """Papers by split as lists of dicts, and what was dropped."""
-    splits, dropped, _ = build(store, DatasetStage(dataset=dataset(**settings), control_papers=list(control_papers)))
+    splits, dropped, _ = build_dataset(
+        store, DatasetStage(dataset=dataset(**settings), control_papers=list(control_papers))
+    )
     return {split: pyarrow.concat_tables(tables).to_pylist() for split, tables in splits.items()}, dropped
 
 
@@ -69,13 +71,13 @@ LISTED = [
         (["hep-ph"], "any", []),
     ],
 )
-def test_categories_are_matched_whole_and_archives_with_all_in_them(patterns, match, expected):
-    found = wanted_category(pyarrow.array(LISTED), patterns, match).to_pylist()
+def test_categories_match_whole_and_archives_include_their_categories(patterns, match, expected):
+    found = has_category(pyarrow.array(LISTED), patterns, match).to_pylist()
     assert [row for row, wanted in enumerate(found) if wanted] == expected
 
 
 def test_the_primary_category_is_the_first_word():
-    assert primary(pyarrow.array([" hep-th cs.AI", "gr-qc"])).to_pylist() == ["hep-th", "gr-qc"]
+    assert primary_categories(pyarrow.array([" hep-th cs.AI", "gr-qc"])).to_pylist() == ["hep-th", "gr-qc"]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,11 @@ def test_the_primary_category_is_the_first_word():
         ("mine", None),
     ],
 )
-def test_the_month_stands_in_old_ids_and_new_ones(identifier, day):
+def test_old_and_new_ids_contain_the_month(identifier, day):
     assert month_in_id(identifier) == day
 
 
-def test_the_first_version_dates_a_paper_and_its_id_where_there_is_none():
+def test_the_date_is_that_of_the_first_version_or_the_month_in_the_id():
     created = [
         [{"version": "v1", "created": "Sun, 31 Mar 2013 23:59:59 GMT"}, {"version": "v2", "created": "x"}],
         [{"version": "v1", "created": "yesterday"}],
@@ -106,7 +108,7 @@ def test_the_first_version_dates_a_paper_and_its_id_where_there_is_none():
     assert first_days(papers).to_pylist() == expected
 
 
-def test_a_range_of_dates_has_both_its_ends(tmp_path):
+def test_a_range_of_dates_includes_both_ends(tmp_path):
     days = ["Thu, 31 Dec 2009", "Fri, 1 Jan 2010", "Sun, 31 Jan 2010", "Mon, 1 Feb 2010"]
     records = [
         record(number, versions=[{"version": "v1", "created": f"{day} 12:00:00 GMT"}])
@@ -126,14 +128,14 @@ def test_control_papers_are_in_no_selection(tmp_path):
     assert selected(store, records[3]["id"], "1234.56789") == [records[number]["id"] for number in (0, 1, 2, 4)]
 
 
-def test_a_category_that_the_snapshot_does_not_have_is_told_with_those_that_it_has(tmp_path):
+def test_the_error_for_a_missing_category_lists_those_of_the_snapshot(tmp_path):
     store = store_of(tmp_path, [record(0, "gr-qc"), record(1, "gr-qc"), record(2, "cs.LG hep-th")])
     with pytest.raises(FeynTuneError, match=r"no paper whose primary category is hep-th;.* gr-qc \(2\), cs.LG \(1\)"):
         selected(store)
     assert selected(store, match="any") == [record(2)["id"]]
 
 
-def test_a_sample_is_of_the_size_asked_and_drawn_by_the_seed(tmp_path):
+def test_a_sample_has_the_given_size_and_depends_on_the_seed(tmp_path):
     store = store_of(tmp_path, [record(number) for number in range(60)])
     first, again, other = (selected(store, sample=20, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
@@ -170,7 +172,7 @@ def test_a_split_that_would_be_empty_is_an_error_that_names_it(count, empty):
         split_rows([str(number) for number in range(count)], "shuffle", 42)
 
 
-def test_a_paper_keeps_its_split_by_hash_in_whatever_company():
+def test_by_hash_the_split_of_a_paper_does_not_depend_on_other_papers():
     many = [f"2401.{number:05d}" for number in range(4000)]
     few = many[::7]
     rows, rows_of_few = split_rows(many, "hash", 1), split_rows(few, "hash", 1)

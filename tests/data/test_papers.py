@@ -1,10 +1,10 @@
-"""Texts of abstracts: what cleaning does and does not touch, and when two texts count as the same."""
+"""Texts of abstracts: what cleaning changes, and when two texts count as equal."""
 
 import numpy as np
 import pyarrow
 import pytest
 
-from feyntune.data import clean
+from feyntune.data import papers
 
 
 def one(function, text):
@@ -27,13 +27,13 @@ def one(function, text):
         ("", ""),
     ],
 )
-def test_a_line_break_and_the_white_space_after_it_become_one_blank(raw, cleaned):
-    assert one(clean.clean, raw) == cleaned
+def test_a_line_break_and_the_white_space_after_it_become_one_space(raw, cleaned):
+    assert one(papers.clean_abstracts, raw) == cleaned
 
 
 def test_cleaning_twice_changes_nothing():
     column = pyarrow.array(["  a\n  b \n", "c"])
-    assert clean.clean(clean.clean(column)).equals(clean.clean(column))
+    assert papers.clean_abstracts(papers.clean_abstracts(column)).equals(papers.clean_abstracts(column))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_cleaning_twice_changes_nothing():
         (None, "", False),
     ],
 )
-def test_withdrawn_is_seen_in_comments_in_any_case_and_in_abstracts_in_two(comments, abstract, gone):
+def test_withdrawn_is_found_in_comments_in_any_case_and_in_abstracts_in_two_cases(comments, abstract, gone):
     columns = pyarrow.array([comments], "string"), pyarrow.array([abstract], "string")
-    assert clean.withdrawn(*columns).to_pylist() == [gone]
+    assert papers.is_withdrawn(*columns).to_pylist() == [gone]
 
 
 ODD = [
@@ -65,26 +65,26 @@ ODD = [
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_normalising_is_lower_case_words_joined_by_single_blanks(text):
-    assert one(clean.normalise, text) == " ".join(text.lower().split())
+def test_normalising_gives_lower_case_words_joined_by_single_spaces(text):
+    assert one(papers.normalise, text) == " ".join(text.lower().split())
 
 
 def test_only_white_space_is_blank():
     column = pyarrow.array([None, "", " \n\t", "\u00a0\u3000", "a", "\u8a9e"], "string")
-    assert clean.is_blank(column).to_pylist() == [True, True, True, True, False, False]
+    assert papers.is_blank(column).to_pylist() == [True, True, True, True, False, False]
 
 
 def test_words_are_counted():
-    assert clean.word_counts(pyarrow.array(["one", "two words", "a  b\nc"])).to_pylist() == [1, 2, 3]
+    assert papers.word_counts(pyarrow.array(["one", "two words", "a  b\nc"])).to_pylist() == [1, 2, 3]
 
 
 def test_a_repeated_text_is_found_whatever_its_white_space_and_case():
     column = pyarrow.array(["A b c d e f", "a b c d e g", "x y", "a  B c\nd e F ", "X\ty", "z"])
     rows, unseen = np.array([3, 1, 5, 4]), np.array([0, 2])
-    assert clean.repeated_texts(column, rows, unseen).tolist() == [3, 4]
+    assert papers.repeated_texts(column, rows, unseen).tolist() == [3, 4]
 
 
-def test_nothing_is_repeated_of_nothing():
+def test_without_rows_or_unseen_texts_there_are_no_repeated_texts():
     column, none = pyarrow.array(["a"]), np.array([], dtype=int)
-    assert clean.repeated_texts(column, none, np.array([0])).tolist() == []
-    assert clean.repeated_texts(column, np.array([0]), none).tolist() == []
+    assert papers.repeated_texts(column, none, np.array([0])).tolist() == []
+    assert papers.repeated_texts(column, np.array([0]), none).tolist() == []

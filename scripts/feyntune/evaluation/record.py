@@ -1,0 +1,47 @@
+"""The record that results of an evaluated model carry, and the fingerprint under which unfinished work is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feyntune.config.schema.evaluated import EvaluationStage
+from feyntune.core.hashing import content_hash
+from feyntune.core.provenance import provenance
+from feyntune.models.tokenizer import token_conventions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def evaluation_record(tokenizer: PreTrainedTokenizerBase, stage: EvaluationStage, **more: Any) -> dict[str, Any]:
+    """Provenance of a result: versions, token conventions, settings, and whatever else is given as ``more``."""
+    return {
+        **provenance(),
+        "token_conventions": token_conventions(tokenizer),
+        "settings": stage.model_dump(mode="json"),
+        **more,
+    }
+
+
+def job_fingerprint(
+    code: str, stage: EvaluationStage, base: Path, adapter: Path | None, sequences: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """What unfinished work depends on; under another fingerprint it starts again.
+
+    Args:
+        code: fingerprint of the program's code.
+        stage: settings of the job.
+        base: folder of the base model.
+        adapter: folder of the adapter, or None.
+        sequences: token ids of the job's input.
+    """
+    return {
+        "code": code,
+        "settings": stage.model_dump(mode="json"),
+        "weights": content_hash(base, *filter(None, [adapter])),
+        "data": hashlib.sha256(json.dumps(sequences).encode()).hexdigest(),
+    }

@@ -1,0 +1,64 @@
+"""Base models as ordinary folders with the numbers that training multiplies with, at two or four bytes per weight.
+
+bitsandbytes dequantises 4-bit weights at every use. Dequantised once, they save that time, adapters can be merged into
+them, and programs without bitsandbytes can load them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.files import folder_written_whole, write_json
+from feyntune.core.hashing import digest
+from feyntune.models.load import load_adapter, load_base
+
+DIGESTS = "weights.json"
+"""SHA-256 of each file of weights. Other weights change the content of this file, so that jobs can depend on it."""
+SHARD_SIZE = "2GB"
+"""Size of the files, so that host memory need not hold all weights of a model on a GPU."""
+
+
+@dataclass(frozen=True)
+class DequantizeJob:
+    """Write the dequantised weights of a base model, optionally with an adapter merged into them."""
+
+    quantization: Quantization
+    """Storage of the weights in training."""
+    precision: Precision
+    """Its ``dtype`` is the number format of the computation and of the dequantised weights."""
+    base: Path
+    """Folder of the base model."""
+    adapter: Path | None
+    """Folder of a PEFT adapter to merge; None for the base model alone."""
+    base_names: Sequence[str]
+    """Names that the adapter may have for this base model."""
+    output: Path
+    """Folder to write."""
+
+
+def run(job: DequantizeJob) -> None:
+    """Load the base model as training does, dequantise it, and write it with its tokenizer."""
+    model = load_base(job.base, job.quantization, job.precision)
+    if job.quantization.method != "none":
+        model = model.dequantize()
+    if job.adapter:
+        model = load_adapter(model, job.adapter, job.base_names).merge_and_unload()
+    for old in job.output.glob("*.safetensors"):
+        old.unlink()
+    with folder_written_whole(job.output) as aside:
+        model.save_pretrained(aside, max_shard_size=SHARD_SIZE)
+        for path in _settings_files(job.base):
+            if not (aside / path.name).exists():
+                shutil.copyfile(path, aside / path.name)
+        weights = sorted(aside.glob("*.safetensors"))
+        write_json(aside / DIGESTS, {path.name: digest(path) for path in weights})
+
+
+def _settings_files(folder: Path) -> Iterator[Path]:
+    """The files of the tokenizer and the generation settings; the index of the weights' files is not among them."""
+    suffixes = {".json", ".model", ".txt", ".jinja"}
+    yield from (path for path in sorted(folder.iterdir()) if path.suffix in suffixes and ".index." not in path.name)

@@ -1,0 +1,57 @@
+"""How a model reads and ends texts: its tokenizer, its context length and its end tokens, without its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.models.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ModelTokens:
+    """The tokenizer of a model and the limits of its texts."""
+
+    tokenizer: PreTrainedTokenizerBase
+    """From ``load_tokenizer``."""
+    context: int | None
+    """Tokens that the model can attend to; None: its configuration sets no limit."""
+    eos_ids: list[int]
+    """Ids of the tokens that end a text."""
+
+
+def load_tokens(folder: str | Path) -> ModelTokens:
+    """Read ``ModelTokens`` from a model folder, offline and without the weights."""
+    from transformers import AutoConfig
+
+    tokenizer = load_tokenizer(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return ModelTokens(tokenizer, context_length(config), _eos_ids(tokenizer, _generation_config(folder, config)))
+
+
+def context_length(config: PretrainedConfig) -> int | None:
+    """The largest number of tokens that a model can attend to; None if its configuration sets no limit."""
+    return getattr(config, "max_position_embeddings", None)
+
+
+def _generation_config(folder: str | Path, config: PretrainedConfig) -> GenerationConfig:
+    """As ``from_pretrained`` of a model sets it: from its own file, or else from the model's configuration."""
+    from transformers import GenerationConfig
+
+    if (Path(folder) / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return GenerationConfig.from_model_config(config)
+
+
+def _eos_ids(tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig) -> list[int]:
+    """The tokenizer's end-of-sequence token, those in the model's generation settings, and BOS.
+
+    Some models were trained on texts that are separated by nothing but a BOS.
+    """
+    named = generation.eos_token_id if isinstance(generation.eos_token_id, list) else [generation.eos_token_id]
+    ids = {tokenizer.eos_token_id, tokenizer.bos_token_id, *named}
+    return sorted(token for token in ids if token is not None)

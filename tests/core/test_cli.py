@@ -11,7 +11,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
-def run(tmp_path, body, *options):
+def run(tmp_path, body, *options, **environment):
     program = tmp_path / "trial.py"
     program.write_text(
         "from feyntune.core.errors import FeynTuneError, StoppedInTime\n"
@@ -23,7 +23,7 @@ def run(tmp_path, body, *options):
         [sys.executable, program, *options],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(SCRIPTS)},
+        env={"PYTHONPATH": str(SCRIPTS), **environment},
         check=False,
     )
 
@@ -67,3 +67,44 @@ def test_sigterm_runs_the_cleanup_and_ends_with_its_own_code(tmp_path):
     done = run(tmp_path, body)
     assert done.returncode == 128 + signal.SIGTERM
     assert "cleaned" in done.stdout
+
+
+TOKEN = "hf_0123456789abcdef"
+LEAKS = {
+    "a message": f"say('the token is {TOKEN}')",
+    "an error": f"raise FeynTuneError('refused: {TOKEN}')",
+    "a traceback": f"token = '{TOKEN}'; raise ValueError(f'bad header {{token}}')",
+    "a library's print": f"print('Authorization: Bearer {TOKEN}')",
+    "a library's log": f"import logging; logging.getLogger('http').warning('sent %r', '{TOKEN}\\r')",
+    "a library's warning": f"import warnings; warnings.warn('token {TOKEN}')",
+    "an error stream": f"import sys; sys.stderr.write('{TOKEN}\\n')",
+}
+
+
+@pytest.mark.parametrize("place", LEAKS)
+@pytest.mark.parametrize("value", [TOKEN, TOKEN + "\r", f" {TOKEN}\n"], ids=["plain", "cr", "blanks"])
+@pytest.mark.parametrize("log", [False, True], ids=["terminal", "log"])
+def test_a_secret_of_the_environment_reaches_neither_terminal_nor_log(tmp_path, place, value, log):
+    options = ["--log", tmp_path / "a.log"] if log else []
+    done = run(tmp_path, LEAKS[place], *options, HF_TOKEN=value)
+    written = done.stdout + done.stderr + ((tmp_path / "a.log").read_text() if log else "")
+    assert TOKEN not in written and "<secret>" in written
+
+
+def test_a_secret_that_was_read_from_a_file_is_hidden_too(tmp_path):
+    (tmp_path / ".env").write_text(f"WANDB_API_KEY={TOKEN}\n")
+    (tmp_path / ".env").chmod(0o600)
+    body = f"import os; os.chdir({str(tmp_path)!r})\nfrom feyntune.core.secrets import WANDB, read_secret\n"
+    done = run(tmp_path, body + "say(f'read {read_secret(WANDB)}')")
+    assert done.stdout.endswith("read <secret>\n"), done.stdout + done.stderr
+
+
+def test_ordinary_variables_are_not_secrets(tmp_path):
+    body = "say('false'); say('/a/path/to/tokens'); say('a-long-value')"
+    done = run(tmp_path, body, TOKENIZERS_PARALLELISM="false", HF_TOKEN_PATH="/a/path/to/tokens", OTHER="a-long-value")
+    assert "<secret>" not in done.stdout
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path):
+    done = run(tmp_path, "say('\\x1b[2Jclear\\x07 ü'); raise FeynTuneError('\\x1b]0;title\\x07')")
+    assert "\x1b" not in done.stdout and "\x07" not in done.stdout and "clear" in done.stdout and "ü" in done.stdout

@@ -44,7 +44,4 @@ def test_ids_that_do_not_match_are_refused(other_ids, known, fault):
 
 def test_examples_are_few_short_and_printable():
     assert examples(["a", "b", "c", "d"]) == "a, b, c and 1 more"
-    assert (
-        examples(["a\x1b[31m\n", "x" * 100])
-        == "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}, " + "x" * 39 + "…"
-    )
+    assert examples(["a\x1b[31m\n", "x" * 100]) == r"a\x1b[31m\n, " + "x" * 39 + "…"

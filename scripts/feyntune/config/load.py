@@ -23,7 +23,7 @@ from feyntune.config.schema.resources import Resources
 from feyntune.config.schema.runs import Grid, Model, NamedRun
 from feyntune.config.schema.similarity import Similarity
 from feyntune.config.schema.training import Tracking, Training
-from feyntune.core.errors import FeynTuneError, shorten
+from feyntune.core.errors import FeynTuneError, printable, shorten
 from feyntune.core.schema import MEANINGS, Name, PathText, Section, Seed
 from feyntune.evaluation.metrics import kind_of, kinds, metric_class
 from feyntune.evaluation.metrics.base import MetricSettings
@@ -100,7 +100,7 @@ def parse_metric(name: str, entry: Any) -> Any:
     Raises:
         FeynTuneError: an unknown kind, or settings that the kind does not have.
     """
-    place = f"$.metrics.{name}"
+    place = f"$.metrics.{printable(name[:80])}"
     entry = {} if entry is None else entry
     if isinstance(entry, MetricSettings) or not isinstance(entry, Mapping):
         return entry
@@ -110,7 +110,7 @@ def parse_metric(name: str, entry: Any) -> Any:
             f"config: {place}: give a 'kind' ({', '.join(kinds())}), or 'path' or 'hub' of a sentence-embedding model"
         )
     if kind not in kinds():
-        raise FeynTuneError(f"config: {place}.kind: there is no kind {kind!r}{did_you_mean(kind, kinds())}")
+        raise FeynTuneError(f"config: {place}.kind: there is no kind {shorten(kind)}{did_you_mean(kind, kinds())}")
     return parse_section(metric_class(kind).settings_schema, {**entry, "kind": kind}, place)
 
 
@@ -145,7 +145,7 @@ def parse_section(section: type[AnySection], raw: dict[str, Any], place: str) ->
     try:
         return section.model_validate(_nulls(raw, place))
     except ValidationError as error:
-        raise FeynTuneError(_first_fault(section, error, place)) from None
+        raise FeynTuneError(printable(_first_fault(section, error, place))) from None
 
 
 def _nulls(value: Any, place: str, level: int = 0) -> Any:

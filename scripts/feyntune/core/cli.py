@@ -1,7 +1,8 @@
 """The frame of every program under ``scripts/``: arguments, log, progress, and how errors end the program.
 
 With ``--log FILE`` both output streams of the process, including the output of libraries and tracebacks, go to the
-file, and the terminal shows only the lines that ``say`` prints. Without it, everything goes to the terminal.
+file, and the terminal shows only the lines that ``say`` prints. Without it, everything goes to the terminal. Known
+secrets are removed from all of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Self, TextIO, TypeVar
 
 from feyntune.core.errors import FeynTuneError, printable
 from feyntune.core.provenance import provenance
+from feyntune.core.redaction import RedactedStream, hide_environment, redacted
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -47,6 +49,8 @@ def launch(
     arguments(parser)
     parser.add_argument("--log", type=Path, help="write all output here; the terminal shows only the main lines")
     options = parser.parse_args()
+    hide_environment()
+    sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)  # type: ignore[assignment]
     if options.log:
         _redirect_streams(options.log)
         _print_header()
@@ -143,7 +147,7 @@ def say(line: str) -> None:
     """Print one line to the terminal and to the log, preceded by the program's name and its subject."""
     if not _speaks:
         return
-    line = printable(f"{Path(sys.argv[0]).stem}{_subject}: {line}")
+    line = redacted(printable(f"{Path(sys.argv[0]).stem}{_subject}: {line}"))
     print(line, flush=True)
     if _terminal:
         with contextlib.suppress(OSError):  # a closed terminal must not end an overnight job

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.locks import take
+from feyntune.core.locks import Lock, take
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,8 @@ ALLOCATOR = "expandable_segments:True"
 """Setting of torch's allocator: memory that was freed in pieces can be used again for larger tensors."""
 TIMEOUT = 30
 """Seconds that nvidia-smi has to answer."""
+
+_held: list[Lock] = []  # until the process ends
 
 
 def give_gpus(count: int, environment: MutableMapping[str, str]) -> None:
@@ -106,10 +108,11 @@ def hold_gpus(count: int, gpus: Sequence[str], locks: str | Path = LOCKS) -> lis
 def _take(place: Path) -> bool:
     """Take the lock at ``place`` for this process and whatever it becomes, if no other process has it."""
     try:
-        file = take(place)
+        lock = take(place)
     except FeynTuneError:
         return False
-    os.set_inheritable(os.dup(file.fileno()), True)
+    lock.keep_after_exec()
+    _held.append(lock)
     return True
 
 

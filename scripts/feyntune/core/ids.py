@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, printable
 
 
 def check_unique(ids: Iterable[str], place: str | Path) -> None:
@@ -58,10 +58,10 @@ def match_ids(
 def examples(ids: Sequence[str], limit: int = 3) -> str:
     """A few ids for a message: ``2401.00001, 2401.00002, 2401.00003 and 7 more``."""
     more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
-    return ", ".join(_printable(name) for name in ids[:limit]) + more
+    return ", ".join(_shown(name) for name in ids[:limit]) + more
 
 
-def _printable(name: str, length: int = 40) -> str:
-    """An id as a message may show it: without control characters, and not longer than ``length``."""
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(name))
-    return text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def _shown(name: str, length: int = 40) -> str:
+    """An id as a message shows it: control characters escaped, at most ``length`` characters."""
+    text = printable(str(name))
+    return text if len(text) <= length else f"{text[: length - 1]}…"

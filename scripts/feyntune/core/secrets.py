@@ -16,6 +16,7 @@ from pathlib import Path
 
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.redaction import hide
 
 HUB = ("HF_TOKEN", "HUGGINGFACE_API_KEY")
 """Names of the hub's token: its own, and the reference's."""
@@ -68,6 +69,7 @@ def _values(names: tuple[str, ...], sources: Mapping[str, Callable[[], Mapping[s
 
 def _checked(value: str, name: str, place: str) -> str:
     """The value, if it can stand in the header of a request; the message of the error never holds it."""
+    hide(value)
     if not all("!" <= character <= "~" for character in value):
         raise FeynTuneError(
             f"{name} in {place} holds a character that no token has (a blank, line break, NUL or non-ASCII character); "

@@ -49,7 +49,13 @@ def test_values_given_on_the_command_line_reach_the_stage(bare):
 
 
 def test_a_configuration_on_the_command_line_stands_alone(bare):
-    (bare.folder / "alone.yaml").write_text("models: {other: {path: results/demo/model}}\n")
+    (bare.folder / "alone.yaml").write_text(
+        "snapshots: {demo: results/demo/snapshot.jsonl}\n"
+        "datasets: {bio: {snapshot: demo, categories: [q-bio.*]}}\n"
+        "models: {other: {path: results/demo/model}}\n"
+        "grid: {models: [other]}\n"
+        "evaluation_sets: {bio: {dataset: bio}}\n"
+    )
     done = bare.snakemake("--dry-run", "--configfile", "alone.yaml", "--", "results/demo/snapshot.jsonl")
     assert done.returncode == 0, done.stdout
     done = bare.snakemake(

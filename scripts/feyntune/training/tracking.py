@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import Tracking
 
-FOLDER = Path("results")
-
 
 def tracking_slug(run: str) -> str:
     """A run's name with the characters that trackers allow in ids."""
@@ -98,7 +96,9 @@ class TensorboardTracker(Tracker):
         with self.warn_on_failure():
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(FOLDER / "tensorboard" / identity), purge_step=done + 1 if done else None)
+            self.writer = SummaryWriter(
+                str(Path("results/tensorboard") / identity), purge_step=done + 1 if done else None
+            )
             self.started = True
 
     def send(self, state: TrainerState, numbers: dict[str, float], logs: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class TrackioTracker(Tracker):
     def __init__(self, project: str, identity: str, settings: Mapping[str, Any]) -> None:
         super().__init__("Trackio")
         with self.warn_on_failure():
-            os.environ.setdefault("TRACKIO_DIR", str((FOLDER / "trackio").absolute()))
+            os.environ.setdefault("TRACKIO_DIR", str(Path("results/trackio").absolute()))
             import trackio
 
             self.trackio = trackio

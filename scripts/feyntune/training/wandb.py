@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.secrets import WANDB, require_secret
-from feyntune.training.tracking import FOLDER, Tracker
+from feyntune.training.tracking import Tracker
 
 if TYPE_CHECKING:
     import wandb
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from feyntune.config.schema.training import Tracking
 
+FOLDER = Path("results")  # W&B creates its folder `wandb` inside
 PATIENCE = 30  # seconds that a training waits for W&B at its start and at its end
 
 

@@ -1,5 +1,6 @@
 """The training loop in this process: its arithmetic, its interruptions, and its results."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -311,11 +312,13 @@ def test_a_changed_model_starts_from_the_beginning(tiny_model, data, tmp_path):
 
 
 def test_a_diverged_training_stops(tiny_model, data, tmp_path):
-    given = settings(
-        training={"optimizer": {"learning_rate": 10.0, "eps": 1e-30}, "max_grad_norm": 1e9, "max_steps": 60}
-    )
+    # Beyond what the configuration allows, so that the loss overflows within a few steps.
+    diverging = training_job(tiny_model, data, tmp_path, settings())
+    steep = diverging.settings.training.optimizer.model_copy(update={"learning_rate": 1e30})
+    training = diverging.settings.training.model_copy(update={"optimizer": steep, "max_grad_norm": 1e30})
+    stage = diverging.settings.model_copy(update={"training": training})
     with pytest.raises(FeynTuneError, match=r"the loss is (nan|inf) at step \d+; lower .*learning_rate"):
-        job.train(training_job(tiny_model, data, tmp_path, given))
+        job.train(dataclasses.replace(diverging, settings=stage))
     assert not (tmp_path / "adapter").exists()
 
 

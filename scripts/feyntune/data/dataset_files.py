@@ -21,7 +21,7 @@ from feyntune.data.schema import DATASET
 class DatasetContent(NamedTuple):
     """What a dataset consists of, before it is written."""
 
-    splits: dict[str, Iterable[pyarrow.Table]]
+    splits: Mapping[str, Iterable[pyarrow.Table]]
     """Tables with the columns of ``schema.DATASET``, by split."""
     dropped: dict[str, int]
     """How many papers were left out, by reason."""

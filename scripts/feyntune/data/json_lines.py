@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 import pyarrow
 import pyarrow.compute as pc
@@ -43,7 +43,7 @@ def _stream(path: Path) -> AbstractContextManager[BinaryIO]:
     if path.stat().st_size == 0:
         raise FeynTuneError(f"{path}: empty file; fetch it again")
     if path.suffix == ".gz":
-        return gzip.open(path)
+        return cast("AbstractContextManager[BinaryIO]", gzip.open(path))
     return _only_member(path) if path.suffix == ".zip" else open(path, "rb")
 
 
@@ -54,7 +54,7 @@ def _only_member(path: Path) -> Iterator[BinaryIO]:
         if len(members) != 1:
             raise FeynTuneError(f"{path}: {len(members)} files in it, not one; unpack the one that is meant")
         with archive.open(members[0]) as stream:
-            yield stream
+            yield cast("BinaryIO", stream)
 
 
 def blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
@@ -107,7 +107,8 @@ class Parsed:
 
 def parse(block: bytes) -> Parsed:
     """Parse a block of lines of a snapshot."""
-    complete, faults = block.endswith(b"\n"), []
+    complete = block.endswith(b"\n")
+    faults: list[Fault] = []
     count = block.count(b"\n") + (not complete)
     table = _table(block, count)
     if table is None:

@@ -128,28 +128,30 @@ def near_duplicates(papers: pyarrow.Table, rows: Rows, unseen: pyarrow.Table, se
     Returns:
         For each row that has a near-duplicate, the most similar one.
     """
+    threshold = settings.threshold
+    assert threshold is not None  # without one, near-duplicates are kept
     every = np.arange(unseen.num_rows)
     if len(rows) >= unseen.num_rows:
-        candidates, others = _candidates(papers, rows, unseen, every, settings.threshold)
+        candidates, others = _candidates(papers, rows, unseen, every, threshold)
     else:
-        others, candidates = _candidates(unseen, every, papers, rows, settings.threshold)
-    return _pairs(candidates, others, settings) if candidates and others else []
+        others, candidates = _candidates(unseen, every, papers, rows, threshold)
+    return _pairs(candidates, others, threshold, settings.permutations) if candidates and others else []
 
 
 def _pairs(
-    candidates: Mapping[int, ShingleSet], others: Mapping[int, ShingleSet], settings: NearDuplicates
+    candidates: Mapping[int, ShingleSet], others: Mapping[int, ShingleSet], threshold: float, permutations: int
 ) -> list[Pair]:
     """For each candidate that has a near-duplicate among the others, the most similar one."""
     from datasketch import MinHashLSH
 
-    index = MinHashLSH(threshold=settings.threshold, num_perm=settings.permutations, weights=(0.1, 0.9))
+    index = MinHashLSH(threshold=threshold, num_perm=permutations, weights=(0.1, 0.9))
     for other, shingles in others.items():
-        index.insert(other, _signature(shingles, settings.permutations), check_duplication=False)
+        index.insert(other, _signature(shingles, permutations), check_duplication=False)
     found = []
     for row, shingles in candidates.items():
-        near = index.query(_signature(shingles, settings.permutations))
+        near = index.query(_signature(shingles, permutations))
         highest, other = max(((similarity(shingles, others[each]), -each) for each in near), default=(0, 0))
-        if highest >= settings.threshold:
+        if highest >= threshold:
             found.append(Pair(row, -other, highest))
     return found
 

@@ -48,7 +48,7 @@ class Shingles:
     def __len__(self) -> int:
         return len(self.ends) - 1
 
-    def __getitem__(self, text: int) -> ShingleSet:
+    def __getitem__(self, text: int | np.integer) -> ShingleSet:
         return self.numbers[self.ends[text] : self.ends[text + 1]]
 
     def fractions_in(self, union: ShingleUnion) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core.cli import Progress, say
@@ -110,13 +110,21 @@ def encode_abstracts(tokens: ModelTokens, ids: Sequence[str], texts: Sequence[st
         )
     cut = [sequence[:limit] for sequence in sequences]
     covered = [
-        text if len(sequence) <= limit else tokens.tokenizer.decode(kept, skip_special_tokens=True)
+        text if len(sequence) <= limit else cast("str", tokens.tokenizer.decode(kept, skip_special_tokens=True))
         for text, sequence, kept in zip(texts, sequences, cut, strict=True)
     ]
     return Encoded(cut, covered, len(over))
 
 
-def usual_budget(device: torch.device) -> int:
+class OfType(Protocol):
+    """A device of torch, or what has its type."""
+
+    @property
+    def type(self) -> str:
+        """``cuda`` or ``cpu``."""
+
+
+def usual_budget(device: OfType) -> int:
     """Tokens per batch by default: enough to fill a GPU, or as few as fit into a processor's cache."""
     return 16384 if device.type == "cuda" else 1024
 

@@ -7,10 +7,10 @@ embeddings that stay in their file, then the lower half is copied from the upper
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.similarity import Similarity
 from feyntune.core.errors import FeynTuneError
@@ -178,7 +178,7 @@ def similarity_statistics(matrix: torch.Tensor) -> Statistics:
     }
 
 
-def _with_diagonal(statistics: Statistics) -> Statistics:
+def _with_diagonal(statistics: Mapping[str, float | None]) -> Statistics:
     return {f"{name}_diagonal": value for name, value in statistics.items()}
 
 
@@ -233,7 +233,8 @@ def _pair_at_rank(matrix: torch.Tensor, rank: int) -> float:
 def _count(matrix: torch.Tensor, digit: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     import torch
 
-    return sum(torch.bincount(digit(_keys(part)), minlength=2**16) for part in _pairs(matrix))
+    counts = (torch.bincount(digit(_keys(part)), minlength=2**16) for part in _pairs(matrix))
+    return cast("torch.Tensor", sum(counts))
 
 
 def _keys(values: torch.Tensor) -> torch.Tensor:

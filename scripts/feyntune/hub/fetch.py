@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
@@ -92,7 +92,7 @@ def download(repository: str, revision: str, kind: Kind = "model", **options: Se
 
     try:
         return huggingface_hub.snapshot_download(
-            repository, revision=revision, repo_type=kind, token=read_secret(HUB), **options
+            repository, revision=revision, repo_type=kind, token=read_secret(HUB), **cast("dict[str, Any]", options)
         )
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
         raise FeynTuneError(f"{repository} at {revision}: {_remedy(error)}") from None
@@ -110,8 +110,10 @@ def _remedy(error: Exception) -> str:
     causes = (error, error.__cause__)  # the client wraps what the hub answered in "not in the cache"
     known = next((remedy for kind, remedy in remedies.items() if any(isinstance(each, kind) for each in causes)), None)
     status = next((each.response.status_code for each in causes if isinstance(each, errors.HfHubHTTPError)), None)
-    if known or status in STATUSES:
-        return known or f"{STATUSES[status]} (status {status})"
+    if known:
+        return known
+    if status in STATUSES:
+        return f"{STATUSES[status]} (status {status})"
     if status:
         return f"the hub fails (status {status}); run `snakemake fetch` again later"
     reason = str(error).strip().splitlines()[0]

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.references import mentioned
 from feyntune.config.runs import reported_metrics
@@ -118,13 +118,14 @@ def reference_names(configuration: Configuration, runs: Iterable[Run]) -> dict[s
 def _reference_name(configuration: Configuration, run: Run) -> str:
     if run.kind == "trained":
         return configuration.hub.adapters.format_map({"organisation": "", "run": run.name}).split("/")[-1]
-    model = configuration.models[run.model] if run.kind == "base" else None
+    model = configuration.models[cast("str", run.model)] if run.kind == "base" else None
     source = run.adapter or model
     return source.hub.split("/")[-1] if source and source.hub else run.name
 
 
 def card_stage(configuration: Configuration, run: Run) -> CardStage:
     """The settings of the card of a trained run."""
+    assert run.model is not None and run.dataset is not None  # it is trained
     model = configuration.models[run.model]
     return CardStage(
         run=run.name,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
@@ -17,7 +17,7 @@ from feyntune.core.secrets import HUB, SOURCES
 
 if TYPE_CHECKING:
     import httpx2
-    from huggingface_hub.hf_api import RepoSibling
+    from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoSibling
 
     from feyntune.config.schema.hub import PushStage
 
@@ -69,22 +69,29 @@ def push(job: PushJob, token: str) -> None:
     write_json(job.receipt, content)
 
 
+class _Where(TypedDict):
+    """A repository, as the hub's functions take it."""
+
+    repo_id: str
+    repo_type: str
+
+
 def _push_once(stage: PushStage, files: Mapping[str, Path], token: str) -> tuple[str, list[str]]:
     """Push the files that differ; returns the commit that has all files, and the names of those that were sent."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     hub = HfApi(token=token)
-    where = {"repo_id": stage.repository, "repo_type": stage.kind}
+    where: _Where = {"repo_id": stage.repository, "repo_type": stage.kind}
     hub.create_repo(**where, private=stage.private, exist_ok=True)
-    remote = hub.repo_info(**where, files_metadata=True)
+    remote = cast("ModelInfo | DatasetInfo", hub.repo_info(**where, files_metadata=True))
     if stage.private and not remote.private:
         raise FeynTuneError(
             f"{stage.repository}: public on the hub, but $.hub.private is true; make it private there, or the key false"
         )
-    known = {file.rfilename: file for file in remote.siblings}
+    known = {file.rfilename: file for file in cast("list[RepoSibling]", remote.siblings)}
     changed = [name for name, path in files.items() if name not in known or not _is_same(path, known[name])]
     if not changed:
-        return remote.sha, []
+        return cast("str", remote.sha), []
     operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=files[name]) for name in changed]
     done = hub.create_commit(**where, operations=operations, commit_message=f"FeynTune: {', '.join(changed)}")
     return done.oid, changed

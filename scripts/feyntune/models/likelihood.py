@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ def token_losses(head: torch.nn.Module, batch: ForwardPass) -> tuple[torch.Tenso
     pairs = list(zip(batch.states, batch.tokens, batch.lengths, strict=True))
     before = torch.cat([states[: length - 1] for states, _, length in pairs])
     targets = torch.cat([row[1:length] for _, row, length in pairs])
-    step = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+    step = max(1, LOGITS_AT_ONCE // cast("torch.Tensor", head.weight).shape[0])
     losses = [
         cross_entropy(head(part).float(), target, reduction="none")
         for part, target in zip(before.split(step), targets.split(step), strict=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json
@@ -47,7 +47,7 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
         raise FeynTuneError(f"{folder}: no config.json there; name a Hugging Face model folder in models.*.path")
     try:
         with out_of_memory_remedy("loading the base model", REMEDY):
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=getattr(torch, precision.dtype),
                 quantization_config=_bitsandbytes(quantization, precision, device),
@@ -60,6 +60,7 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = shorten(str(error).splitlines()[0], 90)
         raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
+    model, report = cast("tuple[PreTrainedModel, dict[str, Iterable[str]]]", loaded)  # with output_loading_info
     check_tensors(folder, report["missing_keys"], report["unexpected_keys"])
     _check_shapes(folder, model)
     _keep_weights_unpacked(model)
@@ -107,7 +108,7 @@ def _keep_weights_unpacked(model: PreTrainedModel) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]  # not a parameter, though torch's types say so
 
 
 def _bitsandbytes(quantization: Quantization, precision: Precision, device: torch.device) -> BitsAndBytesConfig | None:

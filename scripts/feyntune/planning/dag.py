@@ -54,7 +54,7 @@ def read_jobs(workflow: Workflow, runs: Sequence[str], cores: int | None) -> dic
     dag = workflow.dag
     keys = {job: _key(job) for job in dag.jobs if not job.rule.norun}
     rules = {rule.name: place for place, rule in enumerate(workflow.rules)}
-    places = {run: place for place, run in enumerate(runs)}
+    places: dict[str | None, int] = {run: place for place, run in enumerate(runs)}
     _limit_threads(workflow, keys, cores)
     made = [_job(dag, job, keys) for job in keys]
     made.sort(key=lambda job: (rules[job.stage], places.get(job.run, -1), job.key))

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
@@ -203,6 +202,12 @@ def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -
     return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
 
 
+class _Device(NamedTuple):
+    """A device that this machine need not have."""
+
+    type: Literal["cuda", "cpu"]
+
+
 def perplexity_bytes(shape: ModelShape, stage: PerplexityStage, device: Literal["cuda", "cpu"]) -> float:
     """Peak memory of a forward pass over a batch in bytes; the logits are computed in parts.
 
@@ -211,7 +216,7 @@ def perplexity_bytes(shape: ModelShape, stage: PerplexityStage, device: Literal[
         stage: settings of the perplexities.
         device: type of the device, which decides the usual batch size.
     """
-    tokens = stage.perplexity.batch_tokens or usual_budget(SimpleNamespace(type=device))
+    tokens = stage.perplexity.batch_tokens or usual_budget(_Device(device))
     plain = DTYPE_BYTES[stage.precision.dtype]
     block = (8 * shape.hidden_size + 3 * shape.intermediate_size) * plain
     weights = evaluation_weight_bytes(shape, stage)

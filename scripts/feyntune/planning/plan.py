@@ -6,7 +6,7 @@ import functools
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.planning import calibrate, devices
@@ -59,16 +59,17 @@ def _start(
     now: float,
 ) -> list[str]:
     """Start the jobs that fit, in order, and add them to ``running``; returns those that still wait."""
+    limits = {name: limit for name, limit in cast("Mapping[str, int | None]", offered).items() if limit is not None}
     held = {"jobs": len(running), "cores": 0, "gpu": 0}
     for _, key in running:
         held["cores"] += jobs[key].threads
         held["gpu"] += jobs[key].gpu
     left: list[str] = []
     for place, key in enumerate(ready):
-        if any(offered[name] is not None and held[name] >= offered[name] for name in ("jobs", "cores")):
+        if any(name in limits and held[name] >= limits[name] for name in ("jobs", "cores")):
             return [*left, *ready[place:]]
         asked = {"jobs": 1, "cores": jobs[key].threads, "gpu": jobs[key].gpu}
-        fits = all(limit is None or held[name] + asked[name] <= limit for name, limit in offered.items())
+        fits = all(held[name] + asked[name] <= limit for name, limit in limits.items())
         if fits or not running:
             heapq.heappush(running, (now + seconds[key], key))
             held = {name: held[name] + asked[name] for name in held}

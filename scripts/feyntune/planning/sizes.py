@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow.parquet
 
@@ -60,7 +60,7 @@ class Sizes:
     @functools.cache  # noqa: B019 - one object lives as long as the program
     def dataset(self, name: str) -> Size:
         """The size of a dataset: from its summary, else estimated."""
-        summary = None if name in self.outdated else _read(self.results / f"datasets/{name}/summary.json")
+        summary: Any = None if name in self.outdated else _read(self.results / f"datasets/{name}/summary.json")
         try:
             return Size(summary["rows"], summary["words"]["mean"], True)
         except (KeyError, TypeError):
@@ -72,12 +72,13 @@ class Sizes:
             return self._mixed(dataset)
         if dataset.files:
             return {split: _rows_in(getattr(dataset.files, split)) for split in SPLITS}
-        papers = sum(self._papers(category, dataset.snapshot) for category in dataset.categories) or OTHER
+        snapshot = cast("str", dataset.snapshot)  # without a snapshot there are no categories
+        papers = sum(self._papers(category, snapshot) for category in dataset.categories) or OTHER
         papers = min(papers, dataset.sample or papers)
         return {split: int(papers * FRACTIONS[split]) for split in SPLITS}
 
     def _mixed(self, dataset: Dataset) -> dict[str, int]:
-        parts = dataset.mix
+        parts = dataset.mix or []
         named = {other for part in parts for other in [part.dataset, *(part.of or []), *(part.among or [])]}
         named |= {other for part in parts for other in part.total or []}
         sizes = {other: self.dataset(other).rows for other in named}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from feyntune.config import runs as declared
 from feyntune.core.schema import Source
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.schema.planning import ModelShape
     from feyntune.config.schema.training import Training, TrainingStage
+    from feyntune.evaluation.metrics.embedding import EmbeddingSettings
     from feyntune.planning.devices import Phase
     from feyntune.planning.sizes import Sizes
 
@@ -103,15 +104,19 @@ class Estimator:
 
     def _shape(self, run: str) -> ModelShape | None:
         """Shape of a run's model."""
-        return self.shapes["models", self.runs[run].model]
+        return self.shapes["models", self._model(run)]
+
+    def _model(self, run: str) -> str:
+        """Name of a run's model; only imported completions, which no stage with a model reads, may have none."""
+        return cast("str", self.runs[run].model)
 
     def _tokens(self, run: str, dataset: str) -> float:
         """Mean tokens per abstract of a dataset, by the tokenizer of a run's model."""
-        name = self.runs[run].model
+        name = self._model(run)
         return self.sizes.tokens(dataset, self.configuration.models[name].path or f"results/models/{name}")
 
     def _train(self, run: str) -> Work:
-        shape, dataset = self._shape(run), self.runs[run].dataset
+        shape, dataset = self._shape(run), cast("str", self.runs[run].dataset)
         stage = declared.training_stage(self.configuration, self.runs[run])
         training, rows = stage.training, self.sizes.dataset(dataset).rows["train"]
         each = self._tokens(run, dataset) + 2
@@ -196,7 +201,7 @@ class Estimator:
         each = self._tokens(run, self.configuration.evaluation_sets[set].dataset) + 1
         if not shape:
             return Work(tokens=rows * each, known=False)
-        device = "cuda" if self.configuration.resources.perplexity.gpu else "cpu"
+        device: Literal["cuda", "cpu"] = "cuda" if self.configuration.resources.perplexity.gpu else "cpu"
         return Work(
             tokens=rows * each,
             operations=rows * each * forward_operations(shape, each),
@@ -229,7 +234,8 @@ class Estimator:
     def _embedding(self, metric: str, set: str, bytes_each: float) -> Work:
         """Whole texts and their second halves: one and a half abstracts per row."""
         shape, rows = self.shapes["metrics", metric], self.sizes.rows(set)
-        settings, dataset = self.configuration.metrics[metric], self.configuration.evaluation_sets[set].dataset
+        settings = cast("EmbeddingSettings", self.configuration.metrics[metric])
+        dataset = self.configuration.evaluation_sets[set].dataset
         each = self.sizes.tokens(dataset, settings.path or f"results/metrics/{metric}") + 2
         tokens = rows * 1.5 * each
         if not shape:
@@ -290,7 +296,8 @@ class Estimator:
 
     def _fetch_adapter(self, run: str) -> Work:
         shape = self._shape(run)
-        modules = self.configuration.layer_sets.get(self.runs[run].layers, [])
+        layers = self.runs[run].layers
+        modules = [] if layers is None else self.configuration.layer_sets.get(layers, [])
         return Work(disk=4 * lora_parameters(shape, modules, self.configuration.lora.r) if shape else 0)
 
     def _collect(self, kind: str) -> Work:

@@ -7,7 +7,6 @@ from their checkpoints.
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, write_json
-from feyntune.core.locks import take
+from feyntune.core.locks import Lock, take
 
 from . import queue
 
@@ -25,7 +24,7 @@ GRACE = 180
 """Seconds that cancelled jobs have to end: clusters wait up to a minute between SIGTERM and SIGKILL."""
 
 
-def hold_folder(folder: str | Path, grace: float = GRACE) -> tuple[io.IOBase, list[str]]:
+def hold_folder(folder: str | Path, grace: float = GRACE) -> tuple[Lock, list[str]]:
     """Lock ``folder`` for this driver, then end the jobs that a dead driver left there.
 
     Snakemake's own lock does not do: it allows two drivers with different targets, and users remove it by `--unlock`.

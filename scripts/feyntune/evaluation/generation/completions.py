@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.generation import CompletionStage, Generation
 from feyntune.core.cli import Progress, say
@@ -202,4 +202,5 @@ def continuation_text(tokenizer: PreTrainedTokenizerBase, new_ids: list[int]) ->
     """
     stop = tokenizer.encode(".", add_special_tokens=False)
     options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    return tokenizer.decode(stop + new_ids, **options)[len(tokenizer.decode(stop, **options)) :]
+    text = cast("str", tokenizer.decode(stop + new_ids, **options))
+    return text[len(tokenizer.decode(stop, **options)) :]

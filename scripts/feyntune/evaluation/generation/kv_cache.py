@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import Cache
@@ -15,6 +15,9 @@ SPARE_COLUMNS = 64
 
 class PreallocatedLayer(DynamicLayer):
     """Keys and values of one layer (rows x heads x columns x size), stored in the first columns of larger buffers."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -61,7 +64,7 @@ def join_caches(parts: Sequence[tuple[Cache, Sequence[int]]], width: int) -> Cac
     """
     joined = empty_cache()
     for index in range(len(parts[0][0].layers)):
-        chosen = [(cache.layers[index], rows) for cache, rows in parts]
+        chosen = [(cast("PreallocatedLayer", cache.layers[index]), rows) for cache, rows in parts]
         layer = PreallocatedLayer()
         layer.lazy_initialization(chosen[0][0].keys, chosen[0][0].values)
         layer.store(

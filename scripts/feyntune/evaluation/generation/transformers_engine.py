@@ -101,7 +101,7 @@ class TransformersEngine:
         tokens = torch.tensor([[self.pad_id] * (width - len(sequence)) + sequence for sequence in sequences])
         mask = (torch.arange(width) >= padding[:, None]).long()
         device = self.causal.device
-        output = self.causal.generate(
+        output = self.causal.generate(  # type: ignore[operator]  # a method of every causal model, not of its base class
             tokens.to(device),
             attention_mask=mask.to(device),
             past_key_values=cache,

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
 
+ROUNDING = 1e-6
+"""How far a value may lie outside its column's bounds: the cosine of a text with itself is 1 up to rounding."""
+
 
 @dataclass(frozen=True)
 class PreparationJob:
@@ -119,11 +122,26 @@ def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]
 
 def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
     try:
-        return metric.score(completions, reference)
+        values = metric.score(completions, reference)
+        check_bounds(metric, values)
+        return values
     except MemoryError:
         raise
     except Exception as error:
         raise _fault(error) from error
+
+
+def check_bounds(metric: Metric, values: Values) -> None:
+    """Raise FeynTuneError if a value is not finite, or outside the bounds of its column by more than rounding."""
+    import numpy
+
+    for column in metric.columns:
+        known = numpy.array([value for value in values[column.name] if value is not None], dtype=numpy.float64)
+        low = -numpy.inf if column.lowest is None else column.lowest
+        high = numpy.inf if column.highest is None else column.highest
+        wrong = known[~(numpy.isfinite(known) & (known >= low - ROUNDING) & (known <= high + ROUNDING))]
+        if len(wrong):
+            raise FeynTuneError(f"{column.name}: {wrong[0]} is not in [{low}, {high}]; check the metric's model")
 
 
 def _fault(error: Exception) -> _MetricFault:

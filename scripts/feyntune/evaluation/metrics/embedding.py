@@ -133,8 +133,11 @@ class SentenceEmbedder:
         """Embeddings of texts (N×D float32), and which of them are longer than the model's limit (N bool)."""
         import numpy
 
-        vectors = self.model.encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
-        return numpy.asarray(vectors, dtype=numpy.float32), self._too_long(list(texts))
+        encoded = self.model.encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
+        vectors = numpy.asarray(encoded, dtype=numpy.float32)
+        if not numpy.isfinite(vectors).all():
+            raise FeynTuneError("the metric's model gives embeddings that are not finite; copy its files again")
+        return vectors, self._too_long(list(texts))
 
     def _too_long(self, texts: list[str]) -> "numpy.ndarray":
         import numpy

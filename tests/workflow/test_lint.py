@@ -1,0 +1,26 @@
+"""`snakemake --lint` reports nothing but what is explained here."""
+
+import re
+import subprocess
+
+from support.workspace import Workspace
+
+EXPLAINED = {
+    "Specify a conda environment or container for each rule.": "All programs share one locked environment (make setup):"
+    " they pass models and tables to each other.",
+    "Mixed rules and functions in same snakefile.": "The functions of a stage stand beside its rules, so that a stage"
+    " is read in one file; functions of several stages are in common.smk.",
+    "Environment variable PATH used but not asserted with envvars directive": "common.smk puts the running Python in"
+    " front of the PATH; every machine has one.",
+    "Shell command directly uses variable TRACKING from outside of the rule": "How a training is tracked is no"
+    " parameter: it changes no result, and must make none stale.",
+}
+
+
+def test_every_finding_is_explained(tmp_path):
+    workspace = Workspace(tmp_path)
+    command = workspace.command("--lint")
+    done = subprocess.run(command, cwd=tmp_path, env=workspace.environment, capture_output=True, text=True)
+    findings = set(re.findall(r"^ +\* (.*?)(?: in line \d+\.)?:?$", done.stdout + done.stderr, re.MULTILINE))
+    assert findings, done.stdout + done.stderr
+    assert findings <= set(EXPLAINED), findings - set(EXPLAINED)

@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup FORCE plugins wandb wheels demo test test-slurm bench lint types format audit licences lock \
+.PHONY: help setup FORCE plugins wandb wheels demo test test-slurm gpu-test bench lint types format audit licences lock \
     check-locks clean
 
 PYTHON ?= python3
@@ -102,6 +102,9 @@ test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; inst
 	tests/slurm/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadfile
 
+gpu-test: setup  ## set up, then run the programs on a GPU with the shape of Llama 3.1 8B
+	PYTHONPATH=tests:scripts $(BIN)/python -m gpu $(ARGS)
+
 bench: setup  ## measure this machine: our way against the reference's (ARGS="--only scores" for a part)
 	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
 
@@ -110,6 +113,7 @@ lint: .venv/dev-ready  ## check the style of programs, rules and prose
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/codespell
+	$(BIN)/mypy
 
 types: .venv/dev-ready  ## check the type annotations
 	$(BIN)/mypy

@@ -115,6 +115,7 @@ def control_prompt_file(dataset):
 
 
 rule read_snapshot:
+    """Read an arXiv metadata snapshot into a columnar file."""
     input:
         snapshot_file,
     output:
@@ -136,6 +137,7 @@ rule read_snapshot:
 
 
 rule control_papers:
+    """Set the control papers aside: they are in no split."""
     input:
         "results/snapshots/{snapshot}.parquet",
     output:
@@ -153,6 +155,7 @@ rule control_papers:
 
 
 rule build_dataset:
+    """Select, clean and split the papers of a snapshot."""
     input:
         store=lambda wildcards: f"results/snapshots/{CONFIG.datasets[wildcards.dataset].snapshot}.parquet",
         report=lambda wildcards: f"results/snapshots/{CONFIG.datasets[wildcards.dataset].snapshot}.json",
@@ -179,6 +182,7 @@ rule build_dataset:
 
 
 rule mix_dataset:
+    """Mix datasets, split by split."""
     input:
         mixed=mixed_files,
         held_out=held_out_files,
@@ -205,6 +209,7 @@ rule mix_dataset:
 
 
 rule import_dataset:
+    """Read a dataset that has its three splits already."""
     input:
         source_files,
     output:

@@ -11,6 +11,7 @@ DEMO_FOLDERS |= {
 
 
 rule demo_snapshot:
+    """Write the synthetic snapshot of the embedded default."""
     output:
         "results/demo/snapshot.jsonl",
     log:
@@ -25,6 +26,7 @@ rule demo_snapshot:
 
 
 rule demo_model:
+    """Pretrain the small language model of the embedded default."""
     input:
         "results/demo/snapshot.jsonl",
     output:
@@ -44,6 +46,7 @@ rule demo_model:
 
 
 rule demo_metric_model:
+    """Fit a small sentence-embedding model for the embedded default."""
     input:
         "results/demo/snapshot.jsonl",
     output:

@@ -1,5 +1,7 @@
 # Base models with dequantised weights, and models with an adapter merged into them, as ordinary model folders.
 
+import shlex
+
 from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.config.weights import dequantised_name
@@ -21,7 +23,7 @@ def adapter_files(wildcards):
 def adapter_option(wildcards):
     """The option with the folder of a run's adapter; empty for a base model."""
     return (
-        f"--adapter {adapter_folder(wildcards.run)}"
+        shlex.join(["--adapter", adapter_folder(wildcards.run)])
         if RUNS[wildcards.run].has_adapter
         else ""
     )

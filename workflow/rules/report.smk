@@ -88,6 +88,7 @@ def columns_option(wildcards):
 
 
 rule collect:
+    """Pool the results of all runs into one table."""
     input:
         results=lambda wildcards: pooled_inputs(wildcards.kind),
         sets=expand("results/evaluation_sets/{set}.parquet", set=CONFIG.evaluation_sets),
@@ -109,6 +110,7 @@ rule collect:
 
 
 rule tables:
+    """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
     output:
@@ -128,6 +130,7 @@ rule tables:
 
 
 rule figures:
+    """Draw the figures."""
     input:
         **POOLED,
         tables=table_files("results/tables"),
@@ -155,6 +158,7 @@ rule figures:
 
 
 rule report:
+    """Write the report, one self-contained page."""
     input:
         **POOLED,
         tables=table_files("results/tables"),

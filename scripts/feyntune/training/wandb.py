@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from feyntune.core.secrets import WANDB, require_secret
 from feyntune.training.tracking import FOLDER, Tracker
@@ -47,7 +47,9 @@ class WandbTracker(Tracker):
         self.run.finish()
 
 
-def _init(tracking: Tracking, mode: str, run: str, identity: str, settings: Mapping[str, Any]) -> wandb.Run:
+def _init(
+    tracking: Tracking, mode: Literal["offline", "online"], run: str, identity: str, settings: Mapping[str, Any]
+) -> wandb.Run:
     import wandb
 
     if mode == "online":

@@ -67,7 +67,7 @@ def describe(section: type[Section], title: str = TOP, default: Section | None =
         value = getattr(default, name) if default is not None else _default(field)
         inner, inner_title = _own_table(field, value), _title(title, name, field.annotation)
         meaning = " ".join((field.description or "").split())
-        shown = "required" if default is None and field.is_required() else _shown(value, inner and inner_title)
+        shown = "required" if default is None and field.is_required() else _shown(value, inner_title if inner else None)
         lines.append(f"| `{name}` | {shown} | {meaning} |")
         if inner is not None:
             below += ["", *describe(inner, inner_title, value if isinstance(value, inner) else None)]

@@ -22,6 +22,8 @@ ASKED = {
     "build_dataset": (1, 1000, 10, 0),
     "control_papers": (1, 1000, 10, 0),
     "train": (2, 2000, 30, 1),
+    "evaluation_set": (1, 1000, 10, 0),
+    "dequantize": (1, 2000, 30, 1),
     "complete": (1, 2000, 30, 1),
     "perplexity": (1, 2000, 30, 1),
     "prepare_metric": (1, 2000, 10, 1),
@@ -94,7 +96,7 @@ def test_every_job_went_through_sbatch_with_what_its_rule_asks_for(jobs):
 
 def test_no_job_was_started_twice_and_none_failed(jobs):
     started = [job["Comment"] for found in jobs.values() for job in found]
-    assert len(started) == len(set(started)) == 28
+    assert len(started) == len(set(started)) == 37
     assert {job["JobState"] for found in jobs.values() for job in found} == {"COMPLETED"}
     assert {job["Restarts"] for found in jobs.values() for job in found} == {"0"}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from feyntune.check.findings import Finding
+from feyntune.check.findings import Finding, State
 from feyntune.check.login import run
 from feyntune.config.schema.check import CheckStage
 from feyntune.core.secrets import HUB, WANDB
@@ -124,7 +124,7 @@ def memory_finding(device: torch.device) -> Finding:
     if device.type != "cuda":
         return Finding("GPU memory", "skip", "no GPU")
     free, total = torch.cuda.mem_get_info(device)
-    state = "pass" if free > 0.9 * total else "warn"
+    state: State = "pass" if free > 0.9 * total else "warn"
     detail = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
     return Finding("GPU memory", state, detail, "" if state == "pass" else "another process uses this GPU")
 

@@ -168,8 +168,9 @@ def _first_fault(section: type[Section], error: ValidationError, place: str) -> 
         return f"config: {_dotted(place, location)}: {_message(fault)}{more}"
     *parents, key = location
     where, known = _dotted(place, parents), _keys_at(section, parents)
-    if RENAMED.get(key) in known:
-        return f"config: {where}: {key!r} is now called {RENAMED[key]!r}; rename it{more}"
+    renamed = RENAMED.get(str(key))
+    if renamed in known:
+        return f"config: {where}: {key!r} is now called {renamed!r}; rename it{more}"
     return f"config: {where}: unknown key {shorten(key)}{did_you_mean(key, known)}{more}"
 
 

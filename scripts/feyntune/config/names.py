@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from feyntune.config.load import Configuration
@@ -11,7 +10,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import is_registry
 
 
-def check_names(configuration: Configuration, folders: AbstractSet[str] = frozenset()) -> None:
+def check_names(configuration: Configuration, folders: frozenset[str] = frozenset()) -> None:
     """Refuse names that would make two results one.
 
     Args:

@@ -144,6 +144,7 @@ def import_stage(configuration: Configuration, run: Run, evaluation_set: str, ki
 
 def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
     """Settings that determine the adapter of a trained run."""
+    assert run.layers is not None, "a trained run has layers"
     return TrainingStage(
         run=run.name,
         seed=configuration.seed,

@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Self, TextIO, TypeVar, cast
 
 from feyntune.core.errors import FeynTuneError, printable
 from feyntune.core.provenance import provenance
@@ -50,7 +50,7 @@ def launch(
     parser.add_argument("--log", type=Path, help="write all output here; the terminal shows only the main lines")
     options = parser.parse_args()
     hide_environment()
-    sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
     if options.log:
         _redirect_streams(options.log)
         _print_header()
@@ -112,7 +112,7 @@ def _redirect_streams(log: Path) -> None:
     with open(log, "ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.stdout.reconfigure(line_buffering=True)
+    cast("RedactedStream", sys.stdout).reconfigure(line_buffering=True)
 
 
 @contextlib.contextmanager

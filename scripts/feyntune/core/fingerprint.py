@@ -53,6 +53,7 @@ def _read(name: str) -> tuple[set[str], str]:
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, "no file has relative imports"
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
     return modules, ast.unparse(tree)

@@ -79,7 +79,7 @@ def snapshot_lines(papers: int, control_papers: Sequence[str], seed: int) -> Ite
     rng = random.Random(seed)
     taken = set(control_papers)
     control = [_record("hep-th", rng, taken, paper_id) for paper_id in control_papers]
-    fields = rng.choices(list(_FRACTIONS), weights=_FRACTIONS.values(), k=papers)
+    fields = rng.choices(list(_FRACTIONS), weights=list(_FRACTIONS.values()), k=papers)
     records = [_with_faults(_record(field, rng, taken), rng) for field in fields]
     records += [_listed_again(record) for record in records if rng.random() < _LISTED_AGAIN]
     for record in sorted(control + records, key=_snapshot_order):

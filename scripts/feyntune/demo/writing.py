@@ -68,7 +68,7 @@ class _Templates:
 
     def outline(self, field: Field, guest: Field | None) -> list[str]:
         """Templates of the abstract's sentences; results and conclusions form the second half."""
-        (length,) = self.rng.choices(list(_LENGTHS), weights=_LENGTHS.values())
+        (length,) = self.rng.choices(list(_LENGTHS), weights=list(_LENGTHS.values()))
         if length == 1:
             return self.choose(field.single_sentences, 1)
         first, second = (length + 1) // 2, length // 2

@@ -48,10 +48,10 @@ def lora_config(stage: TrainingStage) -> LoraConfig:
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=stage.lora.r,
-        lora_alpha=stage.lora.alpha,
+        lora_alpha=stage.lora.alpha,  # type: ignore[arg-type]  # peft takes a float too
         lora_dropout=stage.lora.dropout,
         bias=stage.lora.bias,
-        init_lora_weights=PEFT_NAMES[stage.lora.init],
+        init_lora_weights=PEFT_NAMES[stage.lora.init],  # type: ignore[arg-type]  # a name with a number
         use_dora=stage.lora.use_dora,
         use_rslora=stage.lora.use_rslora,
         target_modules=stage.target_modules,
@@ -66,7 +66,7 @@ def save_adapter(model: PeftModel, folder: Path, initial: Mapping[str, torch.Ten
         folder: folder to write to.
         initial: weights that the base model lacks and that are therefore subtracted; see ``initialisation``.
     """
-    model.save_pretrained(folder, save_embedding_layers=False)
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink()
     config = read_json(folder / CONFIG)
     if initial is not None:

@@ -65,9 +65,15 @@ class LossMonitor(TrainerCallback):
         self.progress = progress
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
     ) -> None:
         """Check a step's loss. Raises FeynTuneError if it is not finite."""
+        assert logs is not None, "the trainer gives its logs"
         if "grad_norm" not in logs:
             return
         if not math.isfinite(logs["loss"]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.load import check_quantization, linear_layers, pick_device
@@ -65,9 +65,8 @@ def check_arguments(stage: TrainingStage) -> None:
         sgd = torch.optim.SGD([number])  # replaces optimizers that need a whole model
         optimizer = kind([number], **given) if isinstance(kind, type) else sgd
         place = "schedule"
-        get_scheduler(
-            arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=arguments.lr_scheduler_kwargs
-        )
+        schedule = cast("dict[str, Any]", arguments.lr_scheduler_kwargs)
+        get_scheduler(arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=schedule)
     except (TypeError, ValueError, KeyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise FeynTuneError(

@@ -171,4 +171,7 @@ def _read_control_prompts(
                 f"{path}: half of {paper['id']} has {len(tokens)} tokens, and the limit is {longest};"
                 " remove it from control_papers"
             )
-    return [ControlPrompt(paper["id"], *rest) for paper, *rest in zip(papers, prompts, encoded, strict=True)]
+    return [
+        ControlPrompt(paper["id"], prompt, tokens)
+        for paper, prompt, tokens in zip(papers, prompts, encoded, strict=True)
+    ]

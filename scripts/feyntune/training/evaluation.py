@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from feyntune.training.distributed import map_across_processes
 from feyntune.training.microbatches import MULTIPLE
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from feyntune.config.schema.training import TrainingEvaluation
@@ -70,7 +71,7 @@ class Evaluator:
             text = (longest + self._max_new_tokens()) * self.cache_bytes
             self.prompts_at_once = max(1, min(len(self.control_prompts), int(fits.demand.memory / text)))
 
-    def __call__(self, model: PreTrainedModel) -> dict[str, Any]:
+    def __call__(self, model: PreTrainedModel | PeftModel) -> dict[str, Any]:
         """Evaluate ``model``, which is in evaluation mode.
 
         Returns:
@@ -94,7 +95,7 @@ class Evaluator:
             map_across_processes(lambda batch: negative_log_likelihoods(self.loss, batch, eos_id), batches)
         )
 
-    def _completions(self, model: PreTrainedModel) -> list[dict[str, str]]:
+    def _completions(self, model: PreTrainedModel | PeftModel) -> list[dict[str, str]]:
         prompts, count = [paper.tokens for paper in self.control_prompts], self.prompts_at_once
         limit = self._max_new_tokens()
         batches = map_across_processes(
@@ -144,9 +145,9 @@ def summarise(sums: np.ndarray) -> dict[str, float]:
 
 
 def complete(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[int]],
+    prompts: list[list[int]],
     settings: TrainingEvaluation,
     max_new_tokens: int,
     seed: int,
@@ -169,7 +170,8 @@ def complete(
     torch.manual_seed(seed)
     padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
     sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
-    tokens = model.generate(
+    generative = cast("Any", model)  # transformers' annotation of generate excludes PreTrainedModel and PeftModel
+    tokens: torch.Tensor = generative.generate(
         **padded,
         **(sampling if settings.temperature > 0 else {"do_sample": False}),
         max_new_tokens=max_new_tokens,

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
 
 if TYPE_CHECKING:
     import torch
+    from bitsandbytes.nn import Params4bit
     from peft import PeftModel
 
     from feyntune.config.schema.training import TrainingStage
@@ -62,12 +63,14 @@ def apply_loftq(model: PeftModel, folder: Path) -> None:
     with torch.no_grad():
         for name, layer in model.get_base_model().named_modules():
             if isinstance(layer, LoraLayer):
-                weight = layer.get_base_layer().weight
+                weight = cast("Params4bit", layer.get_base_layer().weight)
+                factors = (cast("torch.nn.Linear", matrices["default"]) for matrices in (layer.lora_A, layer.lora_B))
+                lora_a, lora_b = (factor.weight for factor in factors)
                 stored = dequantize_4bit(weight.data, weight.quant_state).float()
                 lost = _read_weight(files, f"{name}.weight", folder).to(stored) - stored
                 u, s, v = torch.svd_lowrank(lost, layer.r["default"], niter=ITERATIONS)
-                layer.lora_A["default"].weight.copy_((v * s.sqrt()).T)
-                layer.lora_B["default"].weight.copy_(u * s.sqrt() / layer.scaling["default"])
+                lora_a.copy_((v * s.sqrt()).T)
+                lora_b.copy_(u * s.sqrt() / layer.scaling["default"])
 
 
 def _weight_files(folder: Path) -> dict[str, Path]:

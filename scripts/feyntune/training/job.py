@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
@@ -104,7 +104,7 @@ def _checkpoint_folder(job: TrainingJob) -> Iterator[tuple[Path | None, str]]:
     first = PartialState(cpu=pick_device().type == "cpu").is_main_process
     with locked(job.checkpoints) if first else contextlib.nullcontext():
         (found,) = distributed.broadcast([_newest_checkpoint(job) if first else None])
-        yield found
+        yield cast("tuple[Path | None, str]", found)
 
 
 def _newest_checkpoint(job: TrainingJob) -> tuple[Path | None, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.nn.functional import cross_entropy, linear, pad
@@ -19,6 +19,7 @@ from feyntune.models.likelihood import LOGITS_AT_ONCE, forward_pass, token_losse
 from feyntune.training.microbatches import IGNORED, MULTIPLE
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import PreTrainedModel
 
 
@@ -56,10 +57,11 @@ class NextTokenLoss:
         return linear_cross_entropy(hidden.flatten(0, 1), head.weight, head.bias, targets.flatten())
 
     @torch.no_grad()
-    def by_token(self, sequences: Sequence[Sequence[int]]) -> Sequence[torch.Tensor]:
+    def by_token(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> Sequence[torch.Tensor]:
         """The losses in nats of each token of each sequence except the first, in float32 and without a gradient."""
         if self.chunked:
-            return token_losses(self.model.get_output_embeddings(), forward_pass(self.model, sequences, MULTIPLE))
+            passed = forward_pass(self.model, cast("Sequence[Sequence[int]]", sequences), MULTIPLE)
+            return token_losses(self.model.get_output_embeddings(), passed)
         tokens = [torch.as_tensor(sequence, device=self.model.device).long() for sequence in sequences]
         logits = self.model(input_ids=pad_sequence(tokens, batch_first=True), use_cache=False).logits
         return [
@@ -96,6 +98,7 @@ class EmbeddingNoise:
     def _add(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
         if not module.training:
             return output
+        assert self.lengths is not None, "set_lengths precedes each forward pass in training"
         size = self.alpha / (self.lengths * output.shape[-1]).sqrt()
         return output + torch.empty_like(output).uniform_(-1, 1) * size[..., None].to(output.dtype)
 
@@ -117,7 +120,8 @@ def has_plain_head(model: PreTrainedModel) -> bool:
     The model runs on four tokens with the output of its head replaced by large numbers: scaling or soft-capping would
     change them.
     """
-    head, seen = model.get_output_embeddings(), []
+    head = model.get_output_embeddings()
+    seen: list[torch.Tensor] = []
     if type(head) is not torch.nn.Linear:
         return False
     marks = torch.linspace(-100, 100, head.weight.shape[0], device=head.weight.device)
@@ -185,7 +189,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         """Arguments as of ``linear_cross_entropy``; ``dtype`` is the number format of the matrix products."""
         needed = ctx.needs_input_grad[:3]
         gradients = [
-            torch.zeros_like(tensor, dtype=dtype if tensor is hidden else torch.float32) if wanted else None
+            torch.zeros_like(tensor, dtype=dtype if tensor is hidden else torch.float32)
+            if wanted and tensor is not None
+            else None
             for tensor, wanted in zip((hidden, weight, bias), needed, strict=True)
         ]
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)

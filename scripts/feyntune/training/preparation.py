@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
@@ -32,7 +32,7 @@ from feyntune.training.record import Meter
 if TYPE_CHECKING:
     import numpy as np
     from peft import PeftModel
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.job import TrainingJob
@@ -90,7 +90,7 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
     model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
-    loss = NextTokenLoss(model.get_base_model(), stage.training.neftune_noise_alpha)
+    loss = NextTokenLoss(cast("PreTrainedModel", model.get_base_model()), stage.training.neftune_noise_alpha)
     if not loss.chunked:
         say(f"{setup.config.model_type} changes its logits after the head: all logits of a micro-batch are in memory")
     trainer = AdapterTrainer(
@@ -133,7 +133,7 @@ def _fit_plan(setup: TrainingSetup, model: PeftModel, devices: int) -> FitPlan:
         activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
         demands[fit] = Demand(tokens, MARGIN * (12 * trained + activations))
     free = distributed.gather(free_bytes(pick_device()))
-    return FitPlan(demands, None if None in free else min(free))
+    return FitPlan(demands, None if None in free else min(cast("list[float]", free)))
 
 
 def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:

@@ -50,9 +50,15 @@ class Tracker(TrainerCallback):
         self.title, self.started = title, False
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
     ) -> None:
         """Send the numbers of a step or of an evaluation."""
+        assert logs is not None, "the trainer gives its logs"
         if not self.started or "train_runtime" in logs:
             return
         with self.warn_on_failure():

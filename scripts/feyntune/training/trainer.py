@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -19,6 +19,9 @@ from feyntune.training.distributed import any_process, average_gradients, is_lau
 from feyntune.training.memory import free_unused_memory
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
     from feyntune.training.fit import FitPlan
@@ -88,6 +91,7 @@ class AdapterTrainer(Trainer):
         others: arguments of ``Trainer``.
     """
 
+    model: PeftModel
     loss_is_scaled_for_ga = True  # our loss is divided by all tokens of the step
 
     def __init__(
@@ -110,19 +114,19 @@ class AdapterTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self._apply_fit()
 
-    def train(self, checkpoint: Path | None) -> Any:
+    def train(self, checkpoint: Path | None) -> Any:  # type: ignore[override]  # Trainer's other arguments have no use
         """Train until the last step or until a callback stops it; resume from a checkpoint if there is one."""
         self.meter.start(checkpoint)
         self.meter.add_fit(checkpoints.step_of(checkpoint), self.fits.current)
         self.args.eval_on_start = checkpoint is None
-        return super().train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        return super().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """The optimizer; with LoRA+, groups of parameters with their own learning rates."""
         if self.lora_plus_ratio and self.optimizer is None:
             from peft.optimizers import create_loraplus_optimizer
 
-            kind, given = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            kind, given = self.get_optimizer_cls_and_kwargs(self.args, cast("PreTrainedModel", self.model))
             decay = {"loraplus_weight_decay": self.args.weight_decay}
             self.optimizer = create_loraplus_optimizer(
                 self.model, kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
@@ -130,7 +134,7 @@ class AdapterTrainer(Trainer):
         return super().create_optimizer(model)
 
     def training_step(
-        self, model: torch.nn.Module, inputs: dict[str, int], num_items_in_batch: torch.Tensor | int | None = None
+        self, model: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
         """Forward and backward passes of this device's part of a step; returns the loss.
 
@@ -184,12 +188,17 @@ class AdapterTrainer(Trainer):
         self.evaluator.resize(self.fits)
 
     def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *_: Any, num_items_in_batch: int, **__: Any
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """The part of a micro-batch in the step's mean loss, times the processes over which gradients are averaged.
 
         The forward pass is not that of the DistributedDataParallel wrapper, so its hooks leave the gradients alone.
         """
+        assert num_items_in_batch is not None, "training_step gives the tokens of the step"
         return self.loss.total(inputs) * (self.args.world_size / num_items_in_batch)
 
     def autocast_smart_context_manager(
@@ -213,14 +222,14 @@ class AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         if self.args.should_save:
-            save_adapter(self.model, Path(output_dir or self.args.output_dir))
+            save_adapter(self.model, Path(output_dir or cast("str", self.args.output_dir)))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         with self.meter.part("checkpoints"):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
-                folder = Path(self.args.output_dir)
+                folder = Path(cast("str", self.args.output_dir))
                 checkpoint = folder / f"checkpoint-{self.state.global_step}"
                 self.meter.save(checkpoint)
                 checkpoints.seal(checkpoint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from feyntune.core.secrets import WANDB, require_secret
 from feyntune.training.tracking import Tracker
@@ -49,7 +49,9 @@ class WandbTracker(Tracker):
         self.run.finish()
 
 
-def _init(tracking: Tracking, mode: str, run: str, identity: str, settings: Mapping[str, Any]) -> wandb.Run:
+def _init(
+    tracking: Tracking, mode: Literal["offline", "online"], run: str, identity: str, settings: Mapping[str, Any]
+) -> wandb.Run:
     import wandb
 
     if mode == "online":

@@ -42,7 +42,8 @@ class Hub(Section):
 def _fields(template: str) -> list[tuple[str, str | None, str | None]]:
     """Name, format and conversion of each field of a template; a broken template has the field '?'."""
     try:
-        return [tuple(part) for _, *part in string.Formatter().parse(template) if part[0] is not None]
+        parts = string.Formatter().parse(template)
+        return [(name, form, conversion) for _, name, form, conversion in parts if name is not None]
     except ValueError:
         return [("?", "", None)]
 

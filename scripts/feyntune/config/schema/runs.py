@@ -80,7 +80,7 @@ class NamedRun(Overrides):
     """A published adapter, which is evaluated and not trained."""
     completions: Imported | None = None
     """Imported completions: a file, or `path` or `hub` with `model`. Only metrics of their texts are computed."""
-    perplexity: Imported | None = None
+    perplexity: Imported | None = None  # type: ignore[assignment]  # a run's key has another meaning than a model's
     """Imported perplexities, for a run with `completions`."""
     metrics: dict[Name, Imported] = {}
     """Imported values of metrics; the other metrics are computed from the run's `completions`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 NAMES = ("hep-th", "hep-ph", "gr-qc", "cs", "q-bio")
 """The fields. Their order decides which papers a seed gives."""
@@ -56,7 +57,7 @@ def _read(name: str) -> dict:
 def _field(own: Mapping, common: Mapping) -> Field:
     templates = {key: (*common[key], *own[key]) for key in _EXTENDED}
     words = {key: tuple(texts) for key, texts in {**common["words"], **own["words"]}.items()}
-    others: dict[str, Sequence[str]] = {
+    others: dict[str, Any] = {
         key: tuple(texts) for key, texts in own.items() if key not in {*_EXTENDED, "words", "circumstances"}
     }
     return Field(**others, **templates, words=words, circumstances=own["circumstances"])

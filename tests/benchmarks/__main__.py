@@ -74,7 +74,7 @@ def _measured(benchmark, options, folder):
     measured = case.ways if benchmark.with_memory else []
     memory = {way: peak_memory(benchmark, size, way, place) for way in measured}
     result = Result(benchmark, sizes, timings, agreement, memory, case, measure_limits())
-    print(result.told(), file=sys.stderr, flush=True)
+    print(result.summary(), file=sys.stderr, flush=True)
     return result
 
 

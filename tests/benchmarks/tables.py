@@ -57,8 +57,8 @@ class Result:
     def _reached(self):
         """Ratio, its spread, and the ratio in processor time; without a reference, seconds at each size."""
         if REFERENCE not in self.case.ways:
-            told = [" / ".join(self._seconds(way)) for way in self.case.ways]
-            return told[0], f"bare rules: {told[1]}" if told[1:] else "", ""
+            times = [" / ".join(self._seconds(way)) for way in self.case.ways]
+            return times[0], f"bare rules: {times[1]}" if times[1:] else "", ""
         pairs, processor = (ratios(self.timings, self.largest, kind) for kind in ("seconds", "processor_seconds"))
         return f"{_median(pairs):.2f}", f"{pairs[0]:.2f} to {pairs[-1]:.2f}", f"{_median(processor):.2f}"
 
@@ -79,7 +79,7 @@ class Result:
         reference = f" ({self.memory[REFERENCE]:,.0f})" if REFERENCE in self.memory else ""
         return f"{self.memory[OURS]:,.0f}{reference}"
 
-    def told(self):
+    def summary(self):
         """The row in words."""
         return "; ".join(f"{name}: {cell}" for name, cell in zip(COLUMNS, self.row(), strict=True) if cell)
 

@@ -127,9 +127,9 @@ def test_evaluation_is_as_trained_unless_told_otherwise():
     configuration = parse_configuration({**SMALL, "quantization": {"method": "fp4"}})
     run = resolve_runs(configuration)["tiny_hep-th_all"]
     assert completion_stage(configuration, run, "unseen").quantization.method == "fp4"
-    told = parse_configuration({**SMALL, "evaluation": {"quantization": {"method": "none"}}})
-    assert perplexity_stage(told, run, "unseen").quantization.method == "none"
-    assert training_stage(told, run).quantization.method == "nf4"
+    parsed = parse_configuration({**SMALL, "evaluation": {"quantization": {"method": "none"}}})
+    assert perplexity_stage(parsed, run, "unseen").quantization.method == "none"
+    assert training_stage(parsed, run).quantization.method == "nf4"
 
 
 def test_an_adapter_may_know_its_base_by_an_earlier_name():

@@ -51,10 +51,10 @@ def test_skipped_lines_are_in_the_report_and_the_message(snapshot):
         "without_id": 0, "without_categories": 1, "without_abstract": 2,
         "duplicates": 1, "duplicate_ids": [record(1)["id"]],
     }  # fmt: skip
-    told = read_snapshot(snapshot).stdout.splitlines()
+    shown = read_snapshot(snapshot).stdout.splitlines()
     assert (
         "read_snapshot s: 60 papers, 1 malformed lines (line 61: Missing a name for object member), "
-        "1 without categories, 2 without an abstract, 1 older than another of the same id" in told
+        "1 without categories, 2 without an abstract, 1 older than another of the same id" in shown
     )
 
 
@@ -110,8 +110,8 @@ def test_control_papers_are_extracted_in_the_given_order(snapshot):
 def test_an_unusable_snapshot_is_a_one_line_error_and_leaves_no_file(tmp_path, content, line):
     if content is not None:
         (tmp_path / "s.jsonl").write_text(content)
-    told = error_line(read_snapshot(tmp_path))
-    assert told == f"read_snapshot s: error: {tmp_path / 's.jsonl'}: {line}"
+    shown = error_line(read_snapshot(tmp_path))
+    assert shown == f"read_snapshot s: error: {tmp_path / 's.jsonl'}: {line}"
     assert [path.name for path in tmp_path.iterdir() if path.name != "s.jsonl"] == []
 
 

@@ -117,9 +117,9 @@ def test_a_malformed_line_is_counted_with_its_number_and_affects_no_other_line(t
     write_lines(tmp_path / "s.jsonl", lines)
     report = read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
     assert (report.papers, report.malformed, report.lines) == (5, 1, 6)
-    (told,) = report.malformed_lines
-    assert told["line"] == position + 1
-    assert BAD[bad] in told["fault"]
+    (shown,) = report.malformed_lines
+    assert shown["line"] == position + 1
+    assert BAD[bad] in shown["fault"]
 
 
 def test_invalid_utf8_affects_only_its_own_line():

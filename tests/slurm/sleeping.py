@@ -1,4 +1,4 @@
-"""Jobs that sleep for as long as a table says and leave empty results, submitted and watched as real ones are."""
+"""Jobs that sleep for as long as a table says and leave empty results, submitted and polled like real jobs."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""What goes wrong on a cluster, one thing at a time: each must end well, be told, and never hang."""
+"""What goes wrong on a cluster, one thing at a time: each must end well, be reported, and never hang."""
 
 import os
 import signal

@@ -25,9 +25,9 @@ def up_to_date(finished, tmp_path_factory):
     return Workspace(tmp_path_factory.mktemp("up-to-date") / "workspace", original=finished)
 
 
-def rows(told):
+def rows(shown):
     """First column to the whole line, of each line of a plan."""
-    return {line.split()[0]: line for line in told.splitlines() if line.strip()}
+    return {line.split()[0]: line for line in shown.splitlines() if line.strip()}
 
 
 def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
@@ -38,9 +38,9 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "feyntune.planning.work" in imported
     assert not {"torch", "transformers", "datasets", "huggingface_hub"} & imported
-    told = rows(done.stdout)
-    assert told["train"].split()[1] == "4" and "not made yet" in told["train"]
-    assert "tiny_hep-th_all" in told
+    shown = rows(done.stdout)
+    assert shown["train"].split()[1] == "4" and "not made yet" in shown["train"]
+    assert "tiny_hep-th_all" in shown
     assert sorted(path.name for path in (workspace.folder / "results").iterdir()) == ["plan.json"]
 
 
@@ -48,8 +48,8 @@ def test_the_papers_twenty_runs_are_planned_on_the_profiles_cards(tmp_path):
     workspace = Workspace(tmp_path / "bare")
     done = workspace.snakemake(*PLAN, "--configfile", "config/paper.yaml", profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
-    told = rows(done.stdout)
-    assert told["train"].split()[1] == "20" and told["complete"].split()[1] == "41"
+    shown = rows(done.stdout)
+    assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "41"
     assert "361 of 361 jobs" in done.stdout and "30 jobs at a time" in done.stdout
     assert "GPU: A100, 40 GB" in done.stdout
     kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
@@ -63,10 +63,10 @@ def test_a_changed_setting_is_named_and_a_target_bounds_the_plan(workspace):
     change = (*PLAN, "--config", "generation={temperature: 0.5}")
     done = workspace.snakemake(*change)
     assert done.returncode == 0, done.stdout
-    told = rows(done.stdout)
-    assert "generation.temperature: 0.7 -> 0.5" in told["complete"]
-    assert "new results of complete" in told["metric"]
-    assert "train" not in told and "perplexity" not in told
+    shown = rows(done.stdout)
+    assert "generation.temperature: 0.7 -> 0.5" in shown["complete"]
+    assert "new results of complete" in shown["metric"]
+    assert "train" not in shown and "perplexity" not in shown
     done = workspace.snakemake(*change, "--", "results/completions/hep-th/tiny_base.parquet")
     assert rows(done.stdout)["total"].split()[1] == "1"
 
@@ -96,9 +96,9 @@ def test_a_plan_is_made_while_another_snakemake_runs(workspace):
 
 def test_time_limits_that_do_not_suffice_are_warned_of(workspace):
     limits = "resources={train: {runtime: 1, threads: 1, mem_mb: 200}}"
-    told = workspace.snakemake(*PLAN, "--forceall", "--config", limits).stdout
-    assert "warning: train: 4 of 4 jobs may exceed the memory" in told
-    assert "resources.train.mem_mb" in told
+    shown = workspace.snakemake(*PLAN, "--forceall", "--config", limits).stdout
+    assert "warning: train: 4 of 4 jobs may exceed the memory" in shown
+    assert "resources.train.mem_mb" in shown
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_every_option_counts_as_in_a_dry_run(request, state, options):
     place = request.getfixturevalue(state)
     plan = place.snakemake(*options, *PLAN)
     assert plan.returncode == 0, plan.stdout
-    told = rows(plan.stdout)
-    planned = int(told["total"].split()[1]) if "total" in told else 0
+    shown = rows(plan.stdout)
+    planned = int(shown["total"].split()[1]) if "total" in shown else 0
     assert planned == number_of_jobs(place, *options)
 
 

@@ -1,4 +1,4 @@
-"""Plans: every shipped configuration, faults in it told in one line, targets that nobody makes."""
+"""Plans: every shipped configuration, one-line errors for faults in it, targets that nobody makes."""
 
 import subprocess
 import sys

@@ -57,7 +57,7 @@ def one_of(names):
 
 
 def one_of_runs(names):
-    """The same for names of runs. Snakemake reads a pattern anew for each job and file: the grid is told as a product."""
+    """The same for runs. Snakemake parses a pattern again for each job and file: the grid is written as a product."""
     axes = (CONFIG.grid.models, CONFIG.grid.datasets, CONFIG.grid.layer_sets)
     of_grid = {"_".join(parts) for parts in itertools.product(*axes)}
     if not of_grid.issubset(names) or not of_grid:

@@ -78,7 +78,7 @@ def source_files(wildcards):
 
 
 def source_option(wildcards):
-    """How the program is told of them."""
+    """The option that names them."""
     files = CONFIG.datasets[wildcards.dataset].files
     if files:
         return shlex.join(["--files", files.train, files.test, files.validation])

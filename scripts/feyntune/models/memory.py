@@ -30,8 +30,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     # torch.OutOfMemoryError by its name: this module must not import torch; errors of kernels are RuntimeErrors
     if type(error).__name__ == "OutOfMemoryError":
         return True
-    told = isinstance(error, RuntimeError | OSError | ValueError) and any(sign in str(error) for sign in SIGNS)
-    return told or is_out_of_memory(error.__cause__)
+    matches = isinstance(error, RuntimeError | OSError | ValueError) and any(sign in str(error) for sign in SIGNS)
+    return matches or is_out_of_memory(error.__cause__)
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ def _gpu_model(resources: Mapping[str, int | str]) -> str | None:
 
 
 def _why(dag: DAG, job: SnakemakeJob) -> list[str]:
-    """Reasons in words, the most telling first."""
+    """Reasons in words, the most important first."""
     reason = dag.reason(job)
     if reason.forced:
         return ["forced"]

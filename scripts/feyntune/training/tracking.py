@@ -5,6 +5,7 @@ TensorBoard and Trackio write to local folders. Weights & Biases is in its own m
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import importlib.util
 import os
@@ -39,7 +40,7 @@ def tracking_id(run: str, fingerprint: str) -> str:
     return f"{tracking_slug(run)}-{fingerprint[:12]}"
 
 
-class Tracker(TrainerCallback):
+class Tracker(TrainerCallback, abc.ABC):
     """Sends the trainer's logs to a tracker; subclasses say how.
 
     Args:
@@ -65,13 +66,13 @@ class Tracker(TrainerCallback):
             numbers = {name: logs[name] for name in (*STEP_COLUMNS, *EVALUATION_COLUMNS) if name in logs}
             self.send(state, numbers, logs)
 
+    @abc.abstractmethod
     def send(self, state: TrainerState, numbers: dict[str, float], logs: Mapping[str, Any]) -> None:
         """Send ``numbers`` for the step of ``state``; ``logs`` has all that was logged."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Send what is left."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Send what is left, if the tracker has started."""

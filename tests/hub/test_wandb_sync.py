@@ -1,5 +1,6 @@
 """Offline recordings reach W&B complete, by the real client; a training in two jobs becomes one run."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -130,3 +131,9 @@ def test_the_error_counts_what_was_sent(monkeypatch):
     monkeypatch.setattr(subprocess, "run", took_one)
     with pytest.raises(FeynTuneError, match=f"W&B took 1 of 2 recordings, not {left}"):
         send([taken, left], KEY)
+
+
+def test_without_the_package_one_line_says_what_to_type(monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FeynTuneError, match="make wandb"):
+        send([tmp_path], "key")

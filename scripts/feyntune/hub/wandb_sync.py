@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -48,8 +49,10 @@ def send(recordings: Sequence[Path], key: str) -> None:
         key: W&B's API key; only the process that sends gets it, in its environment.
 
     Raises:
-        FeynTuneError: some could not be sent; those that were sent are not sent again.
+        FeynTuneError: W&B is not installed, or some could not be sent; those that were sent are not sent again.
     """
+    if importlib.util.find_spec("wandb") is None:
+        raise FeynTuneError("W&B is not installed; type `make wandb`, then the same command again")
     command = [sys.executable, "-m", "wandb", "sync", *map(str, recordings)]
     environment = {**os.environ, "WANDB_API_KEY": key, "WANDB_ERROR_REPORTING": "false"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

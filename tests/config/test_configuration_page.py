@@ -6,14 +6,14 @@ import sys
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from feyntune.config.load import parse_configuration
 from support.config_examples import SMALL
 from support.workspace import PROJECT
 
+jsonschema = pytest.importorskip("jsonschema")  # Snakemake requires it
 PAGE, SCHEMA = PROJECT / "config/README.md", PROJECT / "workflow/schemas/config.schema.json"
-VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text()))
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 
 def test_both_files_are_as_the_program_writes_them(tmp_path):

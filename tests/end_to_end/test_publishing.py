@@ -12,7 +12,7 @@ pytestmark = pytest.mark.end_to_end
 
 RUN = "tiny_hep-th_qkv"
 OWN = ("--config", "hub={organisation: me}")
-TABLES = ("infer", "perplexity", "sem_scores", "jina")
+TABLES = ("infer", "perplexity", "sem_scores", "jina", "rouge", "repetition")
 
 
 @pytest.fixture

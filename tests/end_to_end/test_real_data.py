@@ -25,5 +25,5 @@ def test_the_whole_job_runs_on_real_abstracts_and_a_real_model(tmp_path):
     perplexity = pyarrow.parquet.read_table(workspace.folder / "results/perplexity/all.parquet").to_pandas()
     assert set(perplexity["run"]) == {"stories_base", "stories_hep-th_gr-qc_qkv"}
     assert perplexity["perplexity"].between(2, 5000).all()
-    for said in ("abstracts over 512 tokens: left out", "abstracts are over 512 tokens: cut there"):
+    for said in ("abstracts over 512 tokens: dropped", "abstracts exceed 512 tokens: truncated"):
         assert said in finished.stdout

@@ -34,7 +34,7 @@ def hold_folder(folder: str | Path, grace: float = GRACE) -> tuple[Lock, list[st
         grace: seconds to wait for the end of cancelled jobs.
 
     Returns:
-        The open file that holds the lock until it is closed or the process ends, and the ids of the jobs that were
+        The lock, which is held until it is released or the process ends, and the ids of the jobs that were
         cancelled.
 
     Raises:

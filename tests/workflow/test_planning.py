@@ -132,6 +132,13 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
 def test_every_profile_plans(bare, profile):
     done = bare.snakemake("--dry-run", profile=f"profiles/{profile}")
     assert done.returncode == 0, done.stdout
+    assert ("fetch_model" in done.stdout) == (profile == "sulis"), "it has the paper's configuration"
+
+
+def test_a_configuration_on_the_command_line_replaces_that_of_a_profile(bare):
+    done = bare.snakemake("--dry-run", "--configfile", "config/config.yaml", profile="profiles/sulis")
+    assert done.returncode == 0, done.stdout
+    assert "demo_model" in done.stdout and "fetch_model" not in done.stdout
 
 
 CONFIGURATIONS = sorted(path.name for path in (PROJECT / "config").glob("*.yaml"))

@@ -1,5 +1,7 @@
 # Models, metrics, published adapters and datasets: local folders, or pinned revisions of the hub.
 
+import shlex
+
 
 def model_folder(registry, name):
     """The folder of an entry of a registry (`models`, `metrics`)."""
@@ -31,6 +33,13 @@ def files_in(folder, place):
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
     return sorted(map(str, files))
+
+
+def adapter_to_fetch(wildcards):
+    """The option for the adapter in a metric's repository; empty if it uses none."""
+    entry = getattr(CONFIG, wildcards.registry)[wildcards.name]
+    adapter = getattr(entry, "adapter", None)
+    return shlex.join(["--adapter", adapter]) if adapter else ""
 
 
 FETCHED = (
@@ -82,6 +91,7 @@ rule fetch_model:
         revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
         ].revision,
+        adapter=adapter_to_fetch,
         # Code of further repositories, only for entries whose code may run.
         code=lambda wildcards: (
             "--code"
@@ -94,7 +104,7 @@ rule fetch_model:
         ),
     shell:
         'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/fetch.py" --repository {params.repository:q} --revision {params.revision:q}'
-        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.code}"
+        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.adapter} {params.code}"
         " --log {log:q}"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, write_table, written_whole
+from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
@@ -215,11 +215,7 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, "numpy") as file:
-            record = json.loads(file.metadata()["feyntune"])
-            return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None
+    damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
+    with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
+        record = json.loads(file.metadata()["feyntune"])
+        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118

@@ -48,7 +48,7 @@ BAD = {
     "empty": (b"", ("id",), "empty file"),
     "blank": (b" \r\n\r\n", ("id",), "empty file"),
     "a column twice": (b"id,id,score\na,b,1\n", ("id",), "two columns are called 'id'"),
-    "no column": (b"name,score\na,1\n", ("id",), "no column 'id'; it needs id; it has name, score"),
+    "no column": (b"name,score\na,1\n", ("id",), "no column 'id' among columns 'id'; it has name, score"),
     "too many cells": (b"id,text\na,one, two\n", ("id",), "row 2: 3 cells for 2 columns; put texts into quotation"),
     "no table": (b"\x1b[31m<html>404</html>", ("id",), "no column 'id'"),
 }

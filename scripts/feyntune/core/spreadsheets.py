@@ -100,10 +100,17 @@ def _header(cells: Sequence[str]) -> list[str]:
 def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it needs {', '.join(needed)}; it has {_some(columns)}")
+        raise missing_column(path, missing[0], needed, columns)
     twice = [name for name in (*needed, *optional) if columns.count(name) > 1]
     if twice:
         raise FeynTuneError(f"{path}: two columns are called {twice[0]!r}; rename or remove one")
+
+
+def missing_column(path: Path, name: str, needed: Sequence[str], present: Sequence[str]) -> FeynTuneError:
+    """The error that a table lacks a column; it lists columns that begin alike, or else the first ones."""
+    wanted = " and ".join(map(repr, needed))
+    similar = sorted(each for each in present if each.startswith(name.split("_")[0]))
+    return FeynTuneError(f"{path}: no column {name!r} among columns {wanted}; it has {_some(similar or present)}")
 
 
 def _some(columns: Sequence[str], length: int = 80) -> str:

@@ -87,10 +87,16 @@ def write_json(path: str | Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read one JSON file. Raises FeynTuneError with its path if it is missing or not JSON."""
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises FeynTuneError with its path if it is missing, not JSON, or another value than an object.
+    """
     with unreadable(path, "not valid JSON", ValueError, RecursionError):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise FeynTuneError(f"{path}: not a JSON object; {MADE_AGAIN}")
+    return content
 
 
 MADE_AGAIN = "if this workflow made it, delete it and run again"

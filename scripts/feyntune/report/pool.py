@@ -89,7 +89,7 @@ def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path
 def _statistics(path: Path) -> dict[str, float | None]:
     """The flat dict of numbers in a JSON file."""
     content = read_json(path)
-    if not isinstance(content, dict) or not all(isinstance(value, int | float | None) for value in content.values()):
+    if not all(isinstance(value, int | float | None) for value in content.values()):
         raise FeynTuneError(f"{path}: not a flat object of numbers; {MADE_AGAIN}")
     return content
 

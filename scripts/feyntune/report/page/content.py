@@ -15,6 +15,7 @@ from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
+from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
@@ -116,9 +117,7 @@ FIGURE_CAPTIONS = {
 
 def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
     """The variables of the template."""
-    import pandas
-
-    means, comparisons = (pandas.read_csv(sources.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
+    means, comparisons = (read_exact_table(sources.tables, name) for name in ("distributions", "comparisons"))
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
@@ -155,9 +154,8 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _table(folder: Path, name: str, title: str) -> dict[str, str]:
-    caption = (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0].removeprefix("% ")
-    html = (folder / f"{name}.html").read_text(encoding="utf-8")
-    return {"name": name, "title": title, "caption": caption, "html": html}
+    read_exact_table(folder, name)  # not shown, but delivered with the report
+    return {"name": name, "title": title, "caption": read_caption(folder, name), "html": read_html(folder, name)}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
@@ -170,7 +168,7 @@ def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
 
 
 def _figure(folder: Path, name: str, title: str, caption: str) -> dict[str, str]:
-    drawing = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+    drawing = base64.b64encode(read_drawing(folder, name)).decode("ascii")
     return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
 
 

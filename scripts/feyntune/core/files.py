@@ -16,6 +16,7 @@ from feyntune.core.system_errors import writing
 if TYPE_CHECKING:
     import pyarrow
     import pyarrow.compute
+    import pyarrow.parquet
 
 
 @contextlib.contextmanager
@@ -130,6 +131,10 @@ def reason(error: Exception, length: int = 50) -> str:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
+PARQUET: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+"""How parquet files are written. Without checksums most damage inside a column would be read as other values."""
+
+
 def write_table(path: str | Path, table: pyarrow.Table, provenance: dict[str, Any] | None = None) -> None:
     """Write a pyarrow table as parquet, completely or not at all; see ``write_batches``."""
     write_batches(path, table.schema, [table], provenance)
@@ -151,7 +156,7 @@ def write_batches(
     if provenance is not None:
         metadata = json.dumps(provenance, sort_keys=True).encode()
         schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": metadata})
-    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for batch in batches:
             writer.write_table(batch)
 
@@ -166,7 +171,7 @@ def read_table(
     import pyarrow.parquet
 
     with parquet_errors(path):
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             present = file.schema_arrow.names
             missing = [name for name in columns or [] if name not in present]
             if missing:
@@ -174,7 +179,14 @@ def read_table(
             if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
                 table = file.read(columns)
                 return table.select(columns) if columns else table
-        return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
+        return pyarrow.parquet.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
+
+
+def open_parquet(path: str | Path) -> pyarrow.parquet.ParquetFile:
+    """Open a parquet file whose checksums, where it has any, are verified; use ``parquet_errors`` around it."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
 
 
 def row_count(path: str | Path) -> int:

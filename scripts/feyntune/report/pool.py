@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import (
     MADE_AGAIN,
+    PARQUET,
     read_json,
     read_table,
     reason,
@@ -69,7 +70,7 @@ def pool_tables(
     ]
     first = _labelled(inputs[0], columns, runs[0], sets).schema
     schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
-    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for path, run in zip(inputs, runs, strict=True):
             writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
 

@@ -20,7 +20,7 @@ from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.config.weights import evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section, Source, lay_over
-from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
+from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported, reported_all
 from feyntune.evaluation.metrics.base import MetricSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -106,6 +106,7 @@ def _kind(entry: NamedRun) -> str:
 def _check_registries(configuration: Configuration) -> None:
     check_references(configuration.datasets, configuration.snapshots)
     check_keys(configuration.metrics)
+    reported_all(configuration.metrics)  # refuses titles that cannot be told apart
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -265,7 +266,7 @@ def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
 
 def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     """The metrics as tables, figures, the report and model cards show them, in the configuration's order."""
-    return [reported(name, settings) for name, settings in configuration.metrics.items()]
+    return reported_all(configuration.metrics)
 
 
 def tables_stage(configuration: Configuration) -> TablesStage:

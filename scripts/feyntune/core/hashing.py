@@ -51,11 +51,11 @@ def known_digest(path: Path) -> str:
     state = _state(blob)
     with contextlib.suppress(FeynTuneError, OSError, UnicodeDecodeError):
         remembered = read_json(memory)
-        if isinstance(remembered, dict) and {**remembered, "sha256": None} == {**state, "sha256": None}:
+        if {**remembered, "sha256": None} == {**state, "sha256": None}:
             return str(remembered["sha256"])
     found = digest(blob)
     if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FeynTuneError):
             write_json(memory, {**state, "sha256": found})
     return found
 

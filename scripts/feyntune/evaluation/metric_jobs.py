@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.core.bounds import first_outside, range_text
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, write_table, written_whole
+from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
-
-ROUNDING = 1e-6
-"""How far a value may lie outside its column's bounds: the cosine of a text with itself is 1 up to rounding."""
-
 
 @dataclass(frozen=True)
 class PreparationJob:
@@ -130,15 +127,11 @@ def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, n
 
 def check_bounds(metric: Metric, values: Values) -> None:
     """Raise FeynTuneError if a value is not finite, or outside the bounds of its column by more than rounding."""
-    import numpy
-
     for column in metric.columns:
-        known = numpy.array([value for value in values[column.name] if value is not None], dtype=numpy.float64)
-        low = -numpy.inf if column.lowest is None else column.lowest
-        high = numpy.inf if column.highest is None else column.highest
-        wrong = known[~(numpy.isfinite(known) & (known >= low - ROUNDING) & (known <= high + ROUNDING))]
-        if len(wrong):
-            raise FeynTuneError(f"{column.name}: {wrong[0]} is not in [{low}, {high}]; check the metric's model")
+        wrong = first_outside(values[column.name], column.lowest, column.highest)
+        if wrong is not None:
+            value, limits = values[column.name][wrong], range_text(column.lowest, column.highest)
+            raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
 
 
 def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
@@ -219,11 +212,7 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, "numpy") as file:
-            record = json.loads(file.metadata()["feyntune"])
-            return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None
+    damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
+    with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
+        record = json.loads(file.metadata()["feyntune"])
+        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118

@@ -38,4 +38,4 @@ rule complete:
         "python scripts/on_gpus.py {resources.gpu} scripts/complete.py"
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
-        " --output {output} --log {log}"
+        " --kept results/kept/complete/{wildcards.set}/{wildcards.run} --output {output} --log {log}"

@@ -16,6 +16,7 @@ from feyntune.report.summaries import comparisons, corpus, distributions, summar
 from feyntune.report.tables import write_tables
 from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
 from support import made_results
+from support.programs import load_program
 
 FEW = Uncertainty(resamples=199)
 LAYERS = [("all", "qkv")]
@@ -148,6 +149,45 @@ def test_the_terminal_shows_each_run_and_where_the_report_is(folder, results, tm
     assert f"{float(rows['tiny_base']['perplexity']):.3f}" in base
     assert next(line for line in shown.splitlines() if "elsewhere" in line).split()[2] == "–"
     assert f"{tmp_path}/report.html" in shown
+
+
+def test_the_summary_marks_what_is_better_and_worse_than_the_base_model():
+    summary = load_program("print_summary")
+    rows = [
+        {"run": "base", "model": "m", "dataset": ""},
+        {"run": "a", "model": "m", "dataset": "d"},
+        {"run": "imported", "model": "", "dataset": ""},
+    ]
+    quantities = {"perplexity": {"better": "lower"}, "rouge": {"better": "higher"}, "novelty": {"better": "lower"}}
+
+    def pair(quantity, difference, p, against="base"):
+        values = {"against": against, "quantity": quantity, "difference": difference, "p_holm": p}
+        return {"set": "s", "run": "a", **values}
+
+    pairs = [
+        pair("perplexity", "-1.5", "0.01"),
+        pair("rouge", "-0.2", "0.001"),
+        pair("novelty", "-1", "0.05"),
+        pair("rouge", "0.2", "0.001", against="imported"),
+        pair("unknown", "1", "0"),
+    ]
+    found = summary.against_base(rows, pairs, quantities)
+    assert found == {("s", "a", "perplexity"): "better", ("s", "a", "rouge"): "worse"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "w"}, "linux", True),
+        ({}, "linux", False),
+        ({}, "darwin", True),
+        ({"CI": "true"}, "darwin", False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "a b"}, "linux", False),
+    ],
+)
+def test_the_report_is_opened_only_on_a_desktop(environment, platform, expected):
+    assert load_program("print_summary").desktop(environment, platform) == expected
 
 
 @pytest.mark.parametrize(

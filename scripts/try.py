@@ -4,6 +4,7 @@ python scripts/try.py                                                           
 python scripts/try.py tiny_base tiny_hep-th_all --text "We study black holes."     one prompt
 python scripts/try.py tiny_base tiny_hep-th_all                                    prompts that you type
 python scripts/try.py tiny_base tiny_hep-th_all --set hep-th --id 2401.00001       an abstract, as the workflow does it
+python scripts/try.py tiny_base tiny_hep-th_all --serve                            a web page on this machine
 
 Sampling is that of each run's own settings, unless an option changes it. The random numbers of a completion depend on
 the seed, the run, and the id of the abstract (for a text of your own always the same id): the same command gives the
@@ -52,6 +53,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument("--min-p", type=float, help="least probability, relative to that of the most likely token")
     sampling.add_argument("--max-new-tokens", type=int, help="longest completion in tokens")
     sampling.add_argument("--min-new-tokens", type=int, help="shortest completion in tokens")
+    page = parser.add_argument_group("page")
+    page.add_argument("--serve", action="store_true", help="serve a web page where people complete, compare and vote")
+    page.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
+    page.add_argument("--port", type=int, default=7860, help="port, 0 for any free one (default: %(default)s)")
+    page.add_argument("--votes", type=Path, default=Path("ratings/votes.csv"), help="CSV file (default: %(default)s)")
     parser.add_argument("--engine", default="transformers", help="generation engine (default: %(default)s)")
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
 
@@ -72,6 +78,8 @@ def main(options: argparse.Namespace) -> None:
     runs = chosen_runs(available, options.runs)
     if not runs:
         print("\n".join(available))
+    elif options.serve:
+        serve_page(runs, options)
     else:
         complete(runs, options)
 
@@ -94,6 +102,19 @@ def complete(runs: Sequence[TriedRun], options: argparse.Namespace) -> None:
     console = Console()
     for prompt in [first] if first else (replace(settings, text=text) for text in texts(options)):
         show(prompt.line, [run.name for run in runs], session.complete(prompt), console)
+
+
+def serve_page(runs: Sequence[TriedRun], options: argparse.Namespace) -> None:
+    """Serve the page until Ctrl-C."""
+    from feyntune.playground.server import LOOPBACK, PageServer
+    from feyntune.playground.session import Session
+
+    with PageServer(options.host, options.port) as server:
+        server.show(Session(runs, options.engine), options.votes)
+        say(f"open {server.address} (Ctrl-C ends)")
+        if options.host not in LOOPBACK:
+            say("whoever knows this address can use the page from the network; the connection is not encrypted")
+        server.serve_forever()
 
 
 def texts(options: argparse.Namespace) -> Iterator[str]:

@@ -231,6 +231,10 @@ def test_hints_are_titles_of_columns_and_cells():
     assert "title" not in html_table(pd.DataFrame({"Quantity": ["rep-4"]}))
 
 
+def test_intervals_are_not_broken_into_lines():
+    assert "0.1 [0.0,\N{NO-BREAK SPACE}0.2]<" in html_table(pd.DataFrame({"x": ["0.1 [0.0, 0.2]"]}))
+
+
 def test_numbers_as_people_read_them():
     assert number(1234.5, 1) == "1,234.5"
     assert number(math.nan, 1) == "–"

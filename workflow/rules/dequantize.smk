@@ -96,7 +96,7 @@ rule dequantize:
         settings=dequantize_settings,
         code=code("dequantize.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/dequantize.py --base {params.base:q}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/dequantize.py" --base {params.base:q}'
         " --settings {params.settings:q} --output results/models/{wildcards.model}.{wildcards.storage} --log {log}"
 
 
@@ -123,5 +123,5 @@ rule merge:
         settings=merge_settings,
         code=code("dequantize.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/dequantize.py --base {params.base:q} {params.adapter}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/dequantize.py" --base {params.base:q} {params.adapter}'
         " --settings {params.settings:q} --output results/merged/{wildcards.run} --log {log}"

@@ -86,19 +86,11 @@ RECEIPTS = [
 ]
 
 
-localrules:
-    push,
-    model_card,
-    reference_table,
-    push_adapter,
-    push_merged,
-    push_table,
-
-
 rule push:
     """Push the adapters of all trained runs, a table of each kind of result and, if configured, merged models."""
     input:
         RECEIPTS,
+    localrule: True
 
 
 rule model_card:
@@ -119,12 +111,13 @@ rule model_card:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
         run=one_of_runs(TRAINED),
+    localrule: True
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=card_settings,
         code=code("model_card.py"),
     shell:
-        "python scripts/model_card.py --adapter results/adapters/{wildcards.run:q} --base {params.base:q}"
+        'python "$FEYNTUNE_SCRIPTS/model_card.py" --adapter results/adapters/{wildcards.run:q} --base {params.base:q}'
         " --dataset {input.dataset:q} --tables results/tables --settings {params.settings:q}"
         " --output-folder results/hub/cards/{wildcards.run:q} --log {log:q}"
 
@@ -141,11 +134,12 @@ rule reference_table:
         "results/logs/hub/tables/{set}/{table}.log",
     wildcard_constraints:
         table=one_of(TABLE_KINDS),
+    localrule: True
     params:
         settings=table_settings,
         code=code("reference_table.py"),
     shell:
-        "python scripts/reference_table.py --dataset {input.dataset:q} --results results --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/reference_table.py" --dataset {input.dataset:q} --results results --settings {params.settings:q}'
         " --output {output.table:q} --card {output.card:q} --log {log:q}"
 
 
@@ -164,6 +158,7 @@ rule push_adapter:
         "results/logs/hub/{run}.log",
     wildcard_constraints:
         run=one_of_runs(TRAINED),
+    localrule: True
     params:
         settings=push_settings(
             "model",
@@ -172,7 +167,7 @@ rule push_adapter:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights:q}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --files adapter_model.safetensors={input.weights:q}'
         " adapter_config.json={input.config:q} run.json={input.record:q} history.parquet={input.history:q}"
         " README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_adapter"
         " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
@@ -190,6 +185,7 @@ rule push_merged:
         "results/logs/hub/merged/{run}.log",
     wildcard_constraints:
         run=one_of_runs(WITH_ADAPTER),
+    localrule: True
     params:
         settings=push_settings(
             "model",
@@ -199,7 +195,7 @@ rule push_merged:
             merged=True,
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py --folder results/merged/{wildcards.run:q} --rule push_merged"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --folder results/merged/{wildcards.run:q} --rule push_merged'
         " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
 
 
@@ -214,6 +210,7 @@ rule push_table:
         "results/logs/hub/push/{set}/{table}.log",
     wildcard_constraints:
         table=one_of(TABLE_KINDS),
+    localrule: True
     params:
         split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].hub_split,
         settings=push_settings(
@@ -223,6 +220,6 @@ rule push_table:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py"'
         " --files data/{params.split:q}-00000-of-00001.parquet={input.table:q} README.md={input.card:q}"
         " --rule push_table --settings {params.settings:q} --receipt {output:q} --log {log:q}"

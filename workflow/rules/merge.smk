@@ -8,15 +8,11 @@ def merged_card_settings(wildcards):
     return stage_settings(published.merged_card_stage, RUNS[wildcards.run])
 
 
-localrules:
-    merged,
-    merged_card,
-
-
 rule merged:
     """Merge the adapter of every run into its base model; no other target needs this."""
     input:
         expand("results/merged/{run}/README.md", run=WITH_ADAPTER),
+    localrule: True
 
 
 rule merged_card:
@@ -30,10 +26,11 @@ rule merged_card:
         "results/logs/merged_card/{run}.log",
     wildcard_constraints:
         run=one_of_runs(WITH_ADAPTER),
+    localrule: True
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=merged_card_settings,
         code=code("merged_card.py"),
     shell:
-        "python scripts/merged_card.py --base {params.base:q} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/merged_card.py" --base {params.base:q} --settings {params.settings:q}'
         " --folder results/merged/{wildcards.run:q} --log {log:q}"

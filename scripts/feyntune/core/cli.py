@@ -95,6 +95,10 @@ def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Nam
             traceback.print_exc(file=sys.stdout)
         say(f"error: {error}")
         return error.exit_code
+    except MemoryError:
+        traceback.print_exc(file=sys.stdout)
+        say("error: out of memory; raise mem_mb of this stage in resources")
+        return 1
     except KeyboardInterrupt:
         say("interrupted")
         return 128 + signal.SIGINT

@@ -18,6 +18,7 @@ from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.generation.engine import Engine, Row, stream_key
 from feyntune.evaluation.record import evaluation_record, job_fingerprint
+from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokenizer import encode
 from feyntune.models.tokens import ModelTokens, load_tokens
 
@@ -51,9 +52,16 @@ def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], 
     Args:
         job: the job.
         load_engine: loads the model and returns the engine.
+
+    Raises:
+        FeynTuneError: an input is not valid, or memory is not sufficient; what is finished is kept.
     """
     stage = job.stage
-    with locked(job.shards):
+    remedy = (
+        f"lower generation.batch_size (now {stage.generation.batch_size}) or max_new_tokens,"
+        " or on a CPU raise resources.complete.mem_mb"
+    )
+    with locked(job.shards), out_of_memory_remedy("completing", remedy):
         ids, texts = read_abstracts(job.dataset, "abstract", stage.limit)
         halves = [split_abstract(text) for text in texts]
         tokens = load_tokens(job.base)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
+INAPPLICABLE = "inapplicable"
+"""The key of the reason why a run can have no values of a metric, which is no fault."""
+NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 ROUNDING = 1e-6
 """How far a value may lie outside its column's bounds: the cosine of a text with itself is 1 up to rounding."""
@@ -60,6 +63,8 @@ class MetricJob:
     stage: MetricStage
     output: Path
     """Parquet file to write."""
+    training: Path | None = None
+    """Parquet file of the run's training split, for metrics that need it and runs that have one."""
 
 
 class _MetricFault(Exception):
@@ -88,18 +93,23 @@ def run_preparation(job: PreparationJob) -> None:
 
 
 def run_metric(job: MetricJob) -> None:
-    """Judge one run's completions; the table has ``id``, the metric's columns, and ``truncated`` where it can be cut.
+    """Judge one run's completions; see ``metric_table`` for the table.
 
     Raises:
         FeynTuneError: an input cannot be read, or completions and reference are not of the same abstracts.
     """
     completions = read_completions(job.completions)
-    metric = _metric(job.stage, job.model)
+    metric = _metric(job.stage, job.model, job.training)
     record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
-    try:
-        values = _scored(metric, completions, _reference(job, completions.ids))
-    except _MetricFault as fault:
-        values, record = {}, record | {MISSING: str(fault)}
+    values: Values = {}
+    if metric.needs_training and job.training is None:
+        say(f"the metric has no values: {NO_TRAINING}")
+        record |= {INAPPLICABLE: NO_TRAINING}
+    else:
+        try:
+            values = _scored(metric, completions, _reference(job, completions.ids))
+        except _MetricFault as fault:
+            record |= {MISSING: str(fault)}
     empty = sum(not prediction.strip() for prediction in completions.predictions)
     if empty:
         say(f"{empty:,} of {len(completions.ids):,} completions are empty: scored as they are")
@@ -107,8 +117,8 @@ def run_metric(job: MetricJob) -> None:
     write_table(job.output, metric_table(metric, completions.ids, values), record)
 
 
-def _metric(stage: MetricStage | PreparationStage, model: Path | None) -> Metric:
-    return metric_class(stage.metric.kind)(stage.metric, model)
+def _metric(stage: MetricStage | PreparationStage, model: Path | None, training: Path | None = None) -> Metric:
+    return metric_class(stage.metric.kind)(stage.metric, model, training)
 
 
 def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
@@ -175,7 +185,7 @@ def read_completions(path: Path) -> Completions:
 
 
 def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow.Table":
-    """The table of a metric's values: ``id``, its columns, and ``truncated`` where texts may be cut.
+    """The table of a metric's values: ``id``, its columns, ``truncated`` where texts may be cut, and its details.
 
     Args:
         metric: the metric.
@@ -188,6 +198,7 @@ def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow
     columns = {name: _column(values.get(name), len(ids), pyarrow.float64()) for name in names}
     if metric.truncates:
         columns["truncated"] = _column(values.get("truncated"), len(ids), pyarrow.bool_())
+    columns |= {name: _column(values.get(name), len(ids), pyarrow.string()) for name in metric.details}
     return pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), **columns})
 
 

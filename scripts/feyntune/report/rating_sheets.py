@@ -159,7 +159,7 @@ def _check_folder(folder: Path, items: Sequence[Item]) -> None:
 
 def _identity(row: Mapping[str, str], columns: Sequence[str]) -> list[list[str]]:
     """The words in some columns: spreadsheets change line breaks and blanks when they save."""
-    return [_harmless(row.get(name, "")).split() for name in columns]
+    return [harmless(row.get(name, "")).split() for name in columns]
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:

@@ -35,6 +35,7 @@ INAPPLICABLE = "inapplicable"
 """The key of the reason why a run can have no values of a metric, which is no fault."""
 NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
+
 @dataclass(frozen=True)
 class PreparationJob:
     """What `prepare_metric.py` does."""

@@ -8,11 +8,11 @@ times of earlier jobs correct both.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from feyntune.core.programs import output_of
 
 Phase = Literal["forward", "training"]
 """What a stage does with a model: forward passes, or forward and backward passes."""
@@ -117,8 +117,5 @@ def comparable_name(text: str) -> str:
 
 def local_gpu() -> str | None:
     """The name that `nvidia-smi` gives to the GPU of this machine; None without one."""
-    if not shutil.which("nvidia-smi"):
-        return None
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout.strip() else None
+    text = output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
+    return text.splitlines()[0] if text and text.strip() else None

@@ -32,7 +32,7 @@ def stub(tmp_path, monkeypatch):
 
 @pytest.fixture
 def results(tmp_path):
-    """A folder of results with a plan of 50 GB, of which 10 GB are there, and 18 GB to fetch, of which 2 are fetched."""
+    """A folder of results with a plan of 50 GB, of which 10 are there, and 18 GB to fetch, of which 2 are fetched."""
     folder = tmp_path / "results"
     sizes = {"train/a": 20, "similarity/a": 30, "fetch_model/models/llama": 16, "fetch_adapter/s1": 2}
     jobs = {name: [{"disk_bytes": 1}, {"disk_bytes": size * GB}] for name, size in sizes.items()}
@@ -99,9 +99,8 @@ def test_the_group_may_have_less_left_than_the_user(results, stub):
 
 def test_quotas_of_the_system_are_those_of_the_file_system_also_where_one_is_exceeded(results, stub, monkeypatch):
     mounts = results.parent / "mounts"
-    mounts.write_text(
-        f"/dev/root / ext4 rw 0 0\n/dev/sdb1 {results.parent} ext4 rw 0 0\nx {results}/deeper ext4 rw 0 0\n"
-    )
+    places = {"/dev/root": "/", "/dev/sdb1": results.parent, "/dev/sdc1": results / "deeper"}
+    mounts.write_text("".join(f"{source} {place} ext4 rw 0 0\n" for source, place in places.items()))
     monkeypatch.setattr(space, "MOUNTS", mounts)
     million = {"used": 10**6, "soft": 9 * 10**5, "hard": 2 * 10**6, "files": 7, "file_limit": 9_000_000}
     stub("quota", SYSTEM.format(source="/dev/sdb1", **million), status=1)

@@ -6,6 +6,8 @@ from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.config.weights import dequantised_name
 
+WITH_ADAPTER = TRAINED + PUBLISHED
+
 
 def adapter_files(wildcards):
     """The files of a run's adapter; none for a base model."""
@@ -66,12 +68,11 @@ def dequantize_settings(wildcards):
 
 
 def merge_settings(wildcards):
-    """Settings of a merged model: the base model is dequantised as for completions."""
-    stage = declared.completion_stage(
-        CONFIG, RUNS[wildcards.run], next(iter(CONFIG.evaluation_sets))
-    )
-    names = DequantizeStage.model_fields
-    return settings({name: stage.model_dump(mode="json")[name] for name in names})
+    """Settings of a merged model."""
+    try:
+        return settings(declared.merge_stage(CONFIG, RUNS[wildcards.run]))
+    except FeynTuneError as error:
+        sys.exit(str(error))
 
 
 rule dequantize:
@@ -112,7 +113,7 @@ rule merge:
     benchmark:
         "results/costs/merge/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED + PUBLISHED),
+        run=one_of_runs(WITH_ADAPTER),
     threads: threads_of("complete")
     resources:
         **request("complete"),

@@ -2,10 +2,12 @@
 
 import shlex
 
+from feyntune.config import folders
+
 
 def model_folder(registry, name):
     """The folder of an entry of a registry (`models`, `metrics`)."""
-    return getattr(CONFIG, registry)[name].path or f"results/{registry}/{name}"
+    return folders.model_folder(CONFIG, registry, name)
 
 
 def model_files(registry, name):
@@ -18,8 +20,7 @@ def model_files(registry, name):
 
 def adapter_folder(run):
     """The folder of a run's adapter: trained here, fetched, or named by the configuration."""
-    adapter = RUNS[run].adapter
-    return adapter.path if adapter and adapter.path else f"results/adapters/{run}"
+    return folders.adapter_folder(RUNS[run])
 
 
 @functools.cache

@@ -78,6 +78,8 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
 
 
 def _settings_files(folder: Path) -> Iterator[Path]:
-    """The files of the tokenizer and the generation settings; the index of the weights' files is not among them."""
+    """The files of the tokenizer and the generation settings; not the index of the weights' files, nor a receipt."""
     suffixes = {".json", ".model", ".txt", ".jinja"}
-    yield from (path for path in sorted(folder.iterdir()) if path.suffix in suffixes and ".index." not in path.name)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in suffixes and ".index." not in path.name and path.name != "fetched.json":
+            yield path

@@ -7,13 +7,14 @@ feed-forward width.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
 from feyntune.evaluation.perplexity import usual_budget
 from feyntune.models.likelihood import LOGITS_AT_ONCE
 from feyntune.training.fit import DTYPE_BYTES, MARGIN, activation_bytes
@@ -92,15 +93,18 @@ def shape_of(configuration: Configuration, registry: Registry, name: str) -> Mod
 def read_shape(folder: Path) -> ModelShape | None:
     """The shape in a model folder's `config.json`; None without the file, or if it is not a transformer's."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(folder / "config.json")
+    except FeynTuneError:
         return None
     sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
     if sizes["hidden_size"] and not sizes["intermediate_size"]:
         sizes["intermediate_size"] = 4 * sizes["hidden_size"]
     if None in [value for name, value in sizes.items() if name != "num_key_value_heads"]:
         return None
-    return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
+    try:
+        return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
+    except ValueError:  # sizes that are no numbers: the job that loads the model says so
+        return None
 
 
 def _demo_shape(model: DemoModel, folder: Path) -> ModelShape | None:

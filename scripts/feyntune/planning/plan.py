@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +15,8 @@ from feyntune.core.files import read_json
 from feyntune.planning import calibrate, devices
 from feyntune.planning.calibrate import device_name, measured_seconds
 from feyntune.planning.devices import Device
-from feyntune.planning.jobs import Job, Offered, is_about_content
+from feyntune.planning.jobs import RESTORED, Job, Offered, is_about_content
+from feyntune.planning.restored import restored_jobs
 from feyntune.planning.sizes import Sizes
 from feyntune.planning.work import Estimator, Work
 
@@ -98,13 +100,13 @@ class Planned:
 
     @property
     def gpu_seconds(self) -> float:
-        """Seconds times GPUs."""
-        return (self.seconds or 0) * self.job.gpu
+        """Seconds times GPUs; none for a job that restores its result."""
+        return 0 if self.job.restored else (self.seconds or 0) * self.job.gpu
 
     @property
     def asked_gpu_seconds(self) -> float:
-        """Time limit in seconds times GPUs."""
-        return 60 * (self.job.runtime or 0) * self.job.gpu
+        """Time limit in seconds times GPUs; none for a job that restores its result."""
+        return 0 if self.job.restored else 60 * (self.job.runtime or 0) * self.job.gpu
 
 
 @dataclass
@@ -139,6 +141,7 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     Raises:
         FeynTuneError: the configured GPU is not in the table.
     """
+    jobs = _with_restored(jobs)
     measured = checked_gpu()
     gpu = choose_gpu(configuration, jobs, measured)
     sizes = Sizes(configuration, _outdated(jobs))
@@ -150,6 +153,15 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     about_data = _assumed(configuration, planned, sizes, gpu, gpu is measured)
     assumed = [*about_data, *_shapeless(configuration, estimator), _basis(planned)]
     return Plan(planned, list(runs), len(jobs), wall, offered, gpu, assumed)
+
+
+def _with_restored(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """The same jobs; those that will restore their results say so first."""
+    restored = restored_jobs(jobs)
+    return {
+        key: replace(job, restored=True, why=[RESTORED, *job.why]) if key in restored else job
+        for key, job in jobs.items()
+    }
 
 
 def _outdated(jobs: Mapping[str, Job]) -> set[str]:
@@ -196,6 +208,8 @@ def _corrections(jobs: Mapping[str, Job], works: Mapping[str, Work], gpu: Device
 
 
 def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.Correction]) -> Planned:
+    if job.restored:
+        return Planned(job, Work(), Work().seconds, measured=False, memory=None)
     prediction = calibrate.predict(job, work, calibrate.device_of(job, gpu), learned)
     memory = gpu.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
     return Planned(job, work, prediction.seconds, prediction.measured, memory)
@@ -208,6 +222,10 @@ def _assumed(
     if gpu.memory and any(each.job.gpu for each in planned.values()):
         source = f"measured by `snakemake check` ({CHECK})" if is_measured else "from the table of devices"
         yield f"GPU: {gpu.name}, {gpu.memory / 2**30:.0f} GB (planning.gpu names another); its rates are {source}"
+    restored = Counter(each.job.stage for each in planned.values() if each.job.restored)
+    if restored:
+        counts = ", ".join(f"{count} {stage}" for stage, count in restored.items())
+        yield f"restored from results/kept without GPU time: {counts}"
     absent = [name for name in configuration.datasets if not sizes.dataset(name).known]
     if absent:
         yield f"{len(absent)} of {len(configuration.datasets)} datasets do not exist yet: their sizes are estimated"

@@ -41,6 +41,8 @@ def results(tmp_path):
     with open(folder / "matrix.pt", "wb") as file:
         file.truncate(10 * GB)  # a hole: it takes no space
     (folder / "link").symlink_to(folder / "matrix.pt")
+    (folder / "kept").mkdir()
+    (folder / "kept/matrix.pt").hardlink_to(folder / "matrix.pt")
     (folder / "plan.json").write_text(json.dumps({"jobs": jobs}))
     return folder
 

@@ -66,9 +66,11 @@ def _is_fetched(results: Path, job: str) -> bool:
     return (results / registry / name / "fetched.json").is_file()
 
 
-def present_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder; links do not count."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+def present_bytes(results: Path) -> int:
+    """Bytes of all results. Links do not count, nor the kept copies of results, which are links or older results."""
+    folders = [path for path in results.iterdir() if path.name != "kept"]
+    paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+    return sum(path.lstat().st_size for path in paths if not path.is_dir())
 
 
 def _existing(folder: Path) -> Path:

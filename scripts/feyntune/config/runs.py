@@ -161,13 +161,17 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
 def completion_stage(configuration: Configuration, run: Run, evaluation_set: str) -> CompletionStage:
     """Settings that determine a run's completions of an evaluation set (a name), besides its adapter."""
     evaluated = _evaluated_model(configuration, run)
+    generation = _section(configuration, run, "generation", Generation)
     return CompletionStage(
         run=run.name,
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
-        generation=_section(configuration, run, "generation", Generation),
+        generation=generation,
         weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+            configuration.evaluation.weights,
+            evaluated.quantization,
+            configuration.resources.complete.gpu,
+            generation.engine,
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.bounds import first_outside, range_text
-from feyntune.core.cli import say
+from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
+
 
 @dataclass(frozen=True)
 class PreparationJob:
@@ -139,10 +140,11 @@ def check_bounds(metric: Metric, values: Values) -> None:
 
 def _fault(error: Exception) -> _MetricFault:
     """The reason in one line; the whole traceback goes to the log."""
-    traceback.print_exception(error)
     reason = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, FeynTuneError):
         reason = f"{type(error).__name__}: {reason}"
+    if has_log() or not isinstance(error, FeynTuneError):
+        traceback.print_exception(error)
     say(f"the metric cannot be computed and is left out of the tables: {reason[:300]}")
     return _MetricFault(reason[:300])
 

@@ -42,7 +42,7 @@ def test_remote_code_is_trusted_by_configuration_only():
         for _, keywords in calls(ast.parse(source.read_text()))
         if "trust_remote_code" in keywords
     ]
-    assert given == ["trust"]
+    assert [value for value in given if value != "False"] == ["trust"]
 
 
 @pytest.mark.parametrize("source", [{"path": "here"}, {"hub": "a/b"}, {"revision": "c"}])

@@ -5,6 +5,7 @@ embedded once for all runs.
 """
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import reason
 from feyntune.core.schema import Source
 from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
 if TYPE_CHECKING:
     import numpy
+    from sentence_transformers import SentenceTransformer
 
 
 class EmbeddingSettings(MetricSettings, Source):
@@ -106,7 +109,8 @@ class SentenceEmbedder:
         settings: the metric's settings.
 
     Raises:
-        FeynTuneError: the folder holds no such model, or one without a limit that ``max_length`` could set.
+        FeynTuneError: the folder holds no such model, one that lacks weights, or one without a limit that
+            ``max_length`` could set.
     """
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
@@ -118,7 +122,13 @@ class SentenceEmbedder:
 
         trust = settings.trust_remote_code
         device = str(pick_device())
-        self.model = SentenceTransformer(str(folder), device=device, trust_remote_code=trust, local_files_only=True)
+        try:
+            self.model = SentenceTransformer(str(folder), device=device, trust_remote_code=trust, local_files_only=True)
+            check_weights(self.model, Path(folder))
+        except (MemoryError, FeynTuneError):
+            raise
+        except Exception as error:  # each of its modules raises its own
+            raise FeynTuneError(f"{folder}: cannot be loaded ({reason(error)}); compare it with its source") from error
         self.batch_size = settings.batch_size
         if settings.max_length:
             self._limit(settings.max_length, folder)
@@ -147,6 +157,28 @@ class SentenceEmbedder:
             return numpy.zeros(len(texts), dtype=bool)
         tokens = self.model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         return numpy.array([len(ids) > limit for ids in tokens])
+
+
+def check_weights(model: "SentenceTransformer", folder: Path) -> None:
+    """Refuse a model whose files lack weights: transformers would make them up at random.
+
+    The weights of a pooler may be missing, because sentence-transformers pools by itself.
+
+    Raises:
+        FeynTuneError: a weight is missing.
+    """
+    paths = [module["path"] for module in json.loads((folder / "modules.json").read_text(encoding="utf-8"))]
+    for path, module in zip(paths, model, strict=True):
+        inner = getattr(module, "auto_model", None)
+        if not type(inner).__module__.startswith("transformers."):  # a repository's own code loads as it likes
+            continue
+        _, report = type(inner).from_pretrained(  # without data, on the device "meta"
+            folder / path, config=inner.config, device_map="meta", output_loading_info=True, local_files_only=True
+        )
+        missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise FeynTuneError(f"{folder}: its weights lack {missing[0][-70:]}{more}; compare it with its source")
 
 
 def cosines(left: "numpy.ndarray", right: "numpy.ndarray") -> "numpy.ndarray":

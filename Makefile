@@ -93,7 +93,7 @@ wheels:  ## download all packages of this machine's platform into the folder WHE
 demo: setup  ## set up, plan, then run the whole job on the embedded default
 	$(BIN)/snakemake --executor plan --profile profiles/local
 	$(BIN)/snakemake --profile profiles/local
-	$(BIN)/python scripts/print_summary.py
+	$(BIN)/python scripts/print_summary.py --open
 
 test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal

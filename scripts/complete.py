@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
     parser.add_argument("--settings", required=True, help="CompletionStage, as JSON or a file that contains it")
     parser.add_argument("--shards", type=Path, required=True, help="folder for unfinished work; removed at the end")
+    parser.add_argument("--kept", type=Path, help="folder in which finished results of this job are kept")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
 
@@ -36,6 +37,7 @@ def main(options: argparse.Namespace) -> None:
         shards=options.shards,
         output=options.output,
         code=code_fingerprint(Path(__file__).name),
+        kept=options.kept,
     )
     run(job, load_engine)
 

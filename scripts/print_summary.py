@@ -1,30 +1,84 @@
 """Print the results of all runs in one screen: perplexity with its interval, and the headline metrics."""
 
+from __future__ import annotations
+
 import argparse
 import csv
-from collections.abc import Mapping, Sequence
+import os
+import sys
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
-from feyntune.report.typeset import decimals, interval, number
+from feyntune.report.typeset import interval, interval_decimals, number
 
 Row = Mapping[str, str]
+Verdicts = Mapping[tuple[str, str, str], str]
+"""A word or mark by (set, run, quantity)."""
+LEVEL = 0.05
+MARKS = {"better": "▲", "worse": "▼"}
+PLAIN_MARKS = {"better": "+", "worse": "-"}
+"""For terminals that cannot show the others."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
+    parser.add_argument("--open", action="store_true", help="open the report in a browser, where there is a desktop")
 
 
 def main(options: argparse.Namespace) -> None:
     """Print the table and where everything is."""
-    rows, quantities = (read_rows(options.results / "tables" / f"{name}.csv") for name in ("summary", "quantities"))
-    metrics = {each["quantity"]: each["title"] for each in quantities if each["headline"] == "True"}
-    del metrics["perplexity"]
-    print_columns([["set", "run", "perplexity [interval]", *metrics.values()], *cells(rows, list(metrics))])
+    tables = options.results / "tables"
+    rows, quantities, pairs = (read_rows(tables / f"{name}.csv") for name in ("summary", "quantities", "comparisons"))
+    headline = {each["quantity"]: each for each in quantities if each["headline"] == "True"}
+    marks = MARKS if _can_show("".join(MARKS.values())) else PLAIN_MARKS
+    verdicts = {key: marks[verdict] for key, verdict in against_base(rows, pairs, headline).items()}
+    titles = {name: each["title"] for name, each in headline.items() if name != "perplexity"}
+    print_columns([["set", "run", "perplexity [interval]", *titles.values()], *cells(rows, list(titles), verdicts)])
+    if verdicts:
+        better, worse = marks["better"], marks["worse"]
+        print(f"\n{better} better, {worse} worse than the base model (paired test, corrected p < {LEVEL})")
     print(f"\nThe report: {options.results}/report.html")
     print(f"Tables and figures: {options.results}/tables/, {options.results}/figures/")
+    if options.open and desktop(os.environ, sys.platform) and sys.stdout.isatty():
+        webbrowser.open((options.results / "report.html").resolve().as_uri())
+
+
+def desktop(environment: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser window can be opened: not in CI, not over SSH, and with a display."""
+    if environment.get("CI") or environment.get("SSH_CONNECTION"):
+        return False
+    return platform == "darwin" or bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def against_base(rows: Sequence[Row], pairs: Sequence[Row], quantities: Mapping[str, Row]) -> Verdicts:
+    """Whether each run is ``better`` or ``worse`` than its base model; what is undecided is left out.
+
+    Args:
+        rows: rows of summary.csv; base models have no dataset.
+        pairs: rows of comparisons.csv.
+        quantities: rows of quantities.csv by quantity.
+    """
+    bases = {row["run"] for row in rows if row["model"] and not row["dataset"]}
+    found = {}
+    for pair in pairs:
+        quantity = quantities.get(pair["quantity"])
+        if quantity and pair["against"] in bases and _float(pair["p_holm"]) < LEVEL:
+            lower = _float(pair["difference"]) < 0
+            verdict = "better" if lower == (quantity["better"] == "lower") else "worse"
+            found[pair["set"], pair["run"], pair["quantity"]] = verdict
+    return found
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -39,18 +93,19 @@ def read_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def cells(rows: Sequence[Row], metrics: Sequence[str]) -> list[list[str]]:
-    """The cells of each run: perplexity with its interval, and metrics."""
-    places = decimals(_float(row["perplexity"]) for row in rows)
-    return [[row["set"], row["run"], _perplexity(row, places), *_values(row, metrics)] for row in rows]
+def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> list[list[str]]:
+    """The cells of each run: perplexity with its interval, and metrics, each with its mark."""
+    places = interval_decimals(*([_float(row[f"perplexity{end}"]) for row in rows] for end in ("", "_low", "_high")))
+    return [[row["set"], row["run"], *_values(row, metrics, places, verdicts)] for row in rows]
 
 
-def _perplexity(row: Row, places: int) -> str:
-    return interval(_float(row["perplexity"]), _float(row["perplexity_low"]), _float(row["perplexity_high"]), places)
-
-
-def _values(row: Row, metrics: Sequence[str]) -> list[str]:
-    return [number(_float(row[name]), 3) for name in metrics]
+def _values(row: Row, metrics: Sequence[str], places: int, verdicts: Verdicts) -> Iterator[str]:
+    perplexity, low, high = (_float(row[f"perplexity{end}"]) for end in ("", "_low", "_high"))
+    shown = {"perplexity": interval(perplexity, low, high, places)}
+    shown |= {name: number(_float(row[name]), 3) for name in metrics}
+    for name, text in shown.items():
+        mark = verdicts.get((row["set"], row["run"], name), " ")
+        yield f"{text} {mark}" if verdicts else text
 
 
 def _float(text: str) -> float:

@@ -3,7 +3,7 @@ import pytest
 
 from feyntune.core.nested import flattened
 from feyntune.report.findings import findings
-from feyntune.report.page.content import common_and_differing
+from feyntune.report.page.records import common_and_differing, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Quantity, Results
 from support import made_results
@@ -33,6 +33,28 @@ def test_records_are_split_into_what_is_shared_and_what_is_not():
 
 def test_a_key_that_only_some_have_is_a_difference():
     assert common_and_differing({"one": {"a": 1}, "two": {}}) == ({}, {"a": {"one": 1, "two": None}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("settings.target_modules", ["k_proj", "q_proj"], ("Adapted layers", "k_proj, q_proj")),
+        ("settings.training.schedule.warmup_ratio", 0.1, ("Training: schedule: warmup ratio", "0.1")),
+        ("measured.evaluation_fraction", 0.0882, ("Time in evaluation", "8.8%")),
+        ("measured.seconds", 5412.0, ("Time (min)", "90.2")),
+        ("measured.peak_memory_mb", 36500, ("Peak memory (GB)", "36.5")),
+        (
+            "revision",
+            "e467256f0f854be7aeeaa557fc0d9a4f29afeb18-dirty",
+            ("Revision of the code", "e467256f0f with changes"),
+        ),
+        ("train_tokens", 141529, ("Training tokens", "141,529")),
+        ("settings.training.max_steps", None, ("Training: max steps", "–")),
+        ("settings.lora.use_dora", False, ("Lora: use dora", "false")),
+    ],
+)
+def test_records_are_shown_in_words(key, value, shown):
+    assert (title(key), text(key, value)) == shown
 
 
 def test_abstracts_stand_by_every_run_in_order(folder, results):
@@ -65,8 +87,8 @@ def sentences(better, differences):
 
 def test_findings_count_who_is_better():
     assert sentences("lower", ([-2.0, -1.0, -1.0], [0.001, 0.2, 0.04])) == [
-        "all has the lowest mean, 8.000 [7.000, 9.000].",
-        "base has 10.000 [9.000, 11.000].",
+        "all has the lowest mean, 8 [7, 9].",
+        "base has 10 [9, 11].",
         "Against the base model, of 2 compared, 1 better, 0 worse, 1 undecided.",
         "Layers all against qkv: of 1 compared, 1 better, 0 worse, 0 undecided.",
     ]
@@ -74,7 +96,7 @@ def test_findings_count_who_is_better():
 
 def test_findings_say_so_when_the_base_model_is_best():
     assert sentences("higher", ([-2.0, -1.0, 1.0], [0.001, 0.001, 0.9])) == [
-        "base has the highest mean, 10.000 [9.000, 11.000].",
+        "base has the highest mean, 10 [9, 11].",
         "Against the base model, of 2 compared, 0 better, 2 worse, 0 undecided.",
         "Layers all against qkv: of 1 compared, 0 better, 0 worse, 1 undecided.",
     ]

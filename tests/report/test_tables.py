@@ -14,8 +14,18 @@ from feyntune.report.outputs import TABLES, table_files
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
 from feyntune.report.tables import summary_layout, write_tables
-from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
+from feyntune.report.typeset import (
+    decimals,
+    fraction,
+    html_table,
+    interval,
+    interval_decimals,
+    number,
+    p_value,
+    write_formats,
+)
 from support import made_results
+from support.programs import load_program
 
 FEW = Uncertainty(resamples=199)
 LAYERS = [("all", "qkv")]
@@ -147,9 +157,48 @@ def test_the_terminal_shows_each_run_and_where_the_report_is(folder, results, tm
     with open(tmp_path / "tables/summary.csv") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     base = next(line for line in shown.splitlines() if "tiny_base" in line)
-    assert f"{float(rows['tiny_base']['perplexity']):.3f}" in base
+    assert f"{float(rows['tiny_base']['perplexity']):.1f} [" in base
     assert next(line for line in shown.splitlines() if "elsewhere" in line).split()[2] == "–"
     assert f"{tmp_path}/report.html" in shown
+
+
+def test_the_summary_marks_what_is_better_and_worse_than_the_base_model():
+    summary = load_program("print_summary")
+    rows = [
+        {"run": "base", "model": "m", "dataset": ""},
+        {"run": "a", "model": "m", "dataset": "d"},
+        {"run": "imported", "model": "", "dataset": ""},
+    ]
+    quantities = {"perplexity": {"better": "lower"}, "rouge": {"better": "higher"}, "novelty": {"better": "lower"}}
+
+    def pair(quantity, difference, p, against="base"):
+        values = {"against": against, "quantity": quantity, "difference": difference, "p_holm": p}
+        return {"set": "s", "run": "a", **values}
+
+    pairs = [
+        pair("perplexity", "-1.5", "0.01"),
+        pair("rouge", "-0.2", "0.001"),
+        pair("novelty", "-1", "0.05"),
+        pair("rouge", "0.2", "0.001", against="imported"),
+        pair("unknown", "1", "0"),
+    ]
+    found = summary.against_base(rows, pairs, quantities)
+    assert found == {("s", "a", "perplexity"): "better", ("s", "a", "rouge"): "worse"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "w"}, "linux", True),
+        ({}, "linux", False),
+        ({}, "darwin", True),
+        ({"CI": "true"}, "darwin", False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "a b"}, "linux", False),
+    ],
+)
+def test_the_report_is_opened_only_on_a_desktop(environment, platform, expected):
+    assert load_program("print_summary").desktop(environment, platform) == expected
 
 
 @pytest.mark.parametrize(
@@ -158,6 +207,34 @@ def test_the_terminal_shows_each_run_and_where_the_report_is(folder, results, tm
 )
 def test_decimals_suit_a_typical_value(values, expected):
     assert decimals(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "lows", "highs", "expected"),
+    [
+        # Half a width of 0.16 for the surest run: one decimal for all.
+        ([27.46, 3.17, 9.10], [23.95, 3.02, 8.07], [31.38, 3.34, 10.34], 1),
+        ([0.18892, -0.0919], [0.16186, -0.1125], [0.21615, -0.0705], 2),
+        ([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], 2),
+        ([1234.5], [1134.5], [1334.5], 0),
+        # Never more than four digits of a typical mean.
+        ([12.3456], [12.34559], [12.34561], 2),
+        ([7.333], [math.nan], [math.nan], 2),
+    ],
+)
+def test_decimals_of_a_column_follow_its_narrowest_interval(values, lows, highs, expected):
+    assert interval_decimals(values, lows, highs) == expected
+
+
+def test_hints_are_titles_of_columns_and_cells():
+    html = html_table(pd.DataFrame({"Quantity": ["rep-4"], "rep-4": ["0.1"]}), {"rep-4": 'how "often" <b>'})
+    assert '<th class="number" title="how &#34;often&#34; &lt;b&gt;">rep-4</th>' in html
+    assert '<td title="how &#34;often&#34; &lt;b&gt;">rep-4</td>' in html
+    assert "title" not in html_table(pd.DataFrame({"Quantity": ["rep-4"]}))
+
+
+def test_intervals_are_not_broken_into_lines():
+    assert "0.1 [0.0,\N{NO-BREAK SPACE}0.2]<" in html_table(pd.DataFrame({"x": ["0.1 [0.0, 0.2]"]}))
 
 
 def test_numbers_as_people_read_them():

@@ -20,7 +20,7 @@ def _programs():
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two nodes of three cards."""
+    """Two nodes of three GPUs."""
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder, Cluster(folder) as cluster:
         yield cluster
 

@@ -25,7 +25,7 @@ STYLES = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_jobs_that_run_together_hold_different_cards(drive, jobs, tmp_path, style):
+def test_jobs_that_run_together_hold_different_gpus(drive, jobs, tmp_path, style):
     driver = drive(SEES, *STYLES[style])
     files = [tmp_path / name for name in ("on-a", "on-b", "on-c", "none")]
     driver.until(lambda: all(file.exists() and file.read_text() for file in files), "jobs side by side")

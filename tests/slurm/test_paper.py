@@ -1,4 +1,4 @@
-"""The paper's whole plan on two nodes of three cards, its programs replaced by sleeps: what the queue makes of it."""
+"""The paper's whole plan on two nodes of three GPUs, its programs replaced by sleeps: what the queue makes of it."""
 
 import datetime
 import json
@@ -22,7 +22,7 @@ for file in FETCHED:
     Path(file).touch()
 """
 CARDS = 6
-# Seconds that the plan's work would take if no card were ever idle.
+# Seconds that the plan's work would take if no GPU were ever idle.
 SCALED_TO = 150
 
 

@@ -63,13 +63,14 @@ def assert_same_adapter(folder, other):
 
 
 def test_it_saves_itself_in_time_and_is_submitted_again_with_more(train, undisturbed, jobs, tmp_path):
-    driver = train("lambda wildcards, attempt: attempt", max_steps=70)
+    # Two minutes: on a busy machine, the imports alone have taken one.
+    driver = train("lambda wildcards, attempt: attempt + 1", max_steps=125)
     expected = undisturbed()
     code, said = driver.wait()
     assert code == 0, said
     found = [(job["JobState"], job["TimeLimit"]) for job in jobs()]
-    assert found[0] == ("FAILED", "00:01:00"), found  # it ended itself; SLURM would call it TIMEOUT
-    assert found[1][1] == "00:02:00" and found[-1][0] == "COMPLETED"
+    assert found[0] == ("FAILED", "00:02:00"), found  # it ended itself; SLURM would call it TIMEOUT
+    assert found[1][1] == "00:03:00" and found[-1][0] == "COMPLETED"
     assert "stopped before the time limit at step" in said
     assert_same_adapter(tmp_path / "adapter", expected)
     assert not (tmp_path / "checkpoints").exists()

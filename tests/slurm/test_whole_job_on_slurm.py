@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 
 CONFIGURATION = ("config/config.yaml", "tests/end_to_end/quick.yaml", "tests/slurm/gpus.yaml")
 WITHOUT_GPUS = {"PYTHONPATH": str(PROJECT / "tests/slurm/without_gpus")}
-# Rules that the configuration gives a request of its own: cores, MB, minutes, cards.
+# Rules that the configuration gives a request of its own: cores, MB, minutes, GPUs.
 ASKED = {
     "read_snapshot": (1, 1000, 10, 0),
     "build_dataset": (1, 1000, 10, 0),
@@ -85,12 +85,12 @@ def jobs(done):
 
 def test_every_job_went_through_sbatch_with_what_its_rule_asks_for(jobs):
     assert set(jobs) == set(ASKED)
-    for rule, (cores, memory, minutes, cards) in ASKED.items():
+    for rule, (cores, memory, minutes, gpus) in ASKED.items():
         for job in jobs[rule]:
             asked = (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"], job.get("TresPerJob"))
-            card = f"gres:gpu:ampere_a100:{cards}" if cards else None
+            gpu = f"gres:gpu:ampere_a100:{gpus}" if gpus else None
             time_limit = f"{minutes // 60:02}:{minutes % 60:02}:00"
-            assert asked == (str(cores), f"{memory}M", time_limit, card), rule
+            assert asked == (str(cores), f"{memory}M", time_limit, gpu), rule
             assert (job["Account"], job["Partition"], job["NumNodes"]) == ("su123", "gpu", "1"), rule
 
 

@@ -35,7 +35,7 @@ rule complete:
         ),
         code=code("complete.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/complete.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/complete.py"'
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
-        " --output {output} --log {log}"
+        " --kept results/kept/complete/{wildcards.set}/{wildcards.run} --output {output} --log {log}"

@@ -9,6 +9,7 @@ from typing import TypeVar
 from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
+from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.generation import CompletionStage, Generation
 from feyntune.config.schema.imports import ImportStage
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
@@ -169,6 +170,25 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
             configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
         ),
         quantization=evaluated.quantization,
+        precision=evaluated.precision,
+        base_names=evaluated.base_names,
+    )
+
+
+def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
+    """Settings of the merging of a run's adapter; what evaluations load always has the evaluated weights.
+
+    Raises:
+        FeynTuneError: the evaluated weights are int8, which cannot be dequantised.
+    """
+    evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
+    original = configuration.hub.merged_weights == "original" and evaluated.weights != "merged"
+    if evaluated.quantization.method == "int8" and not original:
+        raise FeynTuneError(
+            f"config: $.hub.merged_weights: int8 weights of {run.name} cannot be dequantised; set it to original"
+        )
+    return DequantizeStage(
+        quantization=Quantization(method="none") if original else evaluated.quantization,
         precision=evaluated.precision,
         base_names=evaluated.base_names,
     )

@@ -114,6 +114,7 @@ def unreadable(path: str | Path, fault: str, *errors: type[Exception], remedy: s
         errors: what they raise besides OSError.
         remedy: what to do about it.
     """
+    others: tuple[type[Exception], ...] = (OSError, *errors)
     try:
         yield
     except FeynTuneError:
@@ -121,7 +122,7 @@ def unreadable(path: str | Path, fault: str, *errors: type[Exception], remedy: s
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         faults = {FileNotFoundError: "no such file", PermissionError: "not readable; check its permissions"}
         raise FeynTuneError(f"{path}: {faults.get(type(error), 'not a file; check the path')}") from None
-    except (OSError, *errors) as error:
+    except others as error:
         raise FeynTuneError(f"{path}: {fault} ({reason(error)}); {remedy}") from None
 
 

@@ -66,6 +66,8 @@ def _is_of_library(error: BaseException) -> bool:
 
 def system_error(error: BaseException) -> FeynTuneError | None:
     """The FeynTuneError that says what the operating system refused; None for any other error."""
+    if isinstance(error, MemoryError):
+        return FeynTuneError("out of memory; raise mem_mb of this stage in resources")
     path = _path(error)
     if fault := write_fault(error):
         return FeynTuneError(f"{path}: cannot be written: {fault}" if path else fault)

@@ -23,6 +23,7 @@ from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.metrics import metric_class
 from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, Values
+from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy
@@ -112,10 +113,8 @@ def _metric(stage: MetricStage | PreparationStage, model: Path | None) -> Metric
 def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
     try:
         return metric.prepare(abstracts)
-    except MemoryError:  # a retry asks for more
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
@@ -123,10 +122,8 @@ def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, n
         values = metric.score(completions, reference)
         check_bounds(metric, values)
         return values
-    except MemoryError:
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def check_bounds(metric: Metric, values: Values) -> None:
@@ -138,13 +135,20 @@ def check_bounds(metric: Metric, values: Values) -> None:
             raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
 
 
-def _fault(error: Exception) -> _MetricFault:
-    """The reason in one line; the whole traceback goes to the log."""
+def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
+    """The reason in one line; the whole traceback goes to the log.
+
+    Out of memory is no fault of the metric: the job fails, and another try requests more.
+    """
+    if has_log() or not isinstance(error, FeynTuneError):
+        traceback.print_exception(error)
+    if is_out_of_memory(error):
+        size = getattr(metric.settings, "batch_size", None)
+        lower = f"lower the metric's batch_size (now {size}) or max_length, or on a CPU " if size else ""
+        return FeynTuneError(f"out of memory while computing the metric; {lower}raise resources.metrics.mem_mb")
     reason = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, FeynTuneError):
         reason = f"{type(error).__name__}: {reason}"
-    if has_log() or not isinstance(error, FeynTuneError):
-        traceback.print_exception(error)
     say(f"the metric cannot be computed and is left out of the tables: {reason[:300]}")
     return _MetricFault(reason[:300])
 

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 Registry = Literal["models", "metrics"]
 """The part of the configuration that names a model."""
 
+_JINA_V3 = ModelShape(
+    hidden_size=1024,
+    num_hidden_layers=24,
+    num_attention_heads=16,
+    intermediate_size=4096,
+    vocab_size=250002,
+    gated=False,
+)
 _LLAMA_8B = ModelShape(
     hidden_size=4096,
     num_hidden_layers=32,
@@ -50,14 +58,8 @@ KNOWN = {
         vocab_size=30527,
         gated=False,
     ),
-    "jinaai/jina-embeddings-v3": ModelShape(
-        hidden_size=1024,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        intermediate_size=4096,
-        vocab_size=250002,
-        gated=False,
-    ),
+    "jinaai/jina-embeddings-v3": _JINA_V3,
+    "jinaai/jina-embeddings-v3-hf": _JINA_V3,
 }
 """Shapes of models on the hub, from their `config.json`."""
 
@@ -70,7 +72,9 @@ _SAME = {
     "vocab_size": ("vocab_size",),
 }
 """The keys that architectures use for the same size."""
-_UNGATED = frozenset("bert mpnet roberta xlm-roberta distilbert gpt2 gpt_neox opt bloom phi falcon".split())
+_UNGATED = frozenset(
+    "bert mpnet roberta xlm-roberta jina_embeddings_v3 distilbert gpt2 gpt_neox opt bloom phi falcon".split()
+)
 """Architectures with two feed-forward matrices in each block."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.resources import Resources
+from feyntune.core.units import MISSING, count, duration, gigabytes
 from feyntune.planning.jobs import grouped
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from feyntune.planning.plan import Plan, Planned
 
 MOST_ROWS = 60
-MISSING = "-"
-UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 def render(plan: Plan) -> list[str]:
@@ -112,27 +111,6 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def duration(seconds: float) -> str:
-    """Format seconds as ``3.4 h``, in the largest unit that gives at least 1."""
-    unit, length = next(((unit, length) for unit, length in UNITS if seconds >= length), ("s", 1))
-    return f"{seconds / length:.1f} {unit}" if length > 1 else f"{seconds:.0f} s"
-
-
-def count(number: float) -> str:
-    """Format a number as ``1.9 G``, ``310 M`` or ``42 k``; a dash for zero."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.0f}" if number else MISSING
-
-
-def gigabytes(size: float) -> str:
-    """Format bytes as ``12.0 GB``, or in MB below 0.1 GB; a dash below 1 MB."""
-    if size < 1e6:
-        return MISSING
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
 
 
 SAFE = 0.9

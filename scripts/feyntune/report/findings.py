@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feyntune.report.results import Quantity, Results
-from feyntune.report.typeset import decimals, interval
+from feyntune.report.typeset import interval, interval_decimals
 
 if TYPE_CHECKING:
     import pandas
@@ -60,7 +60,7 @@ def _sentences(
 
 
 def _means(quantity: Quantity, rows: pandas.DataFrame, bases: Sequence[str]) -> Iterator[str]:
-    places = decimals(rows["mean"])
+    places = interval_decimals(rows["mean"], rows["low"], rows["high"])
     shown = {row.run: interval(row.mean, row.low, row.high, places) for row in rows.itertuples()}
     best = rows.sort_values("mean", ascending=quantity.direction == "lower", kind="stable")["run"].iloc[0]
     extreme = "lowest" if quantity.direction == "lower" else "highest"

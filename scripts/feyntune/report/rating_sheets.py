@@ -167,9 +167,10 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({name: _harmless(str(row[name])) for name in columns} for row in rows)
+    writer.writerows({name: harmless(str(row[name])) for name in columns} for row in rows)
     write_text(path, "\ufeff" + text.getvalue())
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """A text that no spreadsheet reads as a formula."""
     return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text

@@ -8,7 +8,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,11 @@ class EmbeddingSettings(MetricSettings, Source):
 
     max_length: int | None = Field(None, ge=8)
     """Longest text in the model's tokens; null means the model's own limit."""
+    pooling: Literal["mean", "cls", "lasttoken"] | None = None
+    """How a plain transformer's token embeddings become one embedding; null means as `modules.json` says, the file of
+    sentence-transformers."""
+    adapter: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Subfolder of the model with a PEFT adapter to use, such as `text_matching`; null means none."""
     trust_remote_code: bool = False
     """Let the repository's own Python run: only a repository and a revision that you have named, and read."""
     batch_size: int = Field(64, ge=1)
@@ -36,6 +41,8 @@ class EmbeddingSettings(MetricSettings, Source):
     def _named_code(self) -> "EmbeddingSettings":
         if self.trust_remote_code and not self.hub:
             raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
+        if self.trust_remote_code and self.pooling:
+            raise ValueError("'pooling' is for architectures of transformers: leave out 'trust_remote_code'")
         return self
 
 
@@ -114,17 +121,11 @@ class SentenceEmbedder:
     """
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
-        if not (Path(folder) / "modules.json").is_file():
-            raise FeynTuneError(f"{folder}: no modules.json there; name a folder that sentence-transformers has saved")
-        from sentence_transformers import SentenceTransformer
-
-        from feyntune.core.gpus import pick_device
-
-        trust = settings.trust_remote_code
-        device = str(pick_device())
         try:
-            self.model = SentenceTransformer(str(folder), device=device, trust_remote_code=trust, local_files_only=True)
+            self.model = _load(Path(folder), settings)
             check_weights(self.model, Path(folder))
+            if settings.adapter:
+                _load_adapter(self.model, Path(folder), settings.adapter)
         except (MemoryError, FeynTuneError):
             raise
         except Exception as error:  # each of its modules raises its own
@@ -167,7 +168,8 @@ def check_weights(model: "SentenceTransformer", folder: Path) -> None:
     Raises:
         FeynTuneError: a weight is missing.
     """
-    paths = [module["path"] for module in json.loads((folder / "modules.json").read_text(encoding="utf-8"))]
+    listed = folder / "modules.json"
+    paths = [each["path"] for each in json.loads(listed.read_text(encoding="utf-8"))] if listed.is_file() else ["", ""]
     for path, module in zip(paths, model, strict=True):
         inner = getattr(module, "auto_model", None)
         if not type(inner).__module__.startswith("transformers."):  # a repository's own code loads as it likes
@@ -179,6 +181,47 @@ def check_weights(model: "SentenceTransformer", folder: Path) -> None:
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise FeynTuneError(f"{folder}: its weights lack {missing[0][-70:]}{more}; compare it with its source")
+
+
+def _load(folder: Path, settings: EmbeddingSettings) -> "SentenceTransformer":
+    """The model with fp32 weights, as the reference computes: transformers would take the type of the file."""
+    file = "config.json" if settings.pooling else "modules.json"
+    if not (folder / file).is_file():
+        remedy = "name a folder that sentence-transformers has saved, or set the metric's 'pooling'"
+        raise FeynTuneError(f"{folder}: no {file} there; {remedy}")
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from feyntune.core.gpus import pick_device
+
+    device = str(pick_device())
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if not settings.pooling:
+        trust = settings.trust_remote_code
+        return SentenceTransformer(
+            str(folder), device=device, trust_remote_code=trust, local_files_only=True, model_kwargs=options
+        )
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    local = {"local_files_only": True}
+    transformer = Transformer(str(folder), model_kwargs=options | local, processor_kwargs=local, config_kwargs=local)
+    pooling = Pooling(transformer.get_embedding_dimension(), settings.pooling)
+    return SentenceTransformer(modules=[transformer, pooling], device=device)
+
+
+def _load_adapter(model: "SentenceTransformer", folder: Path, name: str) -> None:
+    """Load a PEFT adapter from a subfolder of the model's, and make it the active one."""
+    if not (folder / name / "adapter_model.safetensors").is_file():
+        known = ", ".join(sorted(path.parent.name for path in folder.glob("*/adapter_model.safetensors"))) or "none"
+        raise FeynTuneError(f"{folder}: no adapter {name!r}; there is: {known}")
+    transformer = model.transformers_model
+    if transformer is None:
+        raise FeynTuneError(f"{folder}: no transformer that could have an adapter; leave out the metric's 'adapter'")
+    loaded = transformer.load_adapter(str(folder / name), adapter_name=name)
+    if loaded.missing_keys or loaded.unexpected_keys:
+        wrong = sorted(loaded.missing_keys | loaded.unexpected_keys)
+        raise FeynTuneError(f"{folder / name}: not an adapter of this model: {len(wrong)} other weights, {wrong[0]}")
+    model.eval()
 
 
 def cosines(left: "numpy.ndarray", right: "numpy.ndarray") -> "numpy.ndarray":

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
+from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
@@ -45,30 +45,6 @@ class PageSources:
     """File of the plan; it may be missing."""
 
 
-def common_and_differing(
-    records: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Split records into what all have in common and what differs.
-
-    Args:
-        records: flat dicts by run.
-
-    Returns:
-        A dict of the keys with the same value in every record, and by key of the others a dict of values by run. A key
-        that holds just the run's own name is left out.
-    """
-    names = dict.fromkeys(name for record in records.values() for name in record)
-    common, differing = {}, {}
-    for name in names:
-        values = {run: record.get(name) for run, record in records.items()}
-        first = next(iter(values.values()))
-        if all(value == first for value in values.values()):
-            common[name] = first
-        elif any(value != run for run, value in values.items()):
-            differing[name] = values
-    return common, differing
-
-
 TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
@@ -77,6 +53,9 @@ TABLE_TITLES = {
     "quantities": "What the columns mean",
 }
 """Titles of tables by name; captions come with the tables."""
+
+LONG = 60
+"""Tables with more rows are folded."""
 
 FIGURE_CAPTIONS = {
     "intervals": (
@@ -127,14 +106,14 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
         "missing": missing_lines(results.missing),
         "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
-        "common": _texts(common),
-        "differing": {name: _texts(values) for name, values in differing.items()},
+        "common": {title(key): text(key, value) for key, value in common.items()},
+        "differing": entries(differing),
         "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items()],
         "figures": [_figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
         "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
         "control_prompts": [_control_prompts(path) for path in sources.history],
         "costs": _costs(sources, stage),
-        "provenance": _texts(flattened(provenance())),
+        "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
     }
 
 
@@ -149,13 +128,12 @@ def missing_lines(missing: Sequence[Missing]) -> list[str]:
     ]
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-
-
-def _table(folder: Path, name: str, title: str) -> dict[str, str]:
+def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
     read_exact_table(folder, name)  # not shown, but delivered with the report
-    return {"name": name, "title": title, "caption": read_caption(folder, name), "html": read_html(folder, name)}
+    html = read_html(folder, name)
+    rows = html.count("<tr>") - 1
+    shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
+    return {**shown, "rows": rows, "long": rows > LONG}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:

@@ -1,0 +1,142 @@
+"""The logger plugin: what the terminal shows of a run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from snakemake_logger_plugin_progress.handler import LogHandler, planned_seconds
+from snakemake_logger_plugin_progress.progress import RunProgress
+from support.workspace import ENVIRONMENT, PROJECT
+
+SNAKEFILE = """
+import sys
+sys.path.insert(0, {scripts!r})
+
+rule all:
+    input: "last"
+
+rule part:
+    output: "parts/{{n}}"
+    log: "logs/{{n}}.log"
+    shell: "test {{wildcards.n}} != $BROKEN || {{{{ echo part: error: broken; exit 3; }}}}; touch {{output}}"
+
+rule last:
+    input: expand("parts/{{n}}", n=range(3))
+    output: "last"
+    shell: "touch {{output}}"
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """A function that runs a workflow of four jobs, of which ``broken`` fails; it gives the exit code and the lines."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(scripts=str(PROJECT / "scripts")))
+
+    def run(*options: str, broken: str = "9") -> tuple[int, list[str]]:
+        command = [sys.executable, "-m", "snakemake", "--profile", str(PROJECT / "profiles/local"), "--cores", "1"]
+        done = subprocess.run(
+            [*command, *options],
+            cwd=tmp_path,
+            env={**ENVIRONMENT, "BROKEN": broken},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if not line.startswith(("Using profile", "Elapsed time"))]
+        return done.returncode, lines
+
+    return run
+
+
+def test_a_run_shows_one_line_a_stage_and_no_more(run):
+    code, lines = run()
+    assert code == 0
+    assert lines[0] == "4 jobs to run"
+    assert lines[1].startswith("[3 of 4 jobs] part: 3 of 3 done, last ")
+    assert lines[2].startswith("[4 of 4 jobs] last: done in ")
+    assert len(lines) == 3, lines
+    assert run() == (0, ["Nothing to be done (all requested files are present and up to date)."])
+
+
+def test_a_failed_job_is_one_line_with_its_log(run):
+    code, lines = run(broken="1")
+    assert code == 1
+    assert "part: error: broken" in lines
+    assert "failed: part 1; its log: logs/1.log" in lines
+    assert not any("CalledProcessError" in line or "Traceback" in line for line in lines)
+
+
+def test_a_dry_run_is_shown_as_by_snakemake(run):
+    code, lines = run("--dry-run")
+    assert code == 0 and "Job stats:" in lines
+
+
+def test_printshellcmds_shows_all_messages(run):
+    assert any(line.startswith("Finished jobid") for line in run("--printshellcmds")[1])
+
+
+def test_a_closed_terminal_does_not_end_a_run():
+    settings = SimpleNamespace(
+        stdout=False,
+        dryrun=False,
+        verbose=False,
+        printshellcmds=False,
+        debug_dag=False,
+        quiet=set(),
+        show_failed_logs=False,
+    )
+    handler = LogHandler(settings, None)
+    read, write = os.pipe()
+    os.close(read)
+    handler.stream = open(write, "w")  # noqa: SIM115 - the handler keeps it
+    for _ in range(2):
+        handler.handle(logging.makeLogRecord({"msg": "a warning", "levelno": logging.WARNING}))
+    assert handler.stream.name == os.devnull
+
+
+def test_the_time_left_follows_the_plan_and_the_pace_so_far():
+    progress = RunProgress({"train": 100.0, "perplexity": 10.0})
+    assert progress.begin({"train": 2, "perplexity": 2, "all": 1, "total": 5}, 0.0) == "4 jobs to run"
+    progress.start(1, "train", ["tiny", "qkv"], 0.0)
+    assert progress.seconds_left(5.0) is None
+    # 100 of 220 planned seconds took 50: the other 120 take 60.
+    assert progress.finish(1, 50.0) == "[1 of 4 jobs, about 1.0 min left] train: 1 of 2 done, last tiny qkv in 50 s"
+    progress.start(2, "train", ["other"], 50.0)
+    progress.start(3, "perplexity", ["a"], 50.0)
+    assert progress.finish(3, 51.0) is None  # the last line is recent
+    progress.start(4, "perplexity", ["b"], 51.0)
+    assert progress.finish(4, 52.0) == "[3 of 4 jobs, about 43 s left] perplexity: 2 of 2 done, last b in 1 s"
+    assert progress.finish(2, 100.0) == "[4 of 4 jobs] train: 2 of 2 done, last other in 50 s"
+
+
+def test_without_a_plan_of_every_stage_no_time_left_is_shown():
+    progress = RunProgress({"train": 100.0})
+    progress.begin({"train": 1, "perplexity": 1}, 0.0)
+    progress.start(1, "train", [], 0.0)
+    assert progress.finish(1, 20.0) == "[1 of 2 jobs] train: done in 20 s"
+
+
+def test_planned_seconds_are_means_by_stage(tmp_path):
+    path = tmp_path / "plan.json"
+    jobs = {"train/a": [{"seconds": 1.0}, {"seconds": 30.0}], "train/b": [{"seconds": 10.0}], "x": [{"seconds": None}]}
+    path.write_text(json.dumps({"jobs": jobs}))
+    assert planned_seconds(path) == {"train": 20.0, "x": 0.0}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"jobs": {"a": []}}', '{"jobs": 3}', '{"jobs": {"a": [{"seconds": "x"}]}}']
+)
+def test_a_damaged_plan_gives_no_predictions(tmp_path, content):
+    path = tmp_path / "plan.json"
+    path.write_text(content)
+    assert planned_seconds(path) == {}
+    assert planned_seconds(tmp_path / "missing.json") == {}

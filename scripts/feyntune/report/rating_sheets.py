@@ -131,7 +131,7 @@ def check_raters(raters: Sequence[str]) -> None:
     for rater in raters:
         if not re.fullmatch(NAME, rater) or len(rater) > LONGEST:
             raise FeynTuneError(
-                f"--raters: {shorten(rater)}: a name has at most {LONGEST} letters, digits, '.', '_' and '-'; shorten it"
+                f"--raters: {shorten(rater)}: a name has at most {LONGEST} letters, digits, '.', '_', '-'; change it"
             )
     lowered = [rater.lower() for rater in raters]
     twice = next((rater for rater in raters if lowered.count(rater.lower()) > 1), None)
@@ -159,7 +159,7 @@ def _check_folder(folder: Path, items: Sequence[Item]) -> None:
 
 def _identity(row: Mapping[str, str], columns: Sequence[str]) -> list[list[str]]:
     """The words in some columns: spreadsheets change line breaks and blanks when they save."""
-    return [_harmless(row.get(name, "")).split() for name in columns]
+    return [harmless(row.get(name, "")).split() for name in columns]
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:

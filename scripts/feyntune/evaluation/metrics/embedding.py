@@ -171,7 +171,7 @@ def check_weights(model: "SentenceTransformer", folder: Path) -> None:
     listed = folder / "modules.json"
     paths = [each["path"] for each in json.loads(listed.read_text(encoding="utf-8"))] if listed.is_file() else ["", ""]
     for path, module in zip(paths, model, strict=True):
-        inner = getattr(module, "auto_model", None)
+        inner: Any = getattr(module, "auto_model", None)
         if not type(inner).__module__.startswith("transformers."):  # a repository's own code loads as it likes
             continue
         _, report = type(inner).from_pretrained(  # without data, on the device "meta"

@@ -7,10 +7,10 @@ result without values that carries the reason, so that the tables of the other m
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.bounds import first_outside, range_text
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
+INAPPLICABLE = "inapplicable"
+"""The key of the reason why a run can have no values of a metric, which is no fault."""
+NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class MetricJob:
     stage: MetricStage
     output: Path
     """Parquet file to write."""
+    training: Path | None = None
+    """Parquet file of the run's training split, for metrics that need it and runs that have one."""
 
 
 class _MetricFault(Exception):
@@ -87,18 +92,23 @@ def run_preparation(job: PreparationJob) -> None:
 
 
 def run_metric(job: MetricJob) -> None:
-    """Judge one run's completions; the table has ``id``, the metric's columns, and ``truncated`` where it can be cut.
+    """Judge one run's completions; see ``metric_table`` for the table.
 
     Raises:
         FeynTuneError: an input cannot be read, or completions and reference are not of the same abstracts.
     """
     completions = read_completions(job.completions)
-    metric = _metric(job.stage, job.model)
+    metric = _metric(job.stage, job.model, job.training)
     record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
-    try:
-        values = _scored(metric, completions, _reference(job, completions.ids))
-    except _MetricFault as fault:
-        values, record = {}, record | {MISSING: str(fault)}
+    values: Values = {}
+    if metric.needs_training and job.training is None:
+        say(f"the metric has no values: {NO_TRAINING}")
+        record |= {INAPPLICABLE: NO_TRAINING}
+    else:
+        try:
+            values = _scored(metric, completions, _reference(job, completions.ids))
+        except _MetricFault as fault:
+            record |= {MISSING: str(fault)}
     empty = sum(not prediction.strip() for prediction in completions.predictions)
     if empty:
         say(f"{empty:,} of {len(completions.ids):,} completions are empty: scored as they are")
@@ -106,8 +116,8 @@ def run_metric(job: MetricJob) -> None:
     write_table(job.output, metric_table(metric, completions.ids, values), record)
 
 
-def _metric(stage: MetricStage | PreparationStage, model: Path | None) -> Metric:
-    return metric_class(stage.metric.kind)(stage.metric, model)
+def _metric(stage: MetricStage | PreparationStage, model: Path | None, training: Path | None = None) -> Metric:
+    return metric_class(stage.metric.kind)(stage.metric, model, training)
 
 
 def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
@@ -129,7 +139,7 @@ def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, n
 def check_bounds(metric: Metric, values: Values) -> None:
     """Raise FeynTuneError if a value is not finite, or outside the bounds of its column by more than rounding."""
     for column in metric.columns:
-        wrong = first_outside(values[column.name], column.lowest, column.highest)
+        wrong = first_outside(cast("Iterable[float | None]", values[column.name]), column.lowest, column.highest)
         if wrong is not None:
             value, limits = values[column.name][wrong], range_text(column.lowest, column.highest)
             raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
@@ -174,7 +184,7 @@ def read_completions(path: Path) -> Completions:
 
 
 def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow.Table":
-    """The table of a metric's values: ``id``, its columns, and ``truncated`` where texts may be cut.
+    """The table of a metric's values: ``id``, its columns, ``truncated`` where texts may be cut, and its details.
 
     Args:
         metric: the metric.
@@ -187,6 +197,7 @@ def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow
     columns = {name: _column(values.get(name), len(ids), pyarrow.float64()) for name in names}
     if metric.truncates:
         columns["truncated"] = _column(values.get("truncated"), len(ids), pyarrow.bool_())
+    columns |= {name: _column(values.get(name), len(ids), pyarrow.string()) for name in metric.details}
     return pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), **columns})
 
 

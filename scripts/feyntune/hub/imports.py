@@ -231,6 +231,7 @@ def imported_values(
     """
     columns = file_columns(metric) if metric else COLUMNS[kind]
     types = {"id": pyarrow.string(), "tokens": pyarrow.int64(), "truncated": pyarrow.bool_()}
+    types |= dict.fromkeys(metric.details if metric else (), pyarrow.string())
     known = {"id": ids, **{name: [row[name] for row in rows] for name in (rows[0] if rows else ())}}
     return pyarrow.table(
         {

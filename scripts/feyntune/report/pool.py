@@ -37,6 +37,8 @@ COLUMNS = {
 """Columns of the stages' tables; every other kind is a metric's."""
 MISSING = "missing"
 """The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
+INAPPLICABLE = "inapplicable"
+"""The same where a metric can have no values for a run, which is no fault."""
 
 
 def pool_tables(
@@ -48,7 +50,8 @@ def pool_tables(
 ) -> None:
     """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
 
-    Runs for which a metric could not be computed are listed in the metadata: dicts of ``set``, ``run`` and ``reason``.
+    Runs for which a metric could not be computed or cannot apply are listed in the metadata: dicts of ``set``, ``run``
+    and ``reason``.
 
     Args:
         columns: the columns to take, ``id`` first.
@@ -62,14 +65,17 @@ def pool_tables(
     """
     import pyarrow.parquet
 
-    reasons = [table_provenance(path).get(MISSING) for path in inputs]
-    missing = [
-        {"set": run["set"], "run": run["run"], "reason": reason}
-        for run, reason in zip(runs, reasons, strict=True)
-        if reason
-    ]
+    records = [table_provenance(path) for path in inputs]
+    listed = {
+        key: [
+            {"set": run["set"], "run": run["run"], "reason": record[key]}
+            for run, record in zip(runs, records, strict=True)
+            if record.get(key)
+        ]
+        for key in (MISSING, INAPPLICABLE)
+    }
     first = _labelled(inputs[0], columns, runs[0], sets).schema
-    schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
+    schema = first.with_metadata({"feyntune": json.dumps(listed, sort_keys=True)})
     with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for path, run in zip(inputs, runs, strict=True):
             writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))

@@ -19,7 +19,7 @@ def metrics(**entries):
 
 
 def test_kinds_are_the_files_of_the_package():
-    assert kinds() == ("embedding", "repetition", "rouge")
+    assert kinds() == ("embedding", "novelty", "repetition", "rouge")
     assert all((SCRIPTS / module_file(kind)).is_file() for kind in kinds())
 
 
@@ -34,7 +34,7 @@ def test_an_entry_with_a_folder_is_an_embedding_and_one_without_is_called_as_its
     [
         ({"rouge": {"stemer": True}}, "$.metrics.rouge: unknown key 'stemer'; did you mean 'stemmer'?"),
         ({"rouge": {"kind": "rogue"}}, "$.metrics.rouge.kind: there is no kind 'rogue'; did you mean 'rouge'?"),
-        ({"bleu": {}}, "$.metrics.bleu: give a 'kind' (embedding, repetition, rouge), or 'path' or 'hub'"),
+        ({"bleu": {}}, "$.metrics.bleu: give a 'kind' (embedding, novelty, repetition, rouge), or 'path' or 'hub'"),
         ({"rouge": {"stemmer": "often"}}, "$.metrics.rouge.stemmer: input should be a valid boolean"),
         ({"repetition": {"max": 3}}, "$.metrics.repetition: unknown key 'max'"),
         ({"jina": {"kind": "embedding"}}, "$.metrics.jina: give either 'path' or 'hub'"),
@@ -90,7 +90,8 @@ def test_a_title_changes_no_result():
 def test_every_kind_describes_its_columns(kind):
     columns = metric_class(kind).columns
     assert any(column.headline for column in columns)
-    assert all(column.description.endswith(".") and column.title and column.direction for column in columns)
+    assert all(column.description.endswith(".") and column.title for column in columns)
+    assert all(column.direction or column.name.endswith("_true") for column in columns)
     assert len({column.name for column in columns}) == len(columns)
 
 

@@ -83,11 +83,14 @@ class ReportedMetric(Section):
     """Its columns, their keys and titles filled in."""
     truncates: bool
     """Whether its files have the column `truncated`."""
+    details: list[str] = []
+    """Columns of text in its files that no table shows."""
 
 
 def file_columns(metric: ReportedMetric) -> list[str]:
     """Columns of a metric's own files."""
-    return ["id", *(column.name for column in metric.columns), *(["truncated"] if metric.truncates else [])]
+    values = [column.name for column in metric.columns]
+    return ["id", *values, *(["truncated"] if metric.truncates else []), *metric.details]
 
 
 RESERVED = frozenset(
@@ -128,7 +131,8 @@ def reported(name: str, settings: MetricSettings) -> ReportedMetric:
         )
         for column in chosen.columns
     ]
-    return ReportedMetric(name=name, title=title, columns=columns, truncates=chosen.truncates)
+    details = list(chosen.details)
+    return ReportedMetric(name=name, title=title, columns=columns, truncates=chosen.truncates, details=details)
 
 
 TITLES = (

@@ -118,13 +118,14 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
 
 
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
-    """A sentence for each metric and reason: for which runs it could not be computed."""
-    runs: dict[tuple[str, str], list[str]] = {}
+    """A sentence for each metric and reason: which runs have no values of it."""
+    runs: dict[tuple[str, str, bool], list[str]] = {}
     for each in missing:
-        runs.setdefault((each.metric, each.reason), []).append(each.run)
+        runs.setdefault((each.metric, each.reason, each.fault), []).append(each.run)
     return [
-        f"{metric} could not be computed for {', '.join(dict.fromkeys(names))}: {reason}"
-        for (metric, reason), names in runs.items()
+        f"{metric} {'could not be computed' if fault else 'has no values'} for"
+        f" {', '.join(dict.fromkeys(names))}: {reason}"
+        for (metric, reason, fault), names in runs.items()
     ]
 
 

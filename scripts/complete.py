@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
     parser.add_argument("--settings", required=True, help="CompletionStage, as JSON or a file that contains it")
     parser.add_argument("--shards", type=Path, required=True, help="folder for unfinished work; removed at the end")
+    parser.add_argument("--kept", type=Path, help="folder in which finished results of this job are kept")
     parser.add_argument("--mem-mb", type=int, help="MB that it may use on a CPU; default: half of the machine's")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
@@ -38,6 +39,7 @@ def main(options: argparse.Namespace) -> None:
         output=options.output,
         code=code_fingerprint(Path(__file__).name, engine_file(stage.generation.engine)),
         memory=1e6 * options.mem_mb if options.mem_mb else None,
+        kept=options.kept,
     )
     run(job, engine_loader(stage.generation.engine))
 

@@ -44,13 +44,13 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     assert sorted(path.name for path in (workspace.folder / "results").iterdir()) == ["plan.json"]
 
 
-def test_the_papers_twenty_runs_are_planned_on_the_profiles_cards(tmp_path):
+def test_the_profile_of_sulis_plans_the_papers_twenty_runs_on_its_gpus(tmp_path):
     workspace = Workspace(tmp_path / "bare")
-    done = workspace.snakemake(*PLAN, "--configfile", "config/paper.yaml", profile="profiles/sulis")
+    done = workspace.snakemake(*PLAN, profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
     shown = rows(done.stdout)
     assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "41"
-    assert "361 of 361 jobs" in done.stdout and "30 jobs at a time" in done.stdout
+    assert "403 of 403 jobs" in done.stdout and "30 jobs at a time" in done.stdout
     assert "GPU: A100, 40 GB" in done.stdout
     kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
     (run,) = kept["train/llama-3.1-8b_hep-th_all"]

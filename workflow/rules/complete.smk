@@ -51,7 +51,8 @@ rule complete:
         program=completion_program,
         code=completion_code,
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/{params.program}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/{params.program}"'
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
+        " --kept results/kept/complete/{wildcards.set}/{wildcards.run}"
         " --mem-mb {resources.mem_mb} --output {output} --log {log}"

@@ -7,12 +7,13 @@ feed-forward width.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.schema.planning import ModelShape
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
 from feyntune.evaluation.generation.batching import row_bytes
 from feyntune.evaluation.perplexity import usual_budget
 from feyntune.models.likelihood import LOGITS_AT_ONCE
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 Registry = Literal["models", "metrics"]
 """The part of the configuration that names a model."""
 
+_JINA_V3 = ModelShape(
+    hidden_size=1024,
+    num_hidden_layers=24,
+    num_attention_heads=16,
+    intermediate_size=4096,
+    vocab_size=250002,
+    gated=False,
+)
 _LLAMA_8B = ModelShape(
     hidden_size=4096,
     num_hidden_layers=32,
@@ -57,14 +66,8 @@ KNOWN = {
         vocab_size=30527,
         gated=False,
     ),
-    "jinaai/jina-embeddings-v3": ModelShape(
-        hidden_size=1024,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        intermediate_size=4096,
-        vocab_size=250002,
-        gated=False,
-    ),
+    "jinaai/jina-embeddings-v3": _JINA_V3,
+    "jinaai/jina-embeddings-v3-hf": _JINA_V3,
 }
 """Shapes of models on the hub, from their `config.json`."""
 
@@ -78,7 +81,9 @@ _SAME = {
     "vocab_size": ("vocab_size",),
 }
 """The keys that architectures use for the same size."""
-_UNGATED = frozenset("bert mpnet roberta xlm-roberta distilbert gpt2 gpt_neox opt bloom phi falcon".split())
+_UNGATED = frozenset(
+    "bert mpnet roberta xlm-roberta jina_embeddings_v3 distilbert gpt2 gpt_neox opt bloom phi falcon".split()
+)
 """Architectures with two feed-forward matrices in each block."""
 
 
@@ -97,15 +102,18 @@ def shape_of(configuration: Configuration, registry: Registry, name: str) -> Mod
 def read_shape(folder: Path) -> ModelShape | None:
     """The shape in a model folder's `config.json`; None without the file, or if it is not a transformer's."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(folder / "config.json")
+    except FeynTuneError:
         return None
     sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
     if sizes["hidden_size"] and not sizes["intermediate_size"]:
         sizes["intermediate_size"] = 4 * sizes["hidden_size"]
     if None in [value for name, value in sizes.items() if name not in ("num_key_value_heads", "head_dim")]:
         return None
-    return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
+    try:
+        return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
+    except ValueError:  # sizes that are no numbers: the job that loads the model says so
+        return None
 
 
 def _demo_shape(model: DemoModel, folder: Path) -> ModelShape | None:

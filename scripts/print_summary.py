@@ -12,12 +12,12 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals, number
 
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
-LEVEL = 0.05
 MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 """For terminals that cannot show the others."""

@@ -71,7 +71,7 @@ def test_abstracts_stand_by_every_run_in_order(folder, results):
     assert sampled_abstracts(completions, results, count=0, seed=1) == []
 
 
-def sentences(better, differences):
+def sentences(better, differences, decidable=True):
     """The sentences on a quantity of a base run, ``all`` and ``qkv``, for pairs of a difference and its p-value."""
     runs = [("s", name, "m", "d", name) for name in ("base", "all", "qkv")]
     frame = pd.DataFrame(runs, columns=["set", "run", "model", "dataset", "layers"])
@@ -80,7 +80,7 @@ def sentences(better, differences):
     )
     means = means.assign(low=means["mean"] - 1, high=means["mean"] + 1)
     pairs = pd.DataFrame({"set": "s", "run": ["all", "qkv", "all"], "against": ["base", "base", "qkv"]})
-    pairs = pairs.assign(quantity="perplexity", difference=differences[0], p_holm=differences[1])
+    pairs = pairs.assign(quantity="perplexity", difference=differences[0], p_holm=differences[1], decidable=decidable)
     results = Results(frame, [Quantity("perplexity", "Perplexity", better, headline=True)], {"s": None}, {})
     return findings(results, means, pairs)[0].sentences
 
@@ -99,4 +99,11 @@ def test_findings_say_so_when_the_base_model_is_best():
         "base has the highest mean, 10 [9, 11].",
         "Against the base model, of 2 compared, 0 better, 2 worse, 0 undecided.",
         "Layers all against qkv: of 1 compared, 0 better, 0 worse, 1 undecided.",
+    ]
+
+
+def test_findings_do_not_call_undecided_what_no_test_could_decide():
+    assert sentences("lower", ([-2.0, -1.0, -1.0], [0.06, 0.2, 0.04]), decidable=[False, True, True])[2:] == [
+        "Against the base model, of 2 compared, 0 better, 0 worse, 1 undecided, 1 with too few abstracts for a test.",
+        "Layers all against qkv: of 1 compared, 1 better, 0 worse, 0 undecided.",
     ]

@@ -101,7 +101,11 @@ rule model_card:
         history="results/adapters/{run}/history.parquet",
         base=base_files,
         dataset=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/summary.json",
-        tables=expand("results/tables/{table}.csv", table=["summary", "comparisons"]),
+        tables=expand(
+            "results/tables/{table}.{format}",
+            table=["summary", "comparisons"],
+            format=["csv", "html"],
+        ),
     output:
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",

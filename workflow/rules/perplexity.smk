@@ -39,6 +39,7 @@ rule perplexity:
         'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/perplexity.py"'
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/perplexity/{wildcards.set}/{wildcards.run}"
+        " --kept results/kept/perplexity/{wildcards.set}/{wildcards.run}"
         " --perplexity {output.perplexity} --embeddings {output.embeddings} --log {log}"
 
 

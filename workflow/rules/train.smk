@@ -69,4 +69,5 @@ rule train:
         " --base {params.base:q} --base-names {params.names:q}"
         " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
-        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"
+        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
+        " --kept results/kept/train/{wildcards.run} --log {log}"

@@ -21,7 +21,7 @@ from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.config.weights import evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section, Source, lay_over
-from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
+from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported, reported_all
 from feyntune.evaluation.metrics.base import MetricSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -107,6 +107,7 @@ def _kind(entry: NamedRun) -> str:
 def _check_registries(configuration: Configuration) -> None:
     check_references(configuration.datasets, configuration.snapshots)
     check_keys(configuration.metrics)
+    reported_all(configuration.metrics)  # refuses titles that cannot be told apart
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -160,13 +161,17 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
 def completion_stage(configuration: Configuration, run: Run, evaluation_set: str) -> CompletionStage:
     """Settings that determine a run's completions of an evaluation set (a name), besides its adapter."""
     evaluated = _evaluated_model(configuration, run)
+    generation = _section(configuration, run, "generation", Generation)
     return CompletionStage(
         run=run.name,
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
-        generation=_section(configuration, run, "generation", Generation),
+        generation=generation,
         weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+            configuration.evaluation.weights,
+            evaluated.quantization,
+            configuration.resources.complete.gpu,
+            generation.engine,
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
@@ -285,7 +290,7 @@ def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
 
 def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     """The metrics as tables, figures, the report and model cards show them, in the configuration's order."""
-    return [reported(name, settings) for name, settings in configuration.metrics.items()]
+    return reported_all(configuration.metrics)
 
 
 def tables_stage(configuration: Configuration) -> TablesStage:

@@ -11,6 +11,7 @@ from feyntune.core.files import read_json, read_table, write_json, write_table, 
 from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, merged_card, table_card
 from feyntune.hub.names import without_folders
 from feyntune.hub.reference_tables import kinds_beside, reference_table
+from feyntune.report.made_files import read_exact_table
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,10 @@ class CardJob:
 
 def write_adapter_card(job: CardJob) -> None:
     """Write the card of an adapter, its figure, and its JSON files without paths of this machine."""
-    import pandas
-
     stage = job.stage
     if not stage.revision:
         say(f"the base model is a local folder, {stage.base}: the adapter cannot be loaded without it")
-    summary, comparisons = (pandas.read_csv(job.tables / f"{name}.csv") for name in ("summary", "comparisons"))
+    summary, comparisons = (read_exact_table(job.tables, name) for name in ("summary", "comparisons"))
     licence = stage.licence or base_licence(job.base)
     record, dataset = without_folders(read_json(job.adapter / "run.json")), read_json(job.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)

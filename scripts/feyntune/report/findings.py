@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feyntune.report.results import Quantity, Results
+from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals
 
 if TYPE_CHECKING:
     import pandas
-
-LEVEL = 0.05
-"""Holm-corrected p-values below this count as a difference."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,8 @@ def _between_layers(runs: pandas.DataFrame, pairs: pandas.DataFrame) -> Iterator
 
 def _tally(pairs: pandas.DataFrame) -> str:
     """How many of the pairs' first runs are better and worse with a corrected p-value below the level."""
-    sure = pairs[pairs["p_holm"] < LEVEL]
-    better = int(sure["better"].sum())
-    return f"of {len(pairs)} compared, {better} better, {len(sure) - better} worse, {len(pairs) - len(sure)} undecided"
+    sure, open_ = pairs[pairs["p_holm"] < LEVEL], pairs[pairs["p_holm"] >= LEVEL]
+    better, impossible = int(sure["better"].sum()), int((~open_["decidable"]).sum())
+    counts = f"of {len(pairs)} compared, {better} better, {len(sure) - better} worse"
+    counts += f", {len(open_) - impossible} undecided"
+    return f"{counts}, {impossible} with too few abstracts for a test" if impossible else counts

@@ -128,7 +128,7 @@ CAPTIONS = {
     "summary": "Means over abstracts with {percent} percentile bootstrap intervals.",
     "distributions": "Each quantity over the abstracts, with {percent} bootstrap intervals of the mean.",
     "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
-    " permutation test, and corrected by Holm within a set and quantity; fractions of abstracts.",
+    " permutation test, and corrected by Holm for all comparisons of a quantity on a set; fractions of abstracts.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
 }

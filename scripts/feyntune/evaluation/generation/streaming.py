@@ -79,7 +79,7 @@ class StreamingTransformers:
     def stream(self, rows: Sequence[GrowingRow]) -> Iterator[GrowingRow]:
         """As ``StreamingEngine`` describes."""
         model = EvaluatedModel(self.causal, self.tokens)
-        engines = [_Turns(model, each.settings) for each in rows]
+        engines = [_Turns(model, each.settings, batch=1) for each in rows]
         caches = [empty_cache() for _ in rows]
         while not all(each.row.stopped for each in rows):
             for index, growing in enumerate(rows):

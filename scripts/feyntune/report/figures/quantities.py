@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels, rice_bins
 from feyntune.report.figures.style import appearances, empty_figure, layer_set, legend_of_layers
 from feyntune.report.results import Quantity, Results
+from feyntune.report.significance import LEVEL
 
 if TYPE_CHECKING:
     import numpy
@@ -57,7 +58,7 @@ def differences_figure(results: Results, table: pandas.DataFrame) -> Figure:
     figure, axes = panels(list(rows_of), titles, rows_of)
     for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
         axis, row = axes[point["set"], point["quantity"]], rows_of[point["set"]].index(point["pair"])
-        draw_interval(axis, row, point, look_of(results.runs, looks, point["run"]), filled=point["p_holm"] < 0.05)
+        draw_interval(axis, row, point, look_of(results.runs, looks, point["run"]), filled=point["p_holm"] < LEVEL)
     for (name, _), axis in axes.items():
         axis.axvline(0, color="black", linewidth=0.8)
         _separate(axis, results.runs, table[table["set"] == name].drop_duplicates("pair"))

@@ -7,6 +7,7 @@ no GPU. Exit code 2: a training cannot run.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from feyntune.config.schema.training import Tracking, TrainingStage
@@ -14,6 +15,7 @@ from feyntune.core.cli import launch, read_settings
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
 from feyntune.core.fingerprint import code_fingerprint
+from feyntune.core.gpus import give_gpus
 from feyntune.training.early import PlannedTraining, refuse_faults
 
 
@@ -25,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Check."""
+    """Check, on the CPU."""
+    give_gpus(0, os.environ)
     trainings = [
         PlannedTraining(
             **{**each, "base": Path(each["base"]), "settings": TrainingStage.model_validate_json(each["settings"])}

@@ -78,6 +78,16 @@ def test_a_second_run_finds_nothing_to_do(workspace):
     assert "Nothing to be done" in workspace.snakemake(*QUICK).stdout
 
 
+def test_results_of_a_clock_that_was_set_back_are_no_reason_to_delete_a_result(workspace):
+    weights = workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
+    os.utime(weights, (1, time.time() + 7200))
+    path = workspace.folder / f"results/perplexity/hep-th/{TRAINED}.parquet"
+    path.unlink()
+    finished = workspace.snakemake(*QUICK, "--", str(path.relative_to(workspace.folder)))
+    assert finished.returncode == 0 and "1 results were dated in the future" in finished.stdout, finished.stdout
+    assert path.exists()
+
+
 def test_a_deleted_table_is_restored_or_made_again_and_is_the_same(workspace):
     path = workspace.folder / f"results/perplexity/hep-th/{BASE}.parquet"
     before = path.read_bytes()

@@ -78,8 +78,9 @@ def test_models_that_are_not_there_or_will_be_replaced_are_not_checked(tiny_mode
     check([planned(**wrong)], tmp_path)
 
 
-def test_the_program_reads_trainings_as_the_workflow_writes_them(tiny_model, tmp_path, parse):
+def test_the_program_reads_trainings_as_the_workflow_writes_them(tiny_model, tmp_path, parse, monkeypatch):
     program = load_program("check_trainings")
+    monkeypatch.setattr(program, "give_gpus", lambda *_: None)  # it changes the environment of this process
     stage = TrainingStage.model_validate(settings(**UNKNOWN_LAYER)).model_dump_json()
     training = {"base": str(tiny_model), "gpus": 0, "settings": stage, "repository": None, "revision": None}
     (tmp_path / "trainings.json").write_text(json.dumps([training]))

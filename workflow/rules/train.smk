@@ -61,8 +61,8 @@ def check_trainings():
         return
     trainings = list(map(planned_training, sorted(REQUESTED_TRAININGS)))
     write_json("results/checks/trainings.json", trainings)
-    command = ["python", PROJECT / "scripts/on_gpus.py", "0"]
-    command += [PROJECT / "scripts/check_trainings.py", "--tracking", TRACKING]
+    command = ["python", PROJECT / "scripts/check_trainings.py"]
+    command += ["--tracking", TRACKING]
     command += ["--trainings", "results/checks/trainings.json"]
     command += ["--record", "results/checks/passed.json"]
     done = subprocess.run([*command, "--log", "results/logs/check_trainings.log"])

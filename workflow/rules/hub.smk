@@ -51,7 +51,7 @@ def check_push():
     kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
     trained = [RUNS[run] for run in TRAINED]
     try:
-        published.check_repositories(CONFIG, trained, kinds, CONFIG.evaluation_sets)
+        published.check_repositories(CONFIG, trained, kinds, COMPLETED)
     except FeynTuneError as error:
         sys.exit(str(error))
 
@@ -74,7 +74,7 @@ RECEIPTS = [
     *expand("results/hub/{run}.json", run=TRAINED),
     *expand(
         f"{REFERENCE_TABLE}.json",
-        set=CONFIG.evaluation_sets,
+        set=COMPLETED,
         table=[table for table in TABLE_KINDS if judged_runs(table)],
     ),
 ]

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="parquet file with the abstracts")
     parser.add_argument("--settings", required=True, help="PerplexityStage, as JSON or a file that contains it")
     parser.add_argument("--shards", type=Path, required=True, help="folder for unfinished work; removed at the end")
+    parser.add_argument("--kept", type=Path, help="folder in which finished results of this job are kept")
     parser.add_argument("--perplexity", type=Path, required=True, help="parquet file to write")
     parser.add_argument("--embeddings", type=Path, required=True, help=".pt file to write")
 
@@ -38,6 +39,7 @@ def main(options: argparse.Namespace) -> None:
             perplexity=options.perplexity,
             embeddings=options.embeddings,
             code=code_fingerprint(Path(__file__).name),
+            kept=options.kept,
         )
     )
 

@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking", default="{}", help="Tracking (Weights & Biases), as JSON or a file of it")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, deleted at the end")
     parser.add_argument("--output", type=Path, required=True, help="folder of the adapter, run.json, history.parquet")
+    parser.add_argument("--kept", type=Path, help="folder in which finished results of this run are kept")
     parser.add_argument("--time-limit", type=float, metavar="MINUTES", help="save and stop before this time is over")
     parser.add_argument("--gpus", type=int, default=1, help="data-parallel processes, one per GPU; 0: CPU")
 
@@ -56,6 +57,7 @@ def main(options: argparse.Namespace) -> None:
             started=STARTED,
             gpus=options.gpus,
             code=code_fingerprint(Path(__file__).name),
+            kept=options.kept,
         )
     )
 

@@ -88,7 +88,7 @@ def test_too_little_memory_fails_the_job_so_that_a_retry_asks_for_more(parse, co
         raise MemoryError
 
     monkeypatch.setattr(Repetition, "score", fail)
-    with pytest.raises(MemoryError):
+    with pytest.raises(FeynTuneError, match=r"computing the metric; raise resources\.metrics\.mem_mb"):
         run(parse, completions, tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
 

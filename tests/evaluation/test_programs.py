@@ -195,3 +195,20 @@ def test_kill_9_and_again_gives_the_same_bytes(tmp_path, parse, tiny_model, abst
     assert 3 <= len(left) < 24
     run_complete(parse, killed, tiny_model, tmp_path / "many.parquet", completion_stage())
     assert (killed / "c.parquet").read_bytes() == (tmp_path / "whole" / "c.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("run", [run_complete, run_perplexity])
+def test_results_are_restored_for_the_same_adapter_data_and_settings_only(
+    run, tmp_path, parse, tiny_model, tiny_adapter, dataset, monkeypatch, capsys
+):
+    module = "generation.completions" if run is run_complete else "perplexity"
+    given = completion_stage() if run is run_complete else stage(perplexity={})
+    more = {"kept": tmp_path / "kept", "adapter": tiny_adapter}
+    first = run(parse, tmp_path / "first", tiny_model, dataset, given, **more)
+    monkeypatch.setattr(f"feyntune.evaluation.{module}.read_abstracts", None)  # nothing is read or computed
+    assert run(parse, tmp_path / "again", tiny_model, dataset, given, **more).equals(first)
+    assert "restored from" in capsys.readouterr().out
+    for change in ({"adapter": None}, {"base": tiny_adapter}, {"dataset": tiny_model / "config.json"}):
+        options = {"base": tiny_model, "dataset": dataset, **more, **change}
+        with pytest.raises(TypeError):
+            run(parse, tmp_path / "other", settings=given, **{k: v for k, v in options.items() if v})

@@ -8,7 +8,7 @@ from feyntune.config.load import parse_configuration
 from feyntune.config.runs import resolve_runs
 from feyntune.core.errors import FeynTuneError
 from feyntune.planning import devices
-from feyntune.planning.jobs import AGAIN, CODE, NEW, Job
+from feyntune.planning.jobs import AGAIN, CODE, NEW, RESTORED, Job
 from feyntune.planning.plan import choose_gpu, make_plan
 
 BASE = {
@@ -105,3 +105,12 @@ def test_a_job_may_use_the_memory_of_its_gpu(folder):
     held = plan().jobs["train/llama_hep-th_qkv"]
     assert held.memory == 40 * 2**30
     assert held.gpu_seconds == held.seconds
+
+
+def test_a_restored_training_costs_no_gpu_time(folder, monkeypatch):
+    monkeypatch.setattr("feyntune.planning.plan.restored_jobs", lambda _: {"train/llama_hep-th_qkv"})
+    made = plan(runtime=60)
+    (each,) = made.jobs.values()
+    assert (each.gpu_seconds, each.asked_gpu_seconds, each.memory) == (0, 0, None) and each.seconds < 10
+    assert each.job.why == [RESTORED, NEW]
+    assert "restored from results/kept without GPU time: 1 train" in made.assumed

@@ -45,11 +45,12 @@ def test_every_run_has_its_change_on_every_set(made):
     assert (table.loc[table["set"] == "wiki", "difference"] > 0).all()
 
 
-def test_people_see_a_row_for_each_run_and_a_column_for_each_set(made):
+def test_people_see_the_change_also_relative_to_the_base_model(made):
     folder, _ = made
-    shown = changes_layout(pd.read_csv(folder / "tables/changes.csv"))
-    assert list(shown) == ["Run", "Against", "unseen", "wiki"]
-    assert len(shown) == 3 and shown["wiki"].str.contains(r"^0\.\d+ \[", regex=True).all()
+    table = pd.read_csv(folder / "tables/changes.csv")
+    shown = changes_layout(table)
+    assert len(shown) == 6 and shown["Change"].str.contains(r"^-?0\.\d+ \[", regex=True).all()
+    assert shown["Relative"].tolist() == [f"{100 * value:.1f}%" for value in table["relative"]]
     assert changes_layout(pd.DataFrame(columns=list(COLUMNS))).empty
 
 

@@ -13,7 +13,7 @@ from feyntune.core.fingerprint import SCRIPTS
 from feyntune.report.outputs import TABLES, table_files
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
-from feyntune.report.tables import write_tables
+from feyntune.report.tables import summary_layout, write_tables
 from feyntune.report.typeset import (
     decimals,
     fraction,
@@ -84,7 +84,9 @@ def test_corpus_perplexity_weighs_abstracts_by_their_tokens():
 def test_the_summary_has_a_row_for_every_run(results):
     table = summary(results, distributions(results, FEW, 0), corpus(results, FEW, 0))
     assert table["run"].tolist() == [run["run"] for run in made_results.RUNS]
-    assert table["stopped_by_length"].tolist() == pytest.approx([0.2] * 5)
+    assert table["stopped_by_length"].tolist() == pytest.approx([0.2] * 4 + [math.nan], nan_ok=True)
+    shown = summary_layout(table, results.quantities)
+    assert shown["Stopped by length"].tolist() == ["20.0%"] * 4 + ["–"]  # unknown, where completions are imported
     assert table["perplexity"].isna().tolist() == [False] * 4 + [True]
 
 
@@ -229,6 +231,10 @@ def test_hints_are_titles_of_columns_and_cells():
     assert '<th class="number" title="how &#34;often&#34; &lt;b&gt;">rep-4</th>' in html
     assert '<td title="how &#34;often&#34; &lt;b&gt;">rep-4</td>' in html
     assert "title" not in html_table(pd.DataFrame({"Quantity": ["rep-4"]}))
+
+
+def test_intervals_are_not_broken_into_lines():
+    assert "0.1 [0.0,\N{NO-BREAK SPACE}0.2]<" in html_table(pd.DataFrame({"x": ["0.1 [0.0, 0.2]"]}))
 
 
 def test_numbers_as_people_read_them():

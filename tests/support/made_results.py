@@ -38,7 +38,7 @@ def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", met
     hardness = rng.lognormal(2, 0.3, count)
     with_model = [run for run in runs if run["model"]]
     for place, run in enumerate(runs):
-        _write(folder, "completions", run, _completions(count, prompt, prediction))
+        _write(folder, "completions", run, _completions(count, prompt, prediction, imported=not run["model"]))
         _write(folder, "semscore", run, _scores(count, rng, 0.4 + 0.1 * place))
         if run in with_model:
             _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
@@ -122,7 +122,10 @@ def _write(folder, kind, run, columns):
     pq.write_table(pa.table(columns), path)
 
 
-def _completions(count, prompt, prediction):
+def _completions(count, prompt, prediction, imported):
+    """Numbers of tokens and reasons to stop are not known of imported completions."""
+    unknown = {"prompt_tokens": pa.nulls(count, pa.int64()), "new_tokens": pa.nulls(count, pa.int64())}
+    unknown["stopped"] = pa.nulls(count, pa.string())
     return {
         "id": _ids(count),
         "prompt": [prompt] * count,
@@ -132,6 +135,7 @@ def _completions(count, prompt, prediction):
         "prompt_tokens": [9] * count,
         "new_tokens": list(range(1, count + 1)),
         "stopped": ["length" if number % 5 == 0 else "eos" for number in range(count)],
+        **(unknown if imported else {}),
     }
 
 

@@ -365,3 +365,18 @@ def test_evaluation_does_not_change_four_bit_weights(tiny_model):
         model(input_ids=torch.tensor([[0, 5, 6, 7]]))
     after = weight.data, weight.quant_state.absmax
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_a_training_with_settings_set_back_is_restored_in_no_time(tiny_model, data, tmp_path, monkeypatch, capsys):
+    fast = settings(training={"max_steps": 2})
+    other = settings(training={"max_steps": 2, "optimizer": {"learning_rate": 1e-3}})
+    job.train(training_job(tiny_model, data, tmp_path, fast, kept=tmp_path / "kept"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "adapter").iterdir()}
+    job.train(training_job(tiny_model, data, tmp_path, other, kept=tmp_path / "kept"))
+    assert weights(tmp_path) != before["adapter_model.safetensors"]
+    monkeypatch.setattr(job, "prepare", None)  # nothing is read or trained
+    job.train(training_job(tiny_model, data, tmp_path, fast, kept=tmp_path / "kept"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "adapter").iterdir()} == before
+    assert "restored from" in capsys.readouterr().out
+    with pytest.raises(TypeError):  # other data
+        job.train(training_job(tiny_model, write_data(tmp_path, rows=31), tmp_path, fast, kept=tmp_path / "kept"))

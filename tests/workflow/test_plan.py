@@ -44,9 +44,9 @@ def test_a_bare_checkout_plans_without_cores_profile_network_or_torch(tmp_path):
     assert sorted(path.name for path in (workspace.folder / "results").iterdir()) == ["plan.json"]
 
 
-def test_the_papers_twenty_runs_are_planned_on_the_profiles_cards(tmp_path):
+def test_the_profile_of_sulis_plans_the_papers_twenty_runs_on_its_gpus(tmp_path):
     workspace = Workspace(tmp_path / "bare")
-    done = workspace.snakemake(*PLAN, "--configfile", "config/paper.yaml", profile="profiles/sulis")
+    done = workspace.snakemake(*PLAN, profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
     shown = rows(done.stdout)
     assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "41"

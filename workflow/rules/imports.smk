@@ -57,7 +57,7 @@ rule import_completions:
         ),
         code=code("import_completions.py"),
     shell:
-        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset:q}"
+        'python "$FEYNTUNE_SCRIPTS/import_completions.py" --table {params.table:q} --dataset {input.dataset:q}'
         " --settings {params.settings:q} --output {output:q} --log {log:q}"
 
 
@@ -82,5 +82,5 @@ rule import_values:
         ),
         code=code("import_values.py"),
     shell:
-        "python scripts/import_values.py --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}"
+        'python "$FEYNTUNE_SCRIPTS/import_values.py" --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}'
         " --settings {params.settings:q} --output {output:q} --log {log:q}"

@@ -84,7 +84,7 @@ rule prepare_metric:
         ),
         code=lambda wildcards: metric_code("prepare_metric.py", wildcards.metric),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/prepare_metric.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/prepare_metric.py"'
         " --dataset {input.dataset} {params.model}"
         " --settings {params.settings:q} --output {output} --log {log}"
 
@@ -116,7 +116,7 @@ rule metric:
         ),
         code=lambda wildcards: metric_code("metric.py", wildcards.metric),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/metric.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/metric.py"'
         " --completions {input.completions} {params.reference} {params.training} {params.model}"
         " --settings {params.settings:q} --output {output} --log {log}"
 
@@ -158,4 +158,4 @@ rule check_metrics:
     params:
         code=code("check_metrics.py"),
     shell:
-        "python scripts/check_metrics.py --metrics {input.metrics} --results results --output {output} --log {log}"
+        'python "$FEYNTUNE_SCRIPTS/check_metrics.py" --metrics {input.metrics} --results results --output {output} --log {log}'

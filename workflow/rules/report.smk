@@ -114,7 +114,7 @@ rule collect:
         columns=columns_option,
         code=code("collect.py"),
     shell:
-        "python scripts/collect.py --kind {wildcards.kind} {params.columns} --inputs {input.results} --runs {params.runs:q}"
+        'python "$FEYNTUNE_SCRIPTS/collect.py" --kind {wildcards.kind} {params.columns} --inputs {input.results} --runs {params.runs:q}'
         " --sets {input.sets} --output {output} --log {log}"
 
 
@@ -133,7 +133,7 @@ rule tables:
         metrics=METRICS,
         code=code("tables.py"),
     shell:
-        "python scripts/tables.py --completions {input.completions} --perplexity {input.perplexity}"
+        'python "$FEYNTUNE_SCRIPTS/tables.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --similarity {input.similarity} --settings {params.settings:q}"
         " --output-folder results/tables --log {log}"
 
@@ -161,7 +161,7 @@ rule figures:
         costs=COSTS,
         code=code("figures.py"),
     shell:
-        "python scripts/figures.py --completions {input.completions} --perplexity {input.perplexity}"
+        'python "$FEYNTUNE_SCRIPTS/figures.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --history {input.histories} --matrices {input.matrices}"
         " --benchmarks {params.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
 
@@ -189,7 +189,7 @@ rule report:
         costs=COSTS,
         code=code("report.py"),
     shell:
-        "python scripts/report.py --completions {input.completions} --perplexity {input.perplexity}"
+        'python "$FEYNTUNE_SCRIPTS/report.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
         " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"

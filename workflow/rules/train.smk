@@ -1,7 +1,12 @@
 # One adapter for each trained run.
 
-# Tracking does not change the result, so it is no parameter: changing it reruns nothing.
-TRACKING = settings(CONFIG.tracking)
+
+def tracking(wildcards, threads):
+    """How a training is tracked. It does not change the result: changing it reruns nothing.
+
+    Snakemake does not compare a parameter that is made of threads or resources.
+    """
+    return settings(CONFIG.tracking)
 
 
 def base_folder(run):
@@ -57,10 +62,12 @@ rule train:
             declared.base_names(CONFIG, RUNS[wildcards.run].model)
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
+        tracking=tracking,
         code=code("train.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/train.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/train.py"'
         " --base {params.base:q} --base-names {params.names:q}"
         " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
-        " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
-        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run} --log {log}"
+        " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
+        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
+        " --kept results/kept/train/{wildcards.run} --log {log}"

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from feyntune.core.errors import FeynTuneError
@@ -24,15 +25,20 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def content_hash(*folders: str | Path) -> str:
+def content_hash(*folders: str | Path, digest_of: Callable[[Path], str] | None = None) -> str:
     """SHA-256 over names and contents of all files of folders, such as a model's and its adapter's.
 
     It prevents that interrupted work continues with other weights. Digests of large files are remembered.
+
+    Args:
+        folders: the folders.
+        digest_of: function from a file to its digest; by default ``known_digest``.
     """
+    digest_of = digest_of or known_digest
     total = hashlib.sha256()
     for folder in folders:
         for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-            total.update(f"{path.relative_to(folder)} {known_digest(path)}\n".encode())
+            total.update(f"{path.relative_to(folder)} {digest_of(path)}\n".encode())
     return total.hexdigest()
 
 
@@ -42,27 +48,36 @@ def known_digest(path: Path) -> str:
     Files of the hub's cache have it as their name. Of other large files it is remembered, under the user's cache
     folder, as long as their size, times and inode stay the same; a memory that cannot be read or written is ignored.
     """
+    remembered = remembered_digest(path)
+    if remembered:
+        return remembered
+    blob = path.resolve()
+    state = _state(blob)
+    found = digest(blob)
+    if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
+        with contextlib.suppress(FeynTuneError):
+            write_json(_memory(blob), {**state, "sha256": found})
+    return found
+
+
+def remembered_digest(path: Path) -> str | None:
+    """The same as ``known_digest``, but None for a large file whose digest is not remembered: it takes no time."""
     blob = path.resolve()
     if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
         return blob.name
     if blob.stat().st_size < LARGE:
         return digest(blob)
-    memory = _memory() / f"{hashlib.sha256(str(blob).encode()).hexdigest()[:32]}.json"
-    state = _state(blob)
     with contextlib.suppress(FeynTuneError, OSError, UnicodeDecodeError):
-        remembered = read_json(memory)
-        if isinstance(remembered, dict) and {**remembered, "sha256": None} == {**state, "sha256": None}:
+        remembered = read_json(_memory(blob))
+        if {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
             return str(remembered["sha256"])
-    found = digest(blob)
-    if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
-        with contextlib.suppress(OSError):
-            write_json(memory, {**state, "sha256": found})
-    return found
+    return None
 
 
-def _memory() -> Path:
-    """Where digests are remembered: a file each, written whole, so that processes do not disturb each other."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "feyntune/digests"
+def _memory(blob: Path) -> Path:
+    """Where the digest of a file is remembered: in a file of its own, so that processes do not disturb each other."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "feyntune/digests"
+    return folder / f"{hashlib.sha256(str(blob).encode()).hexdigest()[:32]}.json"
 
 
 def _state(path: Path) -> dict[str, object]:

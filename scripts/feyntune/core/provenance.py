@@ -21,14 +21,20 @@ def provenance() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
+    found = library_versions()
+    if "torch" in sys.modules:  # its own version names the CUDA build; the installed metadata may not
+        found["torch"] = str(sys.modules["torch"].__version__)
+    return found
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide results, from their installed metadata: nothing is imported."""
     found = {}
     for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    if "torch" in sys.modules:  # its own version names the CUDA build; the installed metadata may not
-        found["torch"] = str(sys.modules["torch"].__version__)
     return found
 
 

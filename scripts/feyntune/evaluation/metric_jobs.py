@@ -7,21 +7,23 @@ result without values that carries the reason, so that the tables of the other m
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
+from feyntune.core.bounds import first_outside, range_text
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, write_table, written_whole
+from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.metrics import metric_class
 from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, Values
+from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy
@@ -32,9 +34,6 @@ MISSING = "missing"
 INAPPLICABLE = "inapplicable"
 """The key of the reason why a run can have no values of a metric, which is no fault."""
 NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
-
-ROUNDING = 1e-6
-"""How far a value may lie outside its column's bounds: the cosine of a text with itself is 1 up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,8 @@ def _metric(stage: MetricStage | PreparationStage, model: Path | None, training:
 def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
     try:
         return metric.prepare(abstracts)
-    except MemoryError:  # a retry asks for more
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
@@ -135,28 +132,29 @@ def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, n
         values = metric.score(completions, reference)
         check_bounds(metric, values)
         return values
-    except MemoryError:
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def check_bounds(metric: Metric, values: Values) -> None:
     """Raise FeynTuneError if a value is not finite, or outside the bounds of its column by more than rounding."""
-    import numpy
-
     for column in metric.columns:
-        known = numpy.array([value for value in values[column.name] if value is not None], dtype=numpy.float64)
-        low = -numpy.inf if column.lowest is None else column.lowest
-        high = numpy.inf if column.highest is None else column.highest
-        wrong = known[~(numpy.isfinite(known) & (known >= low - ROUNDING) & (known <= high + ROUNDING))]
-        if len(wrong):
-            raise FeynTuneError(f"{column.name}: {wrong[0]} is not in [{low}, {high}]; check the metric's model")
+        wrong = first_outside(cast("Iterable[float | None]", values[column.name]), column.lowest, column.highest)
+        if wrong is not None:
+            value, limits = values[column.name][wrong], range_text(column.lowest, column.highest)
+            raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
 
 
-def _fault(error: Exception) -> _MetricFault:
-    """The reason in one line; the whole traceback goes to the log."""
+def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
+    """The reason in one line; the whole traceback goes to the log.
+
+    Out of memory is no fault of the metric: the job fails, and another try requests more.
+    """
     traceback.print_exception(error)
+    if is_out_of_memory(error):
+        size = getattr(metric.settings, "batch_size", None)
+        lower = f"lower the metric's batch_size (now {size}) or max_length, or on a CPU " if size else ""
+        return FeynTuneError(f"out of memory while computing the metric; {lower}raise resources.metrics.mem_mb")
     reason = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, FeynTuneError):
         reason = f"{type(error).__name__}: {reason}"
@@ -226,11 +224,7 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, "numpy") as file:
-            record = json.loads(file.metadata()["feyntune"])
-            return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None
+    damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
+    with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
+        record = json.loads(file.metadata()["feyntune"])
+        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.evaluated import EvaluationStage
 from feyntune.core.hashing import content_hash
+from feyntune.core.kept import KeptResults, adapter_digests, file_digest, fingerprint, folder_digest
 from feyntune.core.provenance import provenance
 from feyntune.models.tokenizer import token_conventions
 
@@ -25,6 +26,25 @@ def evaluation_record(tokenizer: PreTrainedTokenizerBase, stage: EvaluationStage
         "settings": stage.model_dump(mode="json"),
         **more,
     }
+
+
+def kept_results(
+    folder: Path | None, code: str, stage: EvaluationStage, base: Path, adapter: Path | None, dataset: Path
+) -> KeptResults | None:
+    """The finished results of an evaluation that are kept; None without a ``folder``.
+
+    Args:
+        folder: where they are kept.
+        code: fingerprint of the program's code.
+        stage: settings of the job.
+        base: folder of the base model.
+        adapter: folder of the adapter, or None.
+        dataset: file with the abstracts.
+    """
+    if folder is None:
+        return None
+    inputs = {"base": folder_digest(base), **adapter_digests(adapter), "dataset": file_digest(dataset)}
+    return KeptResults(folder, fingerprint(code, stage.model_dump(mode="json"), inputs))
 
 
 def job_fingerprint(

@@ -165,13 +165,16 @@ def attention(precision: Precision, device: torch.device) -> str:
     return "flash_attention_2" if flash else "sdpa"
 
 
-def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Sequence[str]) -> PeftModel:
+def load_adapter(
+    base_model: PreTrainedModel | PeftModel, folder: str | Path, base_names: Sequence[str], name: str = "default"
+) -> PeftModel:
     """Put the adapter in ``folder`` onto ``base_model``, ready for evaluation.
 
     Args:
-        base_model: from ``load_base``.
+        base_model: from ``load_base``; or from this function, to have several adapters on one base model.
         folder: a PEFT adapter folder.
         base_names: names that the adapter may have for this base model (folder, hub id, earlier hub ids).
+        name: what peft calls the adapter; without a dot. The model uses its first adapter until ``set_adapter``.
 
     Raises:
         FeynTuneError: the adapter was made for another base model, or its weights do not fit.
@@ -182,9 +185,13 @@ def load_adapter(base_model: PreTrainedModel, folder: str | Path, base_names: Se
     check_adapter(folder, base_names)
     try:
         with out_of_memory_remedy("loading the adapter", REMEDY):
-            model = PeftModel.from_pretrained(base_model, folder, local_files_only=True)
+            model = (
+                base_model
+                if isinstance(base_model, PeftModel)
+                else PeftModel.from_pretrained(base_model, folder, name, local_files_only=True)
+            )
             # peft only warns of missing tensors; loading them again into the same places returns what it found.
-            report = model.load_adapter(folder, "default", is_trainable=False, local_files_only=True)
+            report = model.load_adapter(folder, name, is_trainable=False, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = shorten(str(error).splitlines()[0], 90)
         raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error

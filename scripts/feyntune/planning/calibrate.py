@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, table_provenance, write_json
 from feyntune.core.job_costs import read_benchmark
+from feyntune.core.kept import was_restored
 from feyntune.planning import devices
 
 if TYPE_CHECKING:
@@ -121,10 +121,13 @@ def predict(job: Job, work: Work, device: Device, learned: Mapping[str, Correcti
 def measured_seconds(job: Job) -> float | None:
     """Wall time of the last run of a job; None if it is not known.
 
-    A training that took several jobs records the time of all of them itself.
+    A training that took several jobs records the time of all of them itself. A job that restored its result was not
+    measured.
     """
     benchmark = read_benchmark(job.benchmark) if job.benchmark else None
     recorded = (_record(job.outputs).get("measured") or {}).get("seconds", 0)
+    if not recorded and was_restored(job.key, FILE.parent):
+        return None
     return max(benchmark.seconds, recorded) if benchmark else None
 
 
@@ -173,9 +176,11 @@ def keep(plan: Plan, known: Collection[str], path: Path = FILE, now: float | Non
 def read(path: Path = FILE) -> Kept:
     """The kept predictions; none if the file does not exist or cannot be read."""
     try:
-        return dict(json.loads(Path(path).read_text(encoding="utf-8"))["jobs"])
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = {str(job): [dict(entry) for entry in entries] for job, entries in read_json(path)["jobs"].items()}
+    except (FeynTuneError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+    complete = all(isinstance(entry.get("planned"), int | float) for entries in kept.values() for entry in entries)
+    return kept if complete else {}
 
 
 def predicted_before(kept: Kept, job: str, moment: float) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.planning.jobs import AGAIN, DELETED, INTERRUPTED, NEW, RULE, Job, Offered, settings_changes
+from feyntune.planning.restored import STAGES
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
+    from snakemake.iocontainers import Namedlist
     from snakemake.jobs import Job as SnakemakeJob
     from snakemake.workflow import Workflow
 
@@ -73,11 +75,12 @@ def _key(job: SnakemakeJob) -> str:
 
 
 def _job(dag: DAG, job: SnakemakeJob, keys: Mapping[SnakemakeJob, str]) -> Job:
-    asked = job.resources
+    asked, stale = job.resources, dag.needrun(job)
+    compared = stale and job.rule.name in STAGES
     return Job(
         stage=job.rule.name,
         wildcards=dict(job.wildcards_dict),
-        why=_why(dag, job) if dag.needrun(job) else [],
+        why=_why(dag, job) if stale else [],
         needs=sorted(keys[other] for other in dag.dependencies[job] if other in keys),
         threads=job.threads,
         mem_mb=_number(asked.get("mem_mb")),
@@ -86,7 +89,14 @@ def _job(dag: DAG, job: SnakemakeJob, keys: Mapping[SnakemakeJob, str]) -> Job:
         gpu_model=_gpu_model(asked),
         benchmark=str(job.benchmark) if job.benchmark else None,
         outputs=[str(file) for file in job.output],
+        params=_named_texts(job.params) if compared else {},
+        inputs=_named_texts(job.input) if compared else {},
     )
+
+
+def _named_texts(values: Namedlist) -> dict[str, str]:
+    """Those of the named values that are texts or single files."""
+    return {name: str(value) for name, value in values.items() if isinstance(value, str)}
 
 
 def _number(value: object) -> int | None:

@@ -36,6 +36,12 @@ class Job:
     """File in which Snakemake records the time and memory of the job."""
     outputs: list[str] = field(default_factory=list)
     """Its files."""
+    params: dict[str, str] = field(default_factory=dict)
+    """Those of its named parameters that are texts, if its result may be restored."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Those of its named inputs that are single files, if its result may be restored."""
+    restored: bool = False
+    """Whether it will restore a kept result instead of computing it."""
 
     @property
     def key(self) -> str:
@@ -67,6 +73,7 @@ CODE = "its program's code changed"
 RULE = "its rule changed"
 AGAIN = "new results of"
 INTERRUPTED = "it was interrupted"
+RESTORED = "restored: its result is kept"
 _FINGERPRINT = re.compile(r"'?[0-9a-f]{16}'?")
 SHOWN = 3
 """Most changes or reasons in one line."""
@@ -120,7 +127,7 @@ def _value(settings: Mapping[str, object], name: str) -> str:
 
 def is_about_content(reason: str) -> bool:
     """Whether a reason makes the content of the old result outdated, instead of only making the job run again."""
-    return reason not in (CODE, RULE, INTERRUPTED, DELETED) and not reason.startswith(AGAIN)
+    return reason not in (CODE, RULE, INTERRUPTED, DELETED, RESTORED) and not reason.startswith(AGAIN)
 
 
 def grouped(jobs: Sequence[Job]) -> str:

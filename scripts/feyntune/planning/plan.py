@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.planning import calibrate, devices
 from feyntune.planning.calibrate import device_name, measured_seconds
 from feyntune.planning.devices import Device
-from feyntune.planning.jobs import Job, Offered, is_about_content
+from feyntune.planning.jobs import RESTORED, Job, Offered, is_about_content
+from feyntune.planning.restored import restored_jobs
 from feyntune.planning.sizes import Sizes
 from feyntune.planning.work import Estimator, Work
 
@@ -93,13 +95,13 @@ class Planned:
 
     @property
     def gpu_seconds(self) -> float:
-        """Seconds times GPUs."""
-        return (self.seconds or 0) * self.job.gpu
+        """Seconds times GPUs; none for a job that restores its result."""
+        return 0 if self.job.restored else (self.seconds or 0) * self.job.gpu
 
     @property
     def asked_gpu_seconds(self) -> float:
-        """Time limit in seconds times GPUs."""
-        return 60 * (self.job.runtime or 0) * self.job.gpu
+        """Time limit in seconds times GPUs; none for a job that restores its result."""
+        return 0 if self.job.restored else 60 * (self.job.runtime or 0) * self.job.gpu
 
 
 @dataclass
@@ -134,6 +136,7 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     Raises:
         FeynTuneError: the configured GPU is not in the table.
     """
+    jobs = _with_restored(jobs)
     gpu = choose_gpu(configuration, jobs)
     sizes = Sizes(configuration, _outdated(jobs))
     estimator = Estimator(configuration, runs, sizes, gpu.memory)
@@ -143,6 +146,15 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
     assumed = [*_assumed(configuration, planned, sizes, gpu), *_shapeless(configuration, estimator), _basis(planned)]
     return Plan(planned, list(runs), len(jobs), wall, offered, gpu, assumed)
+
+
+def _with_restored(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """The same jobs; those that will restore their results say so first."""
+    restored = restored_jobs(jobs)
+    return {
+        key: replace(job, restored=True, why=[RESTORED, *job.why]) if key in restored else job
+        for key, job in jobs.items()
+    }
 
 
 def _outdated(jobs: Mapping[str, Job]) -> set[str]:
@@ -178,6 +190,8 @@ def _corrections(jobs: Mapping[str, Job], works: Mapping[str, Work], gpu: Device
 
 
 def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.Correction]) -> Planned:
+    if job.restored:
+        return Planned(job, Work(), Work().seconds, measured=False, memory=None)
     prediction = calibrate.predict(job, work, calibrate.device_of(job, gpu), learned)
     memory = gpu.memory if job.gpu else (job.mem_mb * 1e6 if job.mem_mb else None)
     return Planned(job, work, prediction.seconds, prediction.measured, memory)
@@ -187,6 +201,10 @@ def _assumed(configuration: Configuration, planned: Mapping[str, Planned], sizes
     """Sentences about the GPU and about datasets that do not exist yet."""
     if gpu.memory and any(each.job.gpu for each in planned.values()):
         yield f"GPU: {gpu.name}, {gpu.memory / 2**30:.0f} GB (planning.gpu names another)"
+    restored = Counter(each.job.stage for each in planned.values() if each.job.restored)
+    if restored:
+        counts = ", ".join(f"{count} {stage}" for stage, count in restored.items())
+        yield f"restored from results/kept without GPU time: {counts}"
     absent = [name for name in configuration.datasets if not sizes.dataset(name).known]
     if absent:
         yield f"{len(absent)} of {len(configuration.datasets)} datasets do not exist yet: their sizes are estimated"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow.parquet
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
 from feyntune.data.mix import part_rows
 from feyntune.data.schema import SPLITS
 
@@ -139,11 +139,11 @@ class Sizes:
         return counted or self.dataset(dataset).words * self.configuration.planning.tokens_per_word
 
 
-def _read(path: Path) -> Any:
-    """A JSON file; None if it does not exist or cannot be read: a plan then estimates."""
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object; None if it does not exist or cannot be read: a plan then estimates."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except FeynTuneError:
         return None
 
 
@@ -164,7 +164,10 @@ def _counted(abstracts: Path, tokenizer: Path) -> float | None:
         return None
     from tokenizers import Tokenizer
 
-    encoded = Tokenizer.from_file(str(tokenizer)).encode_batch(texts, add_special_tokens=False)
+    try:
+        encoded = Tokenizer.from_file(str(tokenizer)).encode_batch(texts, add_special_tokens=False)
+    except Exception:  # the library raises plain Exception; the job that needs the tokenizer says what is wrong
+        return None
     return sum(map(len, encoded)) / len(encoded)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from feyntune.report.typeset import MISSING, interval, interval_decimals
+from feyntune.report.typeset import fraction, interval, interval_decimals, number, p_value
 
 if TYPE_CHECKING:
     import pandas
@@ -36,19 +36,19 @@ def changes(comparisons: pandas.DataFrame, means: pandas.DataFrame, runs: pandas
 
 
 def changes_layout(table: pandas.DataFrame) -> pandas.DataFrame:
-    """A row for each run and base model, and a column for each set."""
+    """The same for people: sets are compared in the heat map, which has a column for each."""
     import pandas
 
-    sets, pairs = list(dict.fromkeys(table["set"])), table[["run", "against"]].drop_duplicates()
-    places = {name: interval_decimals(rows["difference"], rows["low"], rows["high"]) for name, rows in _by_set(table)}
-    cells = {
-        (row.set, row.run, row.against): interval(row.difference, row.low, row.high, places[row.set])
-        for row in table.itertuples()
-    }
-    keys = list(pairs.itertuples(index=False, name=None))
-    columns = {name: [cells.get((name, *key), MISSING) for key in keys] for name in sets}
-    return pandas.DataFrame({"Run": [run for run, _ in keys], "Against": [base for _, base in keys], **columns})
-
-
-def _by_set(table: pandas.DataFrame) -> list[tuple[str, pandas.DataFrame]]:
-    return [(str(name), rows) for name, rows in table.groupby("set", sort=False)]
+    places = interval_decimals(table["difference"], table["low"], table["high"])
+    bounds = zip(table["difference"], table["low"], table["high"], strict=True)
+    return pandas.DataFrame(
+        {
+            "Set": table["set"],
+            "Run": table["run"],
+            "Against": table["against"],
+            "Base, bits per byte": [number(base, places) for base in table["base"]],
+            "Change": [interval(*each, places) for each in bounds],
+            "Relative": table["relative"].map(fraction),
+            "p (Holm)": table["p_holm"].map(p_value),
+        }
+    )

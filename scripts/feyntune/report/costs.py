@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import read_json
 from feyntune.core.job_costs import Benchmark, gpus_of, job_of, read_benchmark
+from feyntune.core.kept import was_restored
 from feyntune.planning import calibrate
 from feyntune.report.typeset import MISSING, number
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def costs(
     benchmarks: Iterable[Path], folder: Path, plan: Path, records: Iterable[Path], gpus: Mapping[str, int]
 ) -> pandas.DataFrame:
-    """A row for each job that has a benchmark, as a DataFrame.
+    """A row for each job that has a benchmark, as a DataFrame; without evaluations that restored their results.
 
     Columns: ``stage, job``; ``predicted`` and ``measured`` wall time in seconds, ``predicted_gpu`` and ``measured_gpu``
     the same times the GPUs that the job held; ``predicted_peak`` and ``measured_peak`` memory in bytes, of a GPU
@@ -36,8 +37,10 @@ def costs(
     predicted, trained = calibrate.read(plan), {f"train/{path.parent.name}": read_json(path) for path in records}
     rows = []
     for path in benchmarks:
+        job = job_of(path, folder)
+        if job not in trained and was_restored(job, folder.parent):
+            continue
         if benchmark := read_benchmark(path):
-            job = job_of(path, folder)
             entry = calibrate.predicted_before(predicted, job, benchmark.began)
             rows.append(_row(job, benchmark, entry, trained.get(job), gpus_of(job, gpus)))
     return pandas.DataFrame(rows, columns=COLUMNS)

@@ -144,7 +144,9 @@ def _read(path: Path, columns: Sequence[str]) -> pandas.DataFrame:
 
 def _completions(path: Path) -> pandas.DataFrame:
     table = _read(path, ["new_tokens", "stopped"])
-    return table.assign(stopped_by_length=(table["stopped"] == "length").astype(float)).drop(columns="stopped")
+    stopped = table["stopped"]  # null for imported completions: unknown is not "by itself"
+    by_length = (stopped == "length").astype(float).where(stopped.notna())
+    return table.assign(stopped_by_length=by_length).drop(columns="stopped")
 
 
 def _perplexity(path: Path) -> pandas.DataFrame:

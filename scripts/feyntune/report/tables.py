@@ -76,8 +76,22 @@ def similarity_layout(table: pandas.DataFrame) -> pandas.DataFrame:
     shown = _labels(table)
     for column in table.columns[len(LABELS) :]:
         places = decimals(table[column])
-        shown[column.replace("_", " ").capitalize()] = [number(value, places) for value in table[column]]
+        shown[_similarity_title(column)] = [number(value, places) for value in table[column]]
     return pandas.DataFrame(shown)
+
+
+INCLUDED = {
+    "": "",
+    "_bos": " with BOS",
+    "_diagonal": " with the diagonal",
+    "_diagonal_bos": " with the diagonal and BOS",
+}
+"""What a statistic of cosines includes, by the ending of its column, the longest last."""
+
+
+def _similarity_title(column: str) -> str:
+    ending = [end for end in INCLUDED if column.endswith(end)][-1]
+    return column.removesuffix(ending).replace("_", " ").capitalize() + INCLUDED[ending]
 
 
 def quantities_table(quantities: Sequence[Quantity]) -> pandas.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ _HTML = """\
 <thead><tr>{% for name in columns %}<th{{ kind(name) }}{{ hint(name) }}>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in rows %}
-<tr>{% for name, cell in row.items() %}<td{{ kind(name) }}{{ hint(cell) }}>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for name, cell in row.items() %}<td{{ kind(name) }}{{ hint(cell) }}>{{ unbroken(cell) }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table>
 """
@@ -113,10 +114,16 @@ def html_table(shown: pandas.DataFrame, hints: Mapping[str, str] = NO_HINTS) -> 
     from markupsafe import Markup
 
     template = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True).from_string(_HTML)
-    number_class = Markup(' class="number"')
+    number_class, prose_class = Markup(' class="number"'), Markup(' class="wrap"')
     return template.render(
         columns=list(shown),
         rows=shown.to_dict("records"),
-        kind=lambda name: "" if name in TEXT_COLUMNS else number_class,
+        kind=lambda name: prose_class if name in PROSE else "" if name in TEXT_COLUMNS else number_class,
+        unbroken=_unbroken,
         hint=lambda text: Markup(' title="{}"').format(hints[text]) if text in hints else "",
     )
+
+
+def _unbroken(cell: object) -> str:
+    """A cell that may be broken into lines before an interval, but not inside it."""
+    return re.sub(r"\[(\S+), (\S+)\]", "[\\1,\N{NO-BREAK SPACE}\\2]", str(cell))

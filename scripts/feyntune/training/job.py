@@ -16,14 +16,16 @@ from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
 from feyntune.core.hashing import content_hash, digest
+from feyntune.core.kept import KeptResults, file_digest, fingerprint, folder_digest
 from feyntune.core.locks import locked
 from feyntune.models.load import pick_device
 from feyntune.training import distributed
+from feyntune.training.adapter import CONFIG, WEIGHTS
 from feyntune.training.checkpoints import claim, newest_complete, step_of
 from feyntune.training.checks import check_batch_size
 from feyntune.training.memory import explain_out_of_memory
 from feyntune.training.preparation import TrainingSetup, build_trainer, describe, prepare, run_record
-from feyntune.training.record import history_table, publish
+from feyntune.training.record import HISTORY, RECORD, history_table, publish
 
 if TYPE_CHECKING:
     from feyntune.training.trainer import AdapterTrainer
@@ -57,6 +59,8 @@ class TrainingJob:
     """Data-parallel processes, one per GPU; 0: one process on the CPU."""
     code: str
     """Fingerprint of the code that runs."""
+    kept: Path | None = None
+    """Folder in which finished results of this run are kept; None: they are not kept."""
 
 
 def train(job: TrainingJob) -> None:
@@ -66,6 +70,8 @@ def train(job: TrainingJob) -> None:
         StoppedInTime: the job's time limit is near, and the progress is saved.
         FeynTuneError: a fault that the user can correct.
     """
+    if not distributed.is_launched() and (kept := kept_results(job)) and kept.restore(outputs(job)):
+        return
     if job.gpus > 1 and not distributed.is_launched():
         check_batch_size(job.settings.training, job.gpus)
         distributed.launch_processes(job.gpus, job.started)
@@ -73,9 +79,25 @@ def train(job: TrainingJob) -> None:
         _train_in_this_process(job)
 
 
+def kept_results(job: TrainingJob) -> KeptResults | None:
+    """The finished results of this run that are kept; None if they are not."""
+    if job.kept is None:
+        return None
+    files = {"train": job.train, "test": job.test, "control_prompts": job.control_prompts}
+    inputs = {name: file_digest(path) for name, path in files.items()}
+    settings = {**job.settings.model_dump(mode="json"), "base_names": list(job.base_names)}
+    return KeptResults(job.kept, fingerprint(job.code, settings, {"base": folder_digest(job.base), **inputs}))
+
+
+def outputs(job: TrainingJob) -> list[Path]:
+    """The files that a finished training has written."""
+    return [job.output / name for name in (WEIGHTS, CONFIG, RECORD, HISTORY)]
+
+
 def _train_in_this_process(job: TrainingJob) -> None:
     if distributed.rank() > 0:
         quiet()
+    kept = kept_results(job) if distributed.rank() == 0 else None  # of the inputs before the training
     setup = prepare(job)
     with _checkpoint_folder(job) as (checkpoint, fingerprint):
         trainer = build_trainer(setup)
@@ -86,7 +108,7 @@ def _train_in_this_process(job: TrainingJob) -> None:
         ):
             _train_to_the_end(trainer, checkpoint)
         if distributed.rank() == 0:
-            _publish(setup, trainer)
+            _publish(setup, trainer, kept)
 
 
 @contextlib.contextmanager
@@ -164,9 +186,11 @@ def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
         )
 
 
-def _publish(setup: TrainingSetup, trainer: AdapterTrainer) -> None:
+def _publish(setup: TrainingSetup, trainer: AdapterTrainer, kept: KeptResults | None) -> None:
     job = setup.job
     history = history_table(trainer.state.log_history, len(setup.data.train), setup.stage.training.batch_size)
     publish(trainer.model, history, run_record(setup, trainer), job.output, trainer.initial)
+    if kept:
+        kept.keep(outputs(job))
     shutil.rmtree(job.checkpoints)
     say(f"adapter in {job.output}")

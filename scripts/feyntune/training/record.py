@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from feyntune.training.fit import Fit
 
-METER = "meter.json"
+METER, RECORD, HISTORY = "meter.json", "run.json", "history.parquet"
 STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
 EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
 
@@ -148,8 +148,8 @@ def publish(
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
-    write_table(output / "history.parquet", history)
-    write_json(output / "run.json", record)
+    write_table(output / HISTORY, history)
+    write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save_adapter(model, Path(temporary), initial)
         for name in (CONFIG, WEIGHTS):

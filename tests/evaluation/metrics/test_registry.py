@@ -9,7 +9,9 @@ from feyntune.config.load import parse_configuration
 from feyntune.config.runs import metric_stage, reported_metrics, resolve_runs
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS, code_fingerprint
-from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file
+from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file, reported, reported_all
+from feyntune.evaluation.metrics.embedding import EmbeddingSettings
+from feyntune.evaluation.metrics.rouge import RougeSettings
 
 
 def metrics(**entries):
@@ -108,3 +110,24 @@ def test_a_programs_fingerprint_holds_the_kind_that_is_named_and_no_other():
     of_program = code_fingerprint("metric.py")
     of_kinds = {code_fingerprint("metric.py", module_file(kind)) for kind in kinds()}
     assert len(of_kinds | {of_program}) == len(kinds()) + 1
+
+
+def test_equal_titles_are_told_apart_by_the_names():
+    rouge, other = RougeSettings(kind="rouge"), RougeSettings(kind="rouge", title="ROUGE")
+    titles = [[column.title for column in each.columns] for each in reported_all({"rouge": rouge, "stemmed": other})]
+    assert titles[0] == ["ROUGE-1 (rouge)", "ROUGE-2 (rouge)", "ROUGE-L (rouge)"]
+    assert titles[1] == ["ROUGE-1 (stemmed)", "ROUGE-2 (stemmed)", "ROUGE-L (stemmed)"]
+    assert reported_all({"rouge": rouge}) == [reported("rouge", rouge)]
+
+
+def test_a_title_of_another_quantity_is_followed_by_the_name():
+    (shown,) = reported_all({"mine": EmbeddingSettings(path="here", title="Perplexity")})
+    assert [column.title for column in shown.columns] == ["Perplexity (mine)", "Perplexity of continuation"]
+
+
+def test_titles_that_stay_equal_are_refused():
+    entries = {
+        name: EmbeddingSettings(path="here", title=title) for name, title in {"a": "X", "b": "X", "c": "X (a)"}.items()
+    }
+    with pytest.raises(FeynTuneError, match=r"config: \$.metrics.c.title: 'X \(a\)' is a title twice"):
+        reported_all(entries)

@@ -14,6 +14,8 @@ class ModelShape(Section):
     """Attention heads."""
     num_key_value_heads: Count | None = None
     """Key and value heads; null: as many as attention heads."""
+    head_dim: Count | None = None
+    """Width of a head; null: `hidden_size` / `num_attention_heads`."""
     intermediate_size: Count
     """Width of the feed-forward layers."""
     vocab_size: Count

@@ -11,6 +11,7 @@ from feyntune.config.schema.report import FiguresStage
 from feyntune.core.files import read_table
 from feyntune.report.figures import changes, cosines, learning, quantities, time
 from feyntune.report.figures.style import SETTINGS, save
+from feyntune.report.made_files import read_exact_table
 from feyntune.report.results import Results
 
 if TYPE_CHECKING:
@@ -36,10 +37,9 @@ class FigureSources:
 def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, folder: Path) -> None:
     """Draw every figure of ``outputs.FIGURES`` and write it into ``folder``."""
     import matplotlib
-    import pandas
 
     names = ("comparisons", "distributions", "changes")
-    comparisons, means, changed = (pandas.read_csv(sources.tables / f"{name}.csv") for name in names)
+    comparisons, means, changed = (read_exact_table(sources.tables, name) for name in names)
     curves = {path.parent.name: read_table(path).to_pandas() for path in sources.history}
     matrices = _in_order(sources.matrices, results.runs)
     sampled = cosines.sample_matrices(matrices, stage.heatmap_rows, stage.seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.job_costs import gpus_of, job_of, read_benchmark
+from feyntune.core.kept import was_restored
 from feyntune.report.figures.rows import label_rows
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 
@@ -19,11 +20,15 @@ UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
 def read_benchmarks(paths: Iterable[Path], folder: Path) -> dict[str, dict[str, float]]:
-    """Seconds by stage and job, in the order given: a stage is the first part of a path under ``folder``."""
+    """Seconds by stage and job, in the order given: a stage is the first part of a path under ``folder``.
+
+    Jobs that restored their results are left out: they computed nothing.
+    """
     stages: dict[str, dict[str, float]] = {}
     for path in paths:
-        if benchmark := read_benchmark(path):
-            job = job_of(path, folder)
+        job = job_of(path, folder)
+        benchmark = read_benchmark(path)
+        if benchmark and not was_restored(job, folder.parent):
             stages.setdefault(job.split("/")[0], {})[job] = benchmark.seconds
     return stages
 

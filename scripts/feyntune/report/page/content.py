@@ -14,6 +14,7 @@ from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
+from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
@@ -102,9 +103,7 @@ FIGURE_CAPTIONS = {
 
 def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
     """The variables of the template."""
-    import pandas
-
-    means, comparisons = (pandas.read_csv(sources.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
+    means, comparisons = (read_exact_table(sources.tables, name) for name in ("distributions", "comparisons"))
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
@@ -138,10 +137,11 @@ def missing_lines(missing: Sequence[Missing]) -> list[str]:
 
 
 def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
-    caption = (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0].removeprefix("% ")
-    html = (folder / f"{name}.html").read_text(encoding="utf-8")
+    read_exact_table(folder, name)  # not shown, but delivered with the report
+    html = read_html(folder, name)
     rows = html.count("<tr>") - 1
-    return {"name": name, "title": title, "caption": caption, "html": html, "rows": rows, "long": rows > LONG}
+    shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
+    return {**shown, "rows": rows, "long": rows > LONG}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
@@ -154,7 +154,7 @@ def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
 
 
 def _figure(folder: Path, name: str, title: str, caption: str) -> dict[str, str]:
-    drawing = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+    drawing = base64.b64encode(read_drawing(folder, name)).decode("ascii")
     return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
 
 

@@ -53,6 +53,7 @@ TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
 IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
 WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
+COMPLETED = [name for name, each in CONFIG.evaluation_sets.items() if each.is_completed]
 
 
 def one_of(names):
@@ -126,4 +127,6 @@ def threads_of(stage):
 def split_of(evaluation_set):
     """The file with the abstracts of an evaluation set."""
     entry = CONFIG.evaluation_sets[evaluation_set]
+    if entry.text:
+        return f"results/texts/{evaluation_set}.parquet"
     return f"results/datasets/{entry.dataset}/{entry.split}.parquet"

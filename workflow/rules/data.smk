@@ -290,6 +290,28 @@ rule import_dataset:
         " --folder results/datasets/{wildcards.dataset} --log {log}"
 
 
+rule read_texts:
+    """Read plain texts, for an evaluation set of perplexity only."""
+    input:
+        lambda wildcards: present([CONFIG.evaluation_sets[wildcards.set].text]),
+    output:
+        "results/texts/{set}.parquet",
+    log:
+        "results/logs/read_texts/{set}.log",
+    wildcard_constraints:
+        set=one_of(name for name, each in CONFIG.evaluation_sets.items() if each.text),
+    resources:
+        **request("dataset"),
+    params:
+        text=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].text,
+        settings=lambda wildcards: settings(
+            evaluated.texts_stage(CONFIG, wildcards.set)
+        ),
+        code=code("read_texts.py"),
+    shell:
+        "python scripts/read_texts.py --text {params.text:q} --settings {params.settings:q} --output {output} --log {log}"
+
+
 rule hold_out:
     """Remove the abstracts of evaluation sets from a training split."""
     input:

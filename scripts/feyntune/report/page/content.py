@@ -51,6 +51,7 @@ class PageSources:
 TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
+    "changes": "What runs gained and lost",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
@@ -71,6 +72,12 @@ FIGURE_CAPTIONS = {
         "Paired differences",
         "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: not significant"
         " (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
+    ),
+    "changes": (
+        "What runs gained and lost",
+        "Change in bits per byte of each run against its base model on each set. Below zero (purple): the run predicts"
+        " these texts better; above (orange): training cost it some of what the base model knew. Numbers in parentheses"
+        " are not significant (Holm-corrected p of 0.05 or more).",
     ),
     "distributions": (
         "Distributions",

@@ -21,7 +21,7 @@ from feyntune.training.early import PlannedTraining, refuse_faults
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--trainings", type=Path, required=True, help="JSON file: `trainings`, a list of PlannedTraining")
+    parser.add_argument("--trainings", type=Path, required=True, help="JSON file with `trainings`, as PlannedTraining")
     parser.add_argument("--tracking", default="{}", help="Tracking, as JSON or a file of it")
     parser.add_argument("--record", type=Path, required=True, help="JSON file: what passed; it is not checked again")
 

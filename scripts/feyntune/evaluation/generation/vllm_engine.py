@@ -32,9 +32,9 @@ from feyntune.models.tokens import ModelTokens
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
+    from vllm import LLMEngine, SamplingParams
 
     from feyntune.config.schema.generation import CompletionStage
-    from vllm import LLMEngine, SamplingParams
 
 GPU_FRACTION = 0.9
 """Fraction of a GPU's memory that vLLM takes."""
@@ -131,8 +131,9 @@ class VllmEngine:
         """Load the model."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        from feyntune.evaluation.generation.vllm_sampling import sampler
         from vllm import EngineArgs, LLMEngine
+
+        from feyntune.evaluation.generation.vllm_sampling import sampler
 
         sampling = [sampler(self.settings, self.eos_ids)]
         return LLMEngine.from_engine_args(EngineArgs(**self.arguments, logits_processors=sampling))

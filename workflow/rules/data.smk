@@ -95,6 +95,19 @@ DATASET_SOURCES = {
 }
 
 
+TEXT_SOURCES = {
+    name: SourceFiles(
+        place=f"$.evaluation_sets.{name}.text",
+        files=[each.text],
+        settings=evaluated.texts_stage(CONFIG, name).model_dump(mode="json"),
+        outputs=[f"results/texts/{name}.parquet"],
+        record=f"results/sources/texts/{name}.json",
+    )
+    for name, each in CONFIG.evaluation_sets.items()
+    if each.text
+}
+
+
 def without_source(sources):
     """Names of the sources that are gone while their results are valid: no rule makes those."""
     try:
@@ -110,6 +123,7 @@ def without_source(sources):
 
 LEFT_SNAPSHOTS = without_source(SNAPSHOT_SOURCES)
 LEFT_DATASETS = without_source(DATASET_SOURCES)
+LEFT_TEXTS = without_source(TEXT_SOURCES)
 
 
 def present(source):
@@ -293,13 +307,13 @@ rule import_dataset:
 rule read_texts:
     """Read plain texts, for an evaluation set of perplexity only."""
     input:
-        lambda wildcards: present([CONFIG.evaluation_sets[wildcards.set].text]),
+        lambda wildcards: present(TEXT_SOURCES[wildcards.set]),
     output:
         "results/texts/{set}.parquet",
     log:
         "results/logs/read_texts/{set}.log",
     wildcard_constraints:
-        set=one_of(name for name, each in CONFIG.evaluation_sets.items() if each.text),
+        set=one_of(name for name in TEXT_SOURCES if name not in LEFT_TEXTS),
     resources:
         **request("dataset"),
     params:
@@ -309,7 +323,8 @@ rule read_texts:
         ),
         code=code("read_texts.py"),
     shell:
-        "python scripts/read_texts.py --text {params.text:q} --settings {params.settings:q} --output {output} --log {log}"
+        'python "$FEYNTUNE_SCRIPTS/read_texts.py" --text {params.text:q} --settings {params.settings:q}'
+        " --record results/sources/texts/{wildcards.set}.json --output {output} --log {log}"
 
 
 rule hold_out:

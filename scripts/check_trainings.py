@@ -21,7 +21,7 @@ from feyntune.training.early import PlannedTraining, refuse_faults
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--trainings", type=Path, required=True, help="JSON file: a list of PlannedTraining")
+    parser.add_argument("--trainings", type=Path, required=True, help="JSON file with `trainings`, as PlannedTraining")
     parser.add_argument("--tracking", default="{}", help="Tracking, as JSON or a file of it")
     parser.add_argument("--record", type=Path, required=True, help="JSON file: what passed; it is not checked again")
 
@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> None:
         PlannedTraining(
             **{**each, "base": Path(each["base"]), "settings": TrainingStage.model_validate_json(each["settings"])}
         )
-        for each in read_json(options.trainings)
+        for each in read_json(options.trainings)["trainings"]
     ]
     tracking = read_settings(Tracking, options.tracking)
     try:

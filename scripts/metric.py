@@ -12,6 +12,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--completions", type=Path, required=True, help="parquet file of complete.py")
     parser.add_argument("--reference", type=Path, help="file of prepare_metric.py, for a metric that prepares")
     parser.add_argument("--model", type=Path, help="folder of the metric's model, if it has one")
+    parser.add_argument("--training", type=Path, help="the run's training split, for a metric that needs it")
     parser.add_argument("--settings", required=True, help="MetricStage, as JSON or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
@@ -22,7 +23,9 @@ def main(options: argparse.Namespace) -> None:
 
     from feyntune.evaluation.metric_jobs import MetricJob, run_metric
 
-    run_metric(MetricJob(options.completions, options.reference, options.model, stage, options.output))
+    run_metric(
+        MetricJob(options.completions, options.reference, options.model, stage, options.output, options.training)
+    )
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
-from feyntune.report.typeset import decimals, interval, number
+from feyntune.report.significance import LEVEL
+from feyntune.report.typeset import interval, interval_decimals, number
 
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
-LEVEL = 0.05
 MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 """For terminals that cannot show the others."""
@@ -95,7 +95,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> list[list[str]]:
     """The cells of each run: perplexity with its interval, and metrics, each with its mark."""
-    places = decimals(_float(row["perplexity"]) for row in rows)
+    places = interval_decimals(*([_float(row[f"perplexity{end}"]) for row in rows] for end in ("", "_low", "_high")))
     return [[row["set"], row["run"], *_values(row, metrics, places, verdicts)] for row in rows]
 
 

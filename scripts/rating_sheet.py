@@ -1,6 +1,8 @@
 """Write blind rating sheets of completions, one for each rater, and the key that says which model wrote which.
 
 python scripts/rating_sheet.py --set hep-th --raters ann ben eve --folder ratings
+
+Sheets and keys that are there are never changed. The same command with further raters adds their sheets.
 """
 
 import argparse
@@ -25,8 +27,11 @@ def main(options: argparse.Namespace) -> None:
     from feyntune.report.rating_sheets import draw_items, write_sheets
 
     items = draw_items(options.completions, options.set, options.runs, options.papers, options.seed)
-    write_sheets(items, options.raters, options.seed, options.folder)
-    say(f"{len(items)} continuations for each rater in {options.folder}; keep key.csv from the raters")
+    added = write_sheets(items, options.raters, options.seed, options.folder)
+    say(f"{len(items)} continuations for {', '.join(added)} in {options.folder}; keep key.csv from the raters")
+    kept = [rater for rater in options.raters if rater not in added]
+    if kept:
+        say(f"kept as they are: the sheets of {', '.join(kept)}")
 
 
 if __name__ == "__main__":

@@ -30,11 +30,12 @@ def main(options: argparse.Namespace) -> None:
     """Read, compute, write, print."""
     import pandas
 
-    from feyntune.report.rating_statistics import rating_tables, write_rating_tables
+    from feyntune.report.rating_statistics import check_output, rating_tables, write_rating_tables
     from feyntune.report.ratings import read_ratings
 
     if options.metrics and not options.set:
         raise FeynTuneError("--metrics needs --set: the evaluation set whose completions were rated")
+    check_output(options.output_folder, [*options.ratings, *([options.key] if options.key else [])])
     ratings = pandas.DataFrame(read_ratings(options.ratings, options.key))
     uncertainty = read_settings(Uncertainty, options.settings)
     tables = rating_tables(ratings, dict(options.metrics), options.set, uncertainty, options.seed)

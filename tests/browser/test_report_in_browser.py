@@ -1,8 +1,6 @@
 """The report in a real browser: it loads, runs nothing but its own script, asks no network, and fits a phone."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 
@@ -11,6 +9,7 @@ import pytest
 from feyntune.core.files import write_json
 from feyntune.core.fingerprint import SCRIPTS
 from support import made_results
+from support.chromium import resize
 from support.metrics import SEMSCORE
 
 LONG_FORMULA = "$S = " + "+".join(["x_n^2"] * 60) + "$"
@@ -67,38 +66,12 @@ def run(program, folder, settings):
     subprocess.run([sys.executable, SCRIPTS / program, *shared, *own], check=True)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium without a screen, driven by ChromeDriver; it notes its console and its requests."""
-    from selenium import webdriver
-
-    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
-    if not (chromium and driver):
-        missing = "needs chromium and chromedriver: apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    switches = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    for switch in [*switches.split(), "disable-component-update", "disable-sync", "hide-scrollbars"]:
-        options.add_argument(f"--{switch}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield session
-    session.quit()
-
-
 @pytest.fixture
 def opened(browser, page):
     """The page, freshly loaded at a desktop's size."""
     resize(browser, 1280, 900)
     browser.get(page.as_uri())
     return browser
-
-
-def resize(browser, width, height):
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def column(browser, table, position):

@@ -41,6 +41,7 @@ def test_the_terminal_shows_the_main_lines_and_the_log_everything(tmp_path):
         ("raise FeynTuneError('bad thing; do this')", 2, "trial: error: bad thing; do this"),
         ("raise StoppedInTime('saved; again')", 75, "trial: error: saved; again"),
         ("raise KeyError('x')", 1, "trial: error: KeyError: 'x' (unexpected: the traceback is in the log)"),
+        ("raise MemoryError", 2, "trial: error: out of memory; raise mem_mb of this stage in resources"),
         ("raise KeyboardInterrupt", 130, "trial: interrupted"),
     ],
 )

@@ -49,3 +49,29 @@ def test_nan_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
     assert not list(tmp_path.iterdir())
+
+
+def test_no_damaged_byte_of_a_column_is_read_as_another_value(tmp_path):
+    table = pyarrow.table({"id": [f"2401.{n:05d}" for n in range(40)], "x": [n / 7 for n in range(40)]})
+    write_table(tmp_path / "t.parquet", table, {"seed": 1})
+    whole, damaged = (tmp_path / "t.parquet").read_bytes(), tmp_path / "damaged.parquet"
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")  # names and sizes, without a checksum
+    for place in range(4, footer, 3):
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x5A]) + whole[place + 1 :])
+        try:
+            assert read_table(damaged).equals(table), place
+        except FeynTuneError as error:
+            assert "\n" not in str(error) and len(str(error).replace(str(tmp_path), "")) <= 200
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", "null", '"text"', "{", "", "\x00" * 9])
+def test_only_json_objects_are_read(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(FeynTuneError, match=r"a.json: not (valid JSON|a JSON object)"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    for read in (read_table, read_json, table_provenance):
+        with pytest.raises(FeynTuneError, match="not a file; check the path"):
+            read(tmp_path)

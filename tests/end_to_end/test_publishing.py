@@ -12,6 +12,7 @@ pytestmark = pytest.mark.end_to_end
 
 RUN = "tiny_hep-th_qkv"
 OWN = ("--config", "hub={organisation: me}")
+MERGED = ("--config", "hub={organisation: me, push_merged: true}")
 TABLES = ("infer", "perplexity", "sem_scores", "jina", "rouge", "repetition")
 
 
@@ -37,13 +38,18 @@ def test_nothing_is_pushed_unasked(done, workspace, hub):
 
 
 def test_push_publishes_adapters_and_tables_and_sync_the_recordings_without_a_trace_of_secrets(workspace, hub):
-    said = [workspace.snakemake(*QUICK, "--verbose", *OWN, "--", "push").stdout]
-    assert set(hub.repositories) == {f"models/me/{RUN}", *(f"datasets/me/{name}_hep-th" for name in TABLES)}
+    said = [workspace.snakemake(*QUICK, "--verbose", *MERGED, "--", "push").stdout]
+    models = {f"models/me/{RUN}", f"models/me/{RUN}-merged"}
+    assert set(hub.repositories) == {*models, *(f"datasets/me/{name}_hep-th" for name in TABLES)}
     receipt = json.loads((workspace.folder / f"results/hub/{RUN}.json").read_text())
     pushed = hub.repositories[f"models/me/{RUN}"]
     weights = (workspace.folder / f"results/adapters/{RUN}/adapter_model.safetensors").read_bytes()
     assert receipt["commit"] == pushed.commits[-1] and pushed.files["adapter_model.safetensors"] == weights
-    assert "Nothing to be done" in workspace.snakemake(*QUICK, *OWN, "--", "push").stdout
+    merged = hub.repositories[f"models/me/{RUN}-merged"].files
+    assert {"README.md", "config.json", "generation_config.json", "tokenizer.json", "model.safetensors"} <= set(merged)
+    receipt = json.loads((workspace.folder / f"results/hub/merged/{RUN}.json").read_text())
+    assert sorted(receipt["files"]) == sorted(set(merged) - {".gitattributes"})
+    assert "Nothing to be done" in workspace.snakemake(*QUICK, *MERGED, "--", "push").stdout
     said += [workspace.snakemake(*QUICK, "--verbose", "--", "sync").stdout]
     assert "recordings sent to W&B" in said[-1]
     said += failures(workspace, hub)

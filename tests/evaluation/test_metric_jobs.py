@@ -10,8 +10,10 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.evaluation.metrics import file_columns
 from feyntune.evaluation.metrics.repetition import Repetition
+from feyntune.report.page.content import missing_lines
 from feyntune.report.pool import pool_tables
-from support.metrics import REPETITION, SEMSCORE
+from feyntune.report.results import missing_values
+from support.metrics import NOVELTY, REPETITION, SEMSCORE
 from support.programs import load_program
 
 program = load_program("metric")
@@ -59,12 +61,34 @@ def test_a_metric_that_fails_leaves_a_table_without_values_and_the_reason(parse,
     assert table_provenance(tmp_path / "out.parquet")["missing"] == "ValueError: no such weights"
 
 
+def test_a_metric_of_training_data_judges_runs_that_have_some(parse, completions, tmp_path):
+    training = tmp_path / "train.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["t"], "abstract": ["Is it is it true?"]}), training)
+    settings = json.dumps({"metric": {"kind": "novelty"}})
+    table = run(parse, completions, tmp_path / "out.parquet", settings, training=training)
+    assert table.column_names == file_columns(NOVELTY)
+    assert table["longest"].to_pylist() == [3, None] and table["source"].to_pylist() == ["t", None]
+
+
+def test_it_has_no_values_for_other_runs_and_that_is_no_fault(parse, completions, tmp_path):
+    output, pooled = tmp_path / "novelty/s/base.parquet", tmp_path / "novelty/all.parquet"
+    table = run(parse, completions, output, json.dumps({"metric": {"kind": "novelty"}}))
+    assert all(table[name].null_count == 2 for name in table.column_names if name != "id")
+    labels = {"set": "s", "run": "base", "model": None, "dataset": None, "layers": None}
+    pool_tables(file_columns(NOVELTY), [output], [labels], pooled)
+    assert missing_lines(missing_values(pooled, NOVELTY)) == [
+        "Novelty has no values for base: it needs the training split of the run, and none is declared for this run"
+    ]
+    check_metrics.main(parse(check_metrics, metrics=pooled, results=tmp_path, output=tmp_path / "complete.json"))
+    assert output.exists()
+
+
 def test_too_little_memory_fails_the_job_so_that_a_retry_asks_for_more(parse, completions, tmp_path, monkeypatch):
     def fail(self, *_):
         raise MemoryError
 
     monkeypatch.setattr(Repetition, "score", fail)
-    with pytest.raises(MemoryError):
+    with pytest.raises(FeynTuneError, match=r"computing the metric; raise resources\.metrics\.mem_mb"):
         run(parse, completions, tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
 

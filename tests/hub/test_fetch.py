@@ -164,6 +164,29 @@ def test_a_model_whose_code_is_in_a_second_repository_loads_offline(tmp_path, tw
     assert loaded.stdout.split("\n")[0] == "TwoModel (1, 32)"
 
 
+def test_weights_in_subfolders_are_fetched_if_they_are_modules_or_the_wanted_adapter(tmp_path):
+    weights = ("model", "2_Dense/model", "text_matching/adapter_model", "separation/adapter_model", "fp16/model")
+    files = {f"{name}.safetensors": name.encode() for name in weights}
+    files |= {"config.json": b"{}", "text_matching/adapter_config.json": b"{}"}
+    hub = Hub("labs/two", files, "models")
+    with hub.serving() as address:
+        done = fetch_by_program(tmp_path, address)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert stored(tmp_path) == {"model.safetensors", "2_Dense/model.safetensors"}
+        done = fetch_by_program(tmp_path, address, "--adapter", "text_matching")
+        assert done.returncode == 0, done.stdout + done.stderr
+        wrong = fetch_by_program(tmp_path, address, "--adapter", "separation")
+    assert stored(tmp_path) == {f"{name}.safetensors" for name in weights[:3]}
+    assert "text_matching/adapter_model.safetensors" in json.loads((tmp_path / "fetched.json").read_text())["files"]
+    assert wrong.returncode == 2
+    assert "no separation/adapter_config.json; correct the metric's 'adapter'" in wrong.stdout
+
+
+def stored(folder):
+    """The fetched weights, relative to the model's folder."""
+    return {str(path.relative_to(folder / "model")) for path in (folder / "model").rglob("*.safetensors")}
+
+
 def test_a_later_fetch_takes_the_pinned_code(tmp_path):
     named = {"AutoModel": "labs/code--m.Model", "AutoTokenizer": ["labs/code--t.Slow", None]}
     asked = []

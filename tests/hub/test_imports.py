@@ -91,7 +91,7 @@ def test_completions_of_other_prompts_are_refused():
     [
         ("t.csv", None, "no such file"),
         ("t.csv", "name,text\na,b\n", "no column 'id' among columns 'id' and 'completion'"),
-        ("t.csv", "", "not a CSV file with columns 'id' and 'completion'"),
+        ("t.csv", "", "empty file"),
         ("t.csv", "id,text\na,b\n", "no column 'completion' among columns 'id' and 'completion'; it has id, text"),
         ("t.csv", "id,completion\na,b\na,c\n", "duplicate ids: a"),
         ("t.txt", "id,completion\n", r"imported tables are \.csv or \.parquet files"),
@@ -170,10 +170,9 @@ def test_a_table_without_any_column_of_the_metric_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", ["perplexity", "semscore"])
 def test_imported_numbers_have_our_columns_and_unknown_ones_are_null(tmp_path, parse, dataset, abstracts, kind):
     ids, _ = abstracts
-    column = "perplexity" if kind == "perplexity" else "score"
-    pyarrow.parquet.write_table(
-        pyarrow.table({"id": ids, column: [float(n) for n in range(12)]}), tmp_path / "t.parquet"
-    )
+    column, values = ("perplexity", [1.0, 2, 3, 4, 5]) if kind == "perplexity" else ("score", [-1.0, 0, 0.25, 0.5, 1])
+    # values beyond the limit of the evaluation set are not used
+    pyarrow.parquet.write_table(pyarrow.table({"id": ids, column: [*values, *[-7.0] * 7]}), tmp_path / "t.parquet")
     options = parse(
         values_program, table=tmp_path / "t.parquet", kind=kind, dataset=dataset,
         settings=import_stage(kind), output=tmp_path / "out.parquet",
@@ -181,10 +180,99 @@ def test_imported_numbers_have_our_columns_and_unknown_ones_are_null(tmp_path, p
     values_program.main(options)
     table = read_table(tmp_path / "out.parquet")
     assert table.column_names == (list(COLUMNS[kind]) if kind in COLUMNS else file_columns(METRICS[kind]))
-    assert table[column].to_pylist() == [0, 1, 2, 3, 4]
+    assert table[column].to_pylist() == values
     others = set(table.column_names) - {"id", column}
     assert all(table[name].null_count == 5 for name in others)
 
 
 def test_missing_values_stay_missing():
     assert imported_values("semscore", ["a"], [{"score": None}], SEMSCORE)["score"].to_pylist() == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("semscore", -7.0), ("semscore", float("inf")), ("semscore", 1e308), ("perplexity", -3.0), ("perplexity", 0.5),
+     ("perplexity", float("inf")), ("rouge", 1.5)],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_numbers_out_of_range_are_named(tmp_path, parse, dataset, abstracts, kind, value, form):
+    ids, _ = abstracts
+    column = {"perplexity": "perplexity", "semscore": "score", "rouge": "rougeL"}[kind]
+    values, path = [1.0, 1, 1, value, *[1] * 8], tmp_path / f"t.{form}"
+    table = pyarrow.table({"id": ids, column: values})
+    pyarrow.csv.write_csv(table, path) if form == "csv" else pyarrow.parquet.write_table(table, path)
+    options = parse(
+        values_program, table=path, kind=kind, dataset=dataset, settings=import_stage(kind),
+        output=tmp_path / "out.parquet",
+    )  # fmt: skip
+    with pytest.raises(FeynTuneError) as caught:
+        values_program.main(options)
+    line = str(caught.value)
+    assert f"{column} of {ids[3]} is {value:g}, not in [" in line
+    assert len(line.replace(str(tmp_path), "")) <= 200 and not (tmp_path / "out.parquet").exists()
+
+
+def binary(texts):
+    return pyarrow.array([text.encode("latin-1") for text in texts], pyarrow.binary())
+
+
+def not_utf8(texts):
+    column = pyarrow.array([text.encode("latin-1") for text in texts], pyarrow.binary())
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(column), column.buffers())
+
+
+COLUMNS_REFUSED = {
+    "null": ({"completion": pyarrow.nulls(2)}, "column 'completion' is empty"),
+    "binary": ({"completion": binary(["ä", "ö"])}, "column 'completion' holds binary, not string"),
+    "not UTF-8": ({"completion": not_utf8(["ä", "ö"])}, "column 'completion' is not valid UTF-8"),
+    "numeric ids": ({"id": [704.001, 704.002]}, "column 'id' holds double, not string"),
+    "an id missing": ({"id": ["a", None]}, "1 rows have no id"),
+    "nested": ({"completion": [["x"], ["y"]]}, "column 'completion' holds list"),
+    "text for numbers": ({"perplexity": ["1", "2"]}, "column 'perplexity' holds string, not numbers"),
+    "booleans for numbers": ({"perplexity": [True, False]}, "column 'perplexity' holds bool, not numbers"),
+    "no number": ({"perplexity": [float("nan"), None]}, "column 'perplexity' is empty"),
+}
+
+
+@pytest.mark.parametrize("fault", COLUMNS_REFUSED)
+def test_columns_of_another_type_are_one_line(tmp_path, fault):
+    change, message = COLUMNS_REFUSED[fault]
+    table = {"id": ["a", "b"], "completion": ["x", "y"], "perplexity": [2.0, 3.0], **change}
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "t.parquet")
+    with pytest.raises(FeynTuneError) as caught:
+        read_values(tmp_path / "t.parquet", "perplexity") if "perplexity" in change else read_completions(
+            tmp_path / "t.parquet"
+        )
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_column_that_is_there_twice_is_one_line(tmp_path, form):
+    table = pyarrow.table([["a"], ["x"], ["y"]], names=["id", "completion", "completion"])
+    path = tmp_path / f"t.{form}"
+    pyarrow.csv.write_csv(table, path) if form == "csv" else pyarrow.parquet.write_table(table, path)
+    with pytest.raises(FeynTuneError, match="two columns are called 'completion'; rename or remove one"):
+        read_completions(path)
+
+
+def test_a_csv_of_a_spreadsheet_program_is_read(tmp_path):
+    (tmp_path / "t.csv").write_bytes('id;completion\r\n0704.0010;"Es; geht."\r\n'.encode("utf-16"))
+    assert read_completions(tmp_path / "t.csv") == {"0704.0010": (None, "Es; geht.")}
+    (tmp_path / "v.csv").write_text("id;perplexity\n0704.0010;7,5\n0704.0011;\n0704.0012;NaN\n")
+    assert read_values(tmp_path / "v.csv", "perplexity") == {
+        "0704.0010": {"perplexity": 7.5}, "0704.0011": {"perplexity": None}, "0704.0012": {"perplexity": None},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ["1_0", "7 5", "great", "1,234.5", "٣"])
+def test_cells_that_are_no_number_are_named_with_their_row(tmp_path, number):
+    (tmp_path / "v.csv").write_text(f"id;perplexity\na;2\nb;{number}\n", encoding="utf-8")
+    with pytest.raises(FeynTuneError, match=r"v.csv: row 3: .* is no number; correct it"):
+        read_values(tmp_path / "v.csv", "perplexity")
+
+
+def test_a_folder_without_a_dataset_is_one_line(tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(FeynTuneError, match="data: no files of a dataset") as caught:
+        read_completions(tmp_path / "data")
+    assert "\n" not in str(caught.value)

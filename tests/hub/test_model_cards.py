@@ -15,6 +15,7 @@ from feyntune.hub import names
 from feyntune.hub.model_cards import adapter_card, base_licence, table_card
 from feyntune.hub.publish import CardJob, write_adapter_card
 from feyntune.report.tables import write_tables
+from feyntune.report.typeset import html_table
 from support.made_results import make_results, pooled, read_made
 
 RUN = "tiny_hep-th_all"
@@ -209,6 +210,7 @@ def test_no_absolute_path_is_published(tables, tmp_path):
     (tmp_path / "tables").mkdir()
     for name, table in tables.items():
         table.to_csv(tmp_path / f"tables/{name}.csv", index=False)
+        (tmp_path / f"tables/{name}.html").write_text(html_table(table))
     configuration = configured(models={"tiny": {"path": "/home/me/llama"}})
     stage = names.card_stage(configuration, resolve_runs(configuration)[RUN])
     out = tmp_path / "out"

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import table_provenance, write_table
 from feyntune.core.fingerprint import SCRIPTS
 from feyntune.evaluation.metrics import file_columns
 from feyntune.report.pool import LABELS, pool_statistics, pool_tables
@@ -93,3 +94,20 @@ def test_the_made_results_are_pooled_in_order(tmp_path):
     made_results.make_results(tmp_path, count=4)
     runs = pq.read_table(made_results.pooled(tmp_path, "perplexity"))["run"].unique().to_pylist()
     assert runs == [run["run"] for run in made_results.WITH_MODEL]
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"mean": "high"}', '{"mean": {"a": 1}}', "cut", ""])
+def test_statistics_that_are_no_numbers_are_one_line(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(FeynTuneError, match=r"a.json: not "):
+        pool_statistics([tmp_path / "a.json"], [label("a")], tmp_path / "all.parquet")
+    assert not (tmp_path / "all.parquet").exists()
+
+
+def test_the_reason_of_a_metric_without_values_is_found_whatever_its_columns(tmp_path):
+    path = tmp_path / "in.parquet"
+    write_table(path, pa.table(SCORES), {"missing": "no model"})
+    pool_tables(file_columns(SEMSCORE), [path], [label("one")], tmp_path / "all.parquet")
+    assert table_provenance(tmp_path / "all.parquet")["missing"] == [
+        {"set": "unseen", "run": "one", "reason": "no model"}
+    ]

@@ -9,6 +9,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.report.rating_sheets import category, draw_items, write_sheets
 from feyntune.report.rating_statistics import (
     agreement_by_category,
+    check_output,
     correlations,
     krippendorff_alpha,
     mean_ratings,
@@ -221,3 +222,87 @@ def test_tables_of_ratings_are_written(completions, tmp_path):
     }  # fmt: skip
     assert metric_values(scores, "unseen").shape == (40, 2)
     assert "Over items" in (tmp_path / "out/correlations.html").read_text()
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_filled_sheets_and_the_key_are_never_written_again(completions, tmp_path):
+    sheets(completions, tmp_path)
+    fill(tmp_path / "sheet-ann.csv", lambda row: "7", ";")
+    before = content(tmp_path)
+    for seed, raters, message in [
+        (1, ["ann", "ben"], "has a sheet of every rater already"),
+        (2, ["ann", "cal"], "key.csv: of other papers, runs or --seed"),
+        (1, ["../evil"], "'../evil': a name has at most 80 letters"),
+        (1, ["Ann", "ann"], "is there twice"),
+    ]:
+        with pytest.raises(FeynTuneError, match=message):
+            sheets(completions, tmp_path, seed, raters)
+        assert content(tmp_path) == before
+
+
+def test_raters_can_be_added(completions, tmp_path):
+    items = sheets(completions, tmp_path, raters=["ann"])
+    fill(tmp_path / "sheet-ann.csv", lambda row: "7", ";")
+    before = content(tmp_path)
+    assert write_sheets(items, ["ann", "cal"], 1, tmp_path) == ["cal"]
+    after = content(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert {row["code"] for row in rows_of(tmp_path / "sheet-cal.csv")} == {item["code"] for item in items}
+
+
+def test_raters_are_not_added_to_sheets_of_other_completions(completions, tmp_path):
+    items = sheets(completions, tmp_path)
+    before = content(tmp_path)
+    changed = [{**items[0], "continuation": "trained again"}, *items[1:]]
+    with pytest.raises(FeynTuneError, match=r"sheet-ann.csv: of other completions than now"):
+        write_sheets(changed, ["cal"], 1, tmp_path)
+    (tmp_path / "key.csv").unlink()
+    with pytest.raises(FeynTuneError, match=r"has sheets, but no key.csv"):
+        write_sheets(items, ["cal"], 1, tmp_path)
+    assert content(tmp_path) == {name: data for name, data in before.items() if name != "key.csv"}
+
+
+@pytest.mark.parametrize("papers", [0, -1])
+def test_a_sheet_without_papers_is_refused(completions, papers):
+    with pytest.raises(FeynTuneError, match="needs at least one paper"):
+        draw_items(completions, "unseen", None, papers, 0)
+
+
+@pytest.mark.parametrize("score", ["1_0", "1e0", "٣", "0x5", "7/10", "inf", "+5"])
+def test_only_plain_numbers_are_scores(tmp_path, score):
+    path = tmp_path / "paper.csv"
+    path.write_text(f"paper,model,rater,score,source,category\np,m,ann,{score},s,Base\n", encoding="utf-8")
+    with pytest.raises(FeynTuneError, match="is no number from 0 to 10"):
+        read_ratings([path], None)
+
+
+def test_many_invalid_rows_are_counted(tmp_path):
+    path = tmp_path / "paper.csv"
+    path.write_text("paper,model,rater,score,source,category\n" + "p,,ann,5,s,Base\n" * 30)
+    with pytest.raises(FeynTuneError) as caught:
+        read_ratings([path], None)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11 and lines[0].endswith("row 2: no model") and lines[-1].startswith("20 more rows")
+
+
+def test_a_key_with_a_code_twice_is_refused(completions, tmp_path):
+    sheets(completions, tmp_path)
+    key = tmp_path / "key.csv"
+    key.write_bytes(key.read_bytes() + key.read_bytes().splitlines(keepends=True)[1])
+    with pytest.raises(FeynTuneError, match="is there twice; take the original key"):
+        read_ratings([tmp_path / "sheet-ann.csv"], key)
+
+
+def test_tables_are_not_written_over_ratings(tmp_path):
+    with pytest.raises(FeynTuneError, match=r"ratings.csv there would be overwritten"):
+        check_output(tmp_path / "x/..", [tmp_path / "ratings.csv"])
+    check_output(tmp_path / "out", [tmp_path / "ratings.csv"])
+
+
+def test_an_unknown_set_is_named(completions):
+    scores = {"semscore": made_results.pooled(completions.parents[1], "semscore")}
+    with pytest.raises(FeynTuneError, match="no evaluation set 'typo'; check --set"):
+        metric_values(scores, "typo")

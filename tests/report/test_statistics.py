@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 
 from feyntune.config.schema.report import Uncertainty
-from feyntune.report.statistics import holm, mean_intervals, paired_p_values, ratio_intervals
+from feyntune.report.statistics import mean_intervals, ratio_intervals
 
 FEW = Uncertainty(resamples=999)
 
@@ -69,39 +69,3 @@ def test_intervals_of_ratios_cover_the_truth():
     nats = tokens * rng.normal(2.5, 0.5, tokens.shape)
     table = ratio_intervals(nats, tokens, FEW, seed=4)
     assert 0.925 <= ((table["low"] <= 2.5) & (table["high"] >= 2.5)).mean() <= 0.97
-
-
-def test_p_values_are_shares_of_sign_flips():
-    # Of the 8 ways to give 1, 2 and 3 signs, two have a sum as far from 0 as 6; with 1, 1, -2 all have one as far as 0.
-    differences = pd.DataFrame({"clear": [1.0, 2.0, 3.0], "none": [1.0, 1.0, -2.0], "same": [0.0, 0.0, 0.0]})
-    found = paired_p_values(differences, Uncertainty(resamples=20_000), seed=0)
-    assert found["clear"] == pytest.approx(2 / 8, abs=0.01)
-    assert found["none"] == found["same"] == 1
-
-
-def test_p_values_agree_with_scipys_permutation_test():
-    differences = lognormal(25, 2) - 1.2
-    found = paired_p_values(differences, Uncertainty(resamples=20_000), seed=0)
-    for name in differences:
-        kind = {"permutation_type": "samples", "vectorized": True, "n_resamples": 20_000}
-        rng = np.random.default_rng(5)
-        expected = scipy.stats.permutation_test((differences[name],), np.mean, rng=rng, **kind).pvalue
-        assert found[name] == pytest.approx(expected, abs=0.015)
-
-
-def test_p_values_are_uniform_where_nothing_differs():
-    differences = pd.DataFrame(np.random.default_rng(6).standard_t(3, (40, 1000)))
-    found = paired_p_values(differences, FEW, seed=6)
-    for level in (0.05, 0.5):
-        assert (found <= level).mean() == pytest.approx(level, abs=3.5 * np.sqrt(level * (1 - level) / 1000))
-
-
-def test_p_values_pass_over_abstracts_that_one_run_lacks():
-    differences = pd.DataFrame({"run": [1.0, 2.0, 3.0, np.nan, np.nan]})
-    assert paired_p_values(differences, Uncertainty(resamples=20_000), 0)["run"] == pytest.approx(0.25, abs=0.01)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.9]).tolist() == [1, 1]
-    assert holm([]).tolist() == []

@@ -13,8 +13,17 @@ from feyntune.core.fingerprint import SCRIPTS
 from feyntune.report.outputs import TABLES, table_files
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
-from feyntune.report.tables import write_tables
-from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
+from feyntune.report.tables import summary_layout, write_tables
+from feyntune.report.typeset import (
+    decimals,
+    fraction,
+    html_table,
+    interval,
+    interval_decimals,
+    number,
+    p_value,
+    write_formats,
+)
 from support import made_results
 from support.programs import load_program
 
@@ -75,7 +84,9 @@ def test_corpus_perplexity_weighs_abstracts_by_their_tokens():
 def test_the_summary_has_a_row_for_every_run(results):
     table = summary(results, distributions(results, FEW, 0), corpus(results, FEW, 0))
     assert table["run"].tolist() == [run["run"] for run in made_results.RUNS]
-    assert table["stopped_by_length"].tolist() == pytest.approx([0.2] * 5)
+    assert table["stopped_by_length"].tolist() == pytest.approx([0.2] * 4 + [math.nan], nan_ok=True)
+    shown = summary_layout(table, results.quantities)
+    assert shown["Stopped by length"].tolist() == ["20.0%"] * 4 + ["–"]  # unknown, where completions are imported
     assert table["perplexity"].isna().tolist() == [False] * 4 + [True]
 
 
@@ -146,7 +157,7 @@ def test_the_terminal_shows_each_run_and_where_the_report_is(folder, results, tm
     with open(tmp_path / "tables/summary.csv") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     base = next(line for line in shown.splitlines() if "tiny_base" in line)
-    assert f"{float(rows['tiny_base']['perplexity']):.3f}" in base
+    assert f"{float(rows['tiny_base']['perplexity']):.1f} [" in base
     assert next(line for line in shown.splitlines() if "elsewhere" in line).split()[2] == "–"
     assert f"{tmp_path}/report.html" in shown
 
@@ -196,6 +207,34 @@ def test_the_report_is_opened_only_on_a_desktop(environment, platform, expected)
 )
 def test_decimals_suit_a_typical_value(values, expected):
     assert decimals(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "lows", "highs", "expected"),
+    [
+        # Half a width of 0.16 for the surest run: one decimal for all.
+        ([27.46, 3.17, 9.10], [23.95, 3.02, 8.07], [31.38, 3.34, 10.34], 1),
+        ([0.18892, -0.0919], [0.16186, -0.1125], [0.21615, -0.0705], 2),
+        ([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], 2),
+        ([1234.5], [1134.5], [1334.5], 0),
+        # Never more than four digits of a typical mean.
+        ([12.3456], [12.34559], [12.34561], 2),
+        ([7.333], [math.nan], [math.nan], 2),
+    ],
+)
+def test_decimals_of_a_column_follow_its_narrowest_interval(values, lows, highs, expected):
+    assert interval_decimals(values, lows, highs) == expected
+
+
+def test_hints_are_titles_of_columns_and_cells():
+    html = html_table(pd.DataFrame({"Quantity": ["rep-4"], "rep-4": ["0.1"]}), {"rep-4": 'how "often" <b>'})
+    assert '<th class="number" title="how &#34;often&#34; &lt;b&gt;">rep-4</th>' in html
+    assert '<td title="how &#34;often&#34; &lt;b&gt;">rep-4</td>' in html
+    assert "title" not in html_table(pd.DataFrame({"Quantity": ["rep-4"]}))
+
+
+def test_intervals_are_not_broken_into_lines():
+    assert "0.1 [0.0,\N{NO-BREAK SPACE}0.2]<" in html_table(pd.DataFrame({"x": ["0.1 [0.0, 0.2]"]}))
 
 
 def test_numbers_as_people_read_them():

@@ -9,4 +9,5 @@ SEMSCORE = reported("semscore", EmbeddingSettings(path="here", title="SemScore")
 JINA = reported("jina", EmbeddingSettings(path="here", title="Jina score"))
 ROUGE = reported("rouge", RougeSettings(kind="rouge"))
 REPETITION = reported("repetition", MetricSettings(kind="repetition"))
+NOVELTY = reported("novelty", MetricSettings(kind="novelty"))
 METRICS = {metric.name: metric for metric in (SEMSCORE, JINA, ROUGE, REPETITION)}

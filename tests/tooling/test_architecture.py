@@ -23,6 +23,7 @@ LAYERS = {
     "planning": ("core", "config", "models", "data", "evaluation", "training.fit"),
     "report": ("core", "config", "data", "evaluation.metrics", "planning.calibrate"),
     "hub": ("core", "config", "data", "evaluation", "report", "training.tracking"),
+    "playground": ("core", "config", "models", "data", "evaluation", "report"),
     "check": ("core", "config", "models", "data", "evaluation", "planning"),
 }
 """The packages and modules of ours that each package may import, besides itself."""

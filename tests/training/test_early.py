@@ -83,7 +83,7 @@ def test_the_program_reads_trainings_as_the_workflow_writes_them(tiny_model, tmp
     monkeypatch.setattr(program, "give_gpus", lambda *_: None)  # it changes the environment of this process
     stage = TrainingStage.model_validate(settings(**UNKNOWN_LAYER)).model_dump_json()
     training = {"base": str(tiny_model), "gpus": 0, "settings": stage, "repository": None, "revision": None}
-    (tmp_path / "trainings.json").write_text(json.dumps([training]))
+    (tmp_path / "trainings.json").write_text(json.dumps({"trainings": [training]}))
     with pytest.raises(FeynTuneError, match=r"small: .*'query'.*; no job was started"):
         program.main(parse(program, trainings=tmp_path / "trainings.json", record=tmp_path / "passed.json"))
     assert not (tmp_path / "passed.json").exists()

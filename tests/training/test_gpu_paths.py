@@ -1,12 +1,15 @@
 """What training does on a GPU only, on a CPU: peft's branch under CUDA's autocast, and flash attention."""
 
+import contextlib
 import itertools
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import torch
 
-from feyntune.training import job, preparation
+from feyntune.training import job, preparation, trainer
 from support.small_training import settings, training_job, write_data
 
 EVALUATION = {"times": 1, "test_rows": 4, "train_rows": 2, "control_prompts": 0}
@@ -110,3 +113,12 @@ def test_several_packed_rows_into_flash_attention_are_noticed(tiny_model, data, 
     given = settings(training={"max_steps": 3, "batch_size": 8, "evaluation": EVALUATION})
     with pytest.raises(AssertionError, match="several rows of packed abstracts"):
         job.train(training_job(tiny_model, data, tmp_path, given))
+
+
+@pytest.mark.parametrize(("device", "copied"), [("cuda:1", [torch.device("cuda:1")]), ("cpu", [])])
+def test_an_evaluation_copies_the_random_state_of_its_own_gpu_only(monkeypatch, device, copied):
+    asked = []
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: asked.append(devices) or contextlib.nullcontext())
+    training = MagicMock(args=SimpleNamespace(device=torch.device(device)))
+    trainer.AdapterTrainer.evaluate(training)
+    assert asked == [copied]

@@ -13,8 +13,6 @@ EXPLAINED = {
     "Environment variable PATH used but not asserted with envvars directive": "common.smk puts the running Python in"
     " front of the PATH; every machine has one.",
     "No log directive defined": "The rule `check` prints its table to the terminal.",
-    "Shell command directly uses variable TRACKING from outside of the rule": "How a training is tracked is no"
-    " parameter: it changes no result, and must make none stale.",
 }
 
 

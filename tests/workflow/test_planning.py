@@ -1,5 +1,6 @@
 """Plans: every shipped configuration, one-line errors for faults in it, targets that nobody makes."""
 
+import re
 import subprocess
 import sys
 
@@ -112,11 +113,11 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
     files = ("--configfile", "config/config.yaml", "elsewhere.yaml")
     done = bare.snakemake("--dry-run", "--quiet", "host", "--printshellcmds", *files)
     assert done.returncode == 0, done.stdout
-    commands = [line for line in done.stdout.splitlines() if "python scripts/" in line]
+    commands = [line for line in done.stdout.splitlines() if "$FEYNTUNE_SCRIPTS/" in line]
 
     def program_that_makes(file):
         (command,) = [command for command in commands if f"--output {file} " in command]
-        programs = [part.split()[0] for part in command.split("scripts/")[1:]]
+        programs = re.findall(r"\$FEYNTUNE_SCRIPTS/(\w+\.py)", command)
         return next(program for program in programs if program != "on_gpus.py")
 
     made = {f"results/{kind}/hep-th/wide.parquet": program for kind, program in (
@@ -131,6 +132,13 @@ def test_results_from_elsewhere_are_imported_and_the_others_computed(bare):
 def test_every_profile_plans(bare, profile):
     done = bare.snakemake("--dry-run", profile=f"profiles/{profile}")
     assert done.returncode == 0, done.stdout
+    assert ("fetch_model" in done.stdout) == (profile == "sulis"), "it has the paper's configuration"
+
+
+def test_a_configuration_on_the_command_line_replaces_that_of_a_profile(bare):
+    done = bare.snakemake("--dry-run", "--configfile", "config/config.yaml", profile="profiles/sulis")
+    assert done.returncode == 0, done.stdout
+    assert "demo_model" in done.stdout and "fetch_model" not in done.stdout
 
 
 CONFIGURATIONS = sorted(path.name for path in (PROJECT / "config").glob("*.yaml"))

@@ -85,18 +85,14 @@ def check_settings(wildcards):
     )
 
 
-localrules:
-    check,
-    check_login,
-
-
 rule check:
     """Print whether this machine, and this cluster, are fit for the configuration."""
     input:
         login="results/check/login.json",
         compute="results/check/compute.json",
+    localrule: True
     shell:
-        "python scripts/check_report.py {input.login} {input.compute}"
+        'python "$FEYNTUNE_SCRIPTS/check_report.py" {input.login} {input.compute}'
 
 
 rule check_login:
@@ -105,12 +101,13 @@ rule check_login:
         "results/check/login.json",
     log:
         "results/logs/check/login.log",
+    localrule: True
     params:
         settings=check_settings,
         # The time makes every check a new one.
         now=time.time(),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/check_login.py --settings {params.settings:q} --output {output} --log {log}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/check_login.py" --settings {params.settings:q} --output {output} --log {log}'
 
 
 rule check_compute:
@@ -128,5 +125,5 @@ rule check_compute:
         settings=check_settings,
         now=time.time(),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/check_compute.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/check_compute.py"'
         " --settings {params.settings:q} --output {output} --log {log}"

@@ -7,9 +7,7 @@ import math
 import os
 import re
 import sys
-from pathlib import Path
 
-PROJECT = Path(workflow.basedir).parent
 sys.path.insert(0, str(PROJECT / "scripts"))
 
 from feyntune.config import runs as declared
@@ -21,16 +19,21 @@ from feyntune.core.dates import date_now
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
 
-# Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have.
+# Programs run under the Python that runs Snakemake, and never ask a network that compute nodes do not have. Rules name
+# them by a variable of the shell, because a path in a parameter or in the text of a command would make all results stale
+# when the project is moved, and Snakemake does not show the Python variables of a module to its commands.
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
 os.environ.update(
-    HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1"
+    FEYNTUNE_SCRIPTS=str(PROJECT / "scripts"),
+    HF_HUB_OFFLINE="1",
+    TOKENIZERS_PARALLELISM="false",
+    PYTHONUNBUFFERED="1",
 )
 
 try:
-    for file in workflow.configfiles:
+    for file in [] if IS_MODULE else workflow.configfiles:
         read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
     RUNS = declared.resolve_runs(CONFIG)
@@ -50,6 +53,7 @@ TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
 IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
 WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
+COMPLETED = [name for name, each in CONFIG.evaluation_sets.items() if each.is_completed]
 
 
 def one_of(names):
@@ -123,4 +127,6 @@ def threads_of(stage):
 def split_of(evaluation_set):
     """The file with the abstracts of an evaluation set."""
     entry = CONFIG.evaluation_sets[evaluation_set]
+    if entry.text:
+        return f"results/texts/{evaluation_set}.parquet"
     return f"results/datasets/{entry.dataset}/{entry.split}.parquet"

@@ -186,7 +186,7 @@ rule read_snapshot:
         snapshot=lambda wildcards: CONFIG.snapshots[wildcards.snapshot],
         code=code("read_snapshot.py"),
     shell:
-        "python scripts/read_snapshot.py --snapshot {params.snapshot:q} --store {output.store} --report {output.report}"
+        'python "$FEYNTUNE_SCRIPTS/read_snapshot.py" --snapshot {params.snapshot:q} --store {output.store} --report {output.report}'
         " --record results/sources/snapshots/{wildcards.snapshot}.json --threads {threads} --log {log}"
 
 
@@ -205,7 +205,7 @@ rule control_papers:
         ids=settings(CONFIG.control_papers),
         code=code("control_papers.py"),
     shell:
-        "python scripts/control_papers.py --store {input} --ids {params.ids:q} --output {output} --log {log}"
+        'python "$FEYNTUNE_SCRIPTS/control_papers.py" --store {input} --ids {params.ids:q} --output {output} --log {log}'
 
 
 rule build_dataset:
@@ -231,7 +231,7 @@ rule build_dataset:
         settings=dataset_settings,
         code=code("build_dataset.py"),
     shell:
-        "python scripts/build_dataset.py --store {input.store} --report {input.report} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/build_dataset.py" --store {input.store} --report {input.report} --settings {params.settings:q}'
         " --folder results/datasets/{wildcards.dataset} --log {log}"
 
 
@@ -258,7 +258,7 @@ rule mix_dataset:
         settings=mixture_settings,
         code=code("mix_dataset.py"),
     shell:
-        "python scripts/mix_dataset.py --datasets results/datasets --held-out {input.held_out}"
+        'python "$FEYNTUNE_SCRIPTS/mix_dataset.py" --datasets results/datasets --held-out {input.held_out}'
         " --settings {params.settings:q} --folder results/datasets/{wildcards.dataset} --log {log}"
 
 
@@ -285,9 +285,31 @@ rule import_dataset:
         settings=dataset_settings,
         code=code("import_dataset.py"),
     shell:
-        "python scripts/import_dataset.py {params.source} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/import_dataset.py" {params.source} --settings {params.settings:q}'
         " --record results/sources/datasets/{wildcards.dataset}.json"
         " --folder results/datasets/{wildcards.dataset} --log {log}"
+
+
+rule read_texts:
+    """Read plain texts, for an evaluation set of perplexity only."""
+    input:
+        lambda wildcards: present([CONFIG.evaluation_sets[wildcards.set].text]),
+    output:
+        "results/texts/{set}.parquet",
+    log:
+        "results/logs/read_texts/{set}.log",
+    wildcard_constraints:
+        set=one_of(name for name, each in CONFIG.evaluation_sets.items() if each.text),
+    resources:
+        **request("dataset"),
+    params:
+        text=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].text,
+        settings=lambda wildcards: settings(
+            evaluated.texts_stage(CONFIG, wildcards.set)
+        ),
+        code=code("read_texts.py"),
+    shell:
+        "python scripts/read_texts.py --text {params.text:q} --settings {params.settings:q} --output {output} --log {log}"
 
 
 rule hold_out:
@@ -311,7 +333,7 @@ rule hold_out:
         ),
         code=code("hold_out.py"),
     shell:
-        "python scripts/hold_out.py --train {input.train} --held-out {input.held_out} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/hold_out.py" --train {input.train} --held-out {input.held_out} --settings {params.settings:q}'
         " --output {output.train} --summary {output.summary} --log {log}"
 
 
@@ -331,7 +353,7 @@ rule join_splits:
     params:
         code=code("join_splits.py"),
     shell:
-        "python scripts/join_splits.py --splits {input} --output {output} --log {log}"
+        'python "$FEYNTUNE_SCRIPTS/join_splits.py" --splits {input} --output {output} --log {log}'
 
 
 rule evaluation_set:
@@ -358,5 +380,5 @@ rule evaluation_set:
         ),
         code=code("evaluation_set.py"),
     shell:
-        "python scripts/evaluation_set.py --split {input.split} --trained {input.trained}"
+        'python "$FEYNTUNE_SCRIPTS/evaluation_set.py" --split {input.split} --trained {input.trained}'
         " --settings {params.settings:q} --output {output.abstracts} --summary {output.summary} --log {log}"

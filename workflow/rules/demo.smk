@@ -21,7 +21,7 @@ rule demo_snapshot:
         controls=CONFIG.control_papers,
         code=code("demo_snapshot.py"),
     shell:
-        "python scripts/demo_snapshot.py --settings {params.settings:q} --control-papers {params.controls:q}"
+        'python "$FEYNTUNE_SCRIPTS/demo_snapshot.py" --settings {params.settings:q} --control-papers {params.controls:q}'
         " --output {output} --log {log}"
 
 
@@ -41,7 +41,7 @@ rule demo_model:
         settings=settings(CONFIG.demo.model),
         code=code("demo_model.py"),
     shell:
-        "python scripts/demo_model.py --snapshot {input} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/demo_model.py" --snapshot {input} --settings {params.settings:q}'
         " --output results/demo/model --log {log}"
 
 
@@ -61,5 +61,5 @@ rule demo_metric_model:
         settings=lambda wildcards: settings(CONFIG.demo.metrics[wildcards.name]),
         code=code("demo_metric_model.py"),
     shell:
-        "python scripts/demo_metric_model.py --snapshot {input} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/demo_metric_model.py" --snapshot {input} --settings {params.settings:q}'
         " --output results/demo/metrics/{wildcards.name} --log {log}"

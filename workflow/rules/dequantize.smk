@@ -6,6 +6,8 @@ from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.config.weights import dequantised_name
 
+WITH_ADAPTER = TRAINED + PUBLISHED
+
 
 def adapter_files(wildcards):
     """The files of a run's adapter; none for a base model."""
@@ -66,12 +68,11 @@ def dequantize_settings(wildcards):
 
 
 def merge_settings(wildcards):
-    """Settings of a merged model: the base model is dequantised as for completions."""
-    stage = declared.completion_stage(
-        CONFIG, RUNS[wildcards.run], next(iter(CONFIG.evaluation_sets))
-    )
-    names = DequantizeStage.model_fields
-    return settings({name: stage.model_dump(mode="json")[name] for name in names})
+    """Settings of a merged model."""
+    try:
+        return settings(declared.merge_stage(CONFIG, RUNS[wildcards.run]))
+    except FeynTuneError as error:
+        sys.exit(str(error))
 
 
 rule dequantize:
@@ -95,7 +96,7 @@ rule dequantize:
         settings=dequantize_settings,
         code=code("dequantize.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/dequantize.py --base {params.base:q}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/dequantize.py" --base {params.base:q}'
         " --settings {params.settings:q} --output results/models/{wildcards.model}.{wildcards.storage} --log {log}"
 
 
@@ -112,7 +113,7 @@ rule merge:
     benchmark:
         "results/costs/merge/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED + PUBLISHED),
+        run=one_of_runs(WITH_ADAPTER),
     threads: threads_of("complete")
     resources:
         **request("complete"),
@@ -122,5 +123,5 @@ rule merge:
         settings=merge_settings,
         code=code("dequantize.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/dequantize.py --base {params.base:q} {params.adapter}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/dequantize.py" --base {params.base:q} {params.adapter}'
         " --settings {params.settings:q} --output results/merged/{wildcards.run} --log {log}"

@@ -1,9 +1,13 @@
 # Models, metrics, published adapters and datasets: local folders, or pinned revisions of the hub.
 
+import shlex
+
+from feyntune.config import folders
+
 
 def model_folder(registry, name):
     """The folder of an entry of a registry (`models`, `metrics`)."""
-    return getattr(CONFIG, registry)[name].path or f"results/{registry}/{name}"
+    return folders.model_folder(CONFIG, registry, name)
 
 
 def model_files(registry, name):
@@ -16,8 +20,7 @@ def model_files(registry, name):
 
 def adapter_folder(run):
     """The folder of a run's adapter: trained here, fetched, or named by the configuration."""
-    adapter = RUNS[run].adapter
-    return adapter.path if adapter and adapter.path else f"results/adapters/{run}"
+    return folders.adapter_folder(RUNS[run])
 
 
 @functools.cache
@@ -35,6 +38,13 @@ def files_in(folder, place):
     except FeynTuneError as error:
         raise WorkflowError(str(error))
     return sorted(map(str, files))
+
+
+def adapter_to_fetch(wildcards):
+    """The option for the adapter in a metric's repository; empty if it uses none."""
+    entry = getattr(CONFIG, wildcards.registry)[wildcards.name]
+    adapter = getattr(entry, "adapter", None)
+    return shlex.join(["--adapter", adapter]) if adapter else ""
 
 
 FETCHED = (
@@ -63,18 +73,11 @@ FETCHED = (
 )
 
 
-localrules:
-    fetch,
-    fetch_model,
-    fetch_adapter,
-    fetch_dataset,
-    fetch_import,
-
-
 rule fetch:
     """Fetch everything that the configuration names on the hub; needs a network."""
     input:
         FETCHED,
+    localrule: True
 
 
 rule fetch_model:
@@ -85,6 +88,7 @@ rule fetch_model:
         "results/logs/fetch/{registry}/{name}.log",
     wildcard_constraints:
         registry="models|metrics",
+    localrule: True
     params:
         repository=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
@@ -92,6 +96,7 @@ rule fetch_model:
         revision=lambda wildcards: getattr(CONFIG, wildcards.registry)[
             wildcards.name
         ].revision,
+        adapter=adapter_to_fetch,
         # Code of further repositories, only for entries whose code may run.
         code=lambda wildcards: (
             "--code"
@@ -103,8 +108,8 @@ rule fetch_model:
             else ""
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
-        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.code}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/fetch.py" --repository {params.repository:q} --revision {params.revision:q}'
+        " --folder results/{wildcards.registry:q}/{wildcards.name:q} --receipt {output:q} {params.adapter} {params.code}"
         " --log {log:q}"
 
 
@@ -116,11 +121,12 @@ rule fetch_adapter:
         "results/logs/fetch/adapters/{run}.log",
     wildcard_constraints:
         run=one_of(PUBLISHED),
+    localrule: True
     params:
         repository=lambda wildcards: RUNS[wildcards.run].adapter.hub,
         revision=lambda wildcards: RUNS[wildcards.run].adapter.revision,
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/fetch.py --repository {params.repository:q} --revision {params.revision:q}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/fetch.py" --repository {params.repository:q} --revision {params.revision:q}'
         " --folder results/adapters/{wildcards.run:q} --receipt {output:q} --log {log:q}"
 
 
@@ -132,11 +138,12 @@ rule fetch_dataset:
         "results/logs/fetch/datasets/{dataset}.log",
     wildcard_constraints:
         dataset=datasets_of("hub"),
+    localrule: True
     params:
         repository=lambda wildcards: CONFIG.datasets[wildcards.dataset].hub,
         revision=lambda wildcards: CONFIG.datasets[wildcards.dataset].revision,
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/fetch.py" --kind dataset --repository {params.repository:q}'
         " --revision {params.revision:q} --folder results/datasets/{wildcards.dataset:q}/source --receipt {output:q}"
         " --log {log:q}"
 
@@ -150,10 +157,11 @@ rule fetch_import:
     wildcard_constraints:
         run=one_of(IMPORTED),
         kind=one_of(["completions", "perplexity", *CONFIG.metrics]),
+    localrule: True
     params:
         repository=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].hub,
         revision=lambda wildcards: RUNS[wildcards.run].imports[wildcards.kind].revision,
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/fetch.py --kind dataset --repository {params.repository:q}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/fetch.py" --kind dataset --repository {params.repository:q}'
         " --revision {params.revision:q} --folder results/imports/{wildcards.run:q}/{wildcards.kind:q}/source"
         " --receipt {output:q} --log {log:q}"

@@ -46,21 +46,21 @@ def results_in_table(wildcards):
 
 
 @functools.cache
-def check_push():
-    """End the plan of any push in one line if two adapters or two tables have the same repository."""
+def check_push(merged):
+    """End the plan of any push in one line if two models or two tables have the same repository."""
     kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
-    trained = [RUNS[run] for run in TRAINED]
+    with_adapter = [RUNS[run] for run in WITH_ADAPTER]
     try:
-        published.check_repositories(CONFIG, trained, kinds, CONFIG.evaluation_sets)
+        published.check_repositories(CONFIG, with_adapter, kinds, COMPLETED, merged)
     except FeynTuneError as error:
         sys.exit(str(error))
 
 
-def push_settings(kind, repository):
+def push_settings(kind, repository, merged=CONFIG.hub.push_merged):
     """The settings of a push, by its wildcards."""
 
     def of_wildcards(wildcards):
-        check_push()
+        check_push(merged)
         return stage_settings(
             lambda configuration: published.push_stage(
                 configuration, kind, repository(configuration, wildcards)
@@ -73,25 +73,22 @@ def push_settings(kind, repository):
 RECEIPTS = [
     *expand("results/hub/{run}.json", run=TRAINED),
     *expand(
+        "results/hub/merged/{run}.json",
+        run=WITH_ADAPTER if CONFIG.hub.push_merged else [],
+    ),
+    *expand(
         f"{REFERENCE_TABLE}.json",
-        set=CONFIG.evaluation_sets,
+        set=COMPLETED,
         table=[table for table in TABLE_KINDS if judged_runs(table)],
     ),
 ]
 
 
-localrules:
-    push,
-    model_card,
-    reference_table,
-    push_adapter,
-    push_table,
-
-
 rule push:
-    """Push the adapters of all trained runs, and a table of each kind of result."""
+    """Push the adapters of all trained runs, a table of each kind of result and, if configured, merged models."""
     input:
         RECEIPTS,
+    localrule: True
 
 
 rule model_card:
@@ -102,7 +99,11 @@ rule model_card:
         history="results/adapters/{run}/history.parquet",
         base=base_files,
         dataset=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/summary.json",
-        tables=expand("results/tables/{table}.csv", table=["summary", "comparisons"]),
+        tables=expand(
+            "results/tables/{table}.{format}",
+            table=["summary", "comparisons"],
+            format=["csv", "html"],
+        ),
     output:
         card=f"{CARD}/README.md",
         figure=f"{CARD}/learning_curve.png",
@@ -112,12 +113,13 @@ rule model_card:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
         run=one_of_runs(TRAINED),
+    localrule: True
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=card_settings,
         code=code("model_card.py"),
     shell:
-        "python scripts/model_card.py --adapter results/adapters/{wildcards.run:q} --base {params.base:q}"
+        'python "$FEYNTUNE_SCRIPTS/model_card.py" --adapter results/adapters/{wildcards.run:q} --base {params.base:q}'
         " --dataset {input.dataset:q} --tables results/tables --settings {params.settings:q}"
         " --output-folder results/hub/cards/{wildcards.run:q} --log {log:q}"
 
@@ -134,11 +136,12 @@ rule reference_table:
         "results/logs/hub/tables/{set}/{table}.log",
     wildcard_constraints:
         table=one_of(TABLE_KINDS),
+    localrule: True
     params:
         settings=table_settings,
         code=code("reference_table.py"),
     shell:
-        "python scripts/reference_table.py --dataset {input.dataset:q} --results results --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/reference_table.py" --dataset {input.dataset:q} --results results --settings {params.settings:q}'
         " --output {output.table:q} --card {output.card:q} --log {log:q}"
 
 
@@ -157,6 +160,7 @@ rule push_adapter:
         "results/logs/hub/{run}.log",
     wildcard_constraints:
         run=one_of_runs(TRAINED),
+    localrule: True
     params:
         settings=push_settings(
             "model",
@@ -165,9 +169,35 @@ rule push_adapter:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py --files adapter_model.safetensors={input.weights:q}"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --files adapter_model.safetensors={input.weights:q}'
         " adapter_config.json={input.config:q} run.json={input.record:q} history.parquet={input.history:q}"
         " README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_adapter"
+        " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
+
+
+rule push_merged:
+    """Push a merged model: all files of its folder."""
+    input:
+        weights="results/merged/{run}/weights.json",
+        config="results/merged/{run}/config.json",
+        card="results/merged/{run}/README.md",
+    output:
+        "results/hub/merged/{run}.json",
+    log:
+        "results/logs/hub/merged/{run}.log",
+    wildcard_constraints:
+        run=one_of_runs(WITH_ADAPTER),
+    localrule: True
+    params:
+        settings=push_settings(
+            "model",
+            lambda configuration, wildcards: published.merged_repository(
+                configuration, RUNS[wildcards.run]
+            ),
+            merged=True,
+        ),
+    shell:
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --folder results/merged/{wildcards.run:q} --rule push_merged'
         " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
 
 
@@ -182,6 +212,7 @@ rule push_table:
         "results/logs/hub/push/{set}/{table}.log",
     wildcard_constraints:
         table=one_of(TABLE_KINDS),
+    localrule: True
     params:
         split=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].hub_split,
         settings=push_settings(
@@ -191,6 +222,6 @@ rule push_table:
             ),
         ),
     shell:
-        "HF_HUB_OFFLINE=0 python scripts/push.py"
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py"'
         " --files data/{params.split:q}-00000-of-00001.parquet={input.table:q} README.md={input.card:q}"
         " --rule push_table --settings {params.settings:q} --receipt {output:q} --log {log:q}"

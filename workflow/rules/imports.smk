@@ -29,7 +29,7 @@ IMPORTED_VALUES = {
     f"{kind}/{evaluation_set}/{run}": (run, kind, evaluation_set)
     for run, kind in IMPORTS
     if kind != "completions"
-    for evaluation_set in CONFIG.evaluation_sets
+    for evaluation_set in COMPLETED
 }
 
 
@@ -57,7 +57,7 @@ rule import_completions:
         ),
         code=code("import_completions.py"),
     shell:
-        "python scripts/import_completions.py --table {params.table:q} --dataset {input.dataset:q}"
+        'python "$FEYNTUNE_SCRIPTS/import_completions.py" --table {params.table:q} --dataset {input.dataset:q}'
         " --settings {params.settings:q} --output {output:q} --log {log:q}"
 
 
@@ -82,5 +82,5 @@ rule import_values:
         ),
         code=code("import_values.py"),
     shell:
-        "python scripts/import_values.py --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}"
+        'python "$FEYNTUNE_SCRIPTS/import_values.py" --table {params.table:q} --kind {params.kind:q} --dataset {input.dataset:q}'
         " --settings {params.settings:q} --output {output:q} --log {log:q}"

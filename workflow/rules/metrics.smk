@@ -41,6 +41,21 @@ def reference_file(wildcards):
     return []
 
 
+def training_split(wildcards):
+    """The training split of a run, for a metric that needs it; runs without one have no values."""
+    run, kind = RUNS[wildcards.run], CONFIG.metrics[wildcards.metric].kind
+    if not registry.metric_class(kind).needs_training or not run.dataset:
+        return []
+    if run.kind == "trained":
+        return training_file(run.dataset)
+    return f"results/datasets/{run.dataset}/train.parquet"
+
+
+def training_option(wildcards, input):
+    """The program's option for it."""
+    return f"--training {input.training}" if input.training else ""
+
+
 def reference_option(wildcards, input):
     """The program's option for it."""
     return f"--reference {input.reference}" if wildcards.metric in PREPARED else ""
@@ -69,7 +84,7 @@ rule prepare_metric:
         ),
         code=lambda wildcards: metric_code("prepare_metric.py", wildcards.metric),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/prepare_metric.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/prepare_metric.py"'
         " --dataset {input.dataset} {params.model}"
         " --settings {params.settings:q} --output {output} --log {log}"
 
@@ -80,6 +95,7 @@ rule metric:
         model=metric_model_files,
         reference=reference_file,
         completions="results/completions/{set}/{run}.parquet",
+        training=training_split,
     output:
         "results/{metric}/{set}/{run}.parquet",
     log:
@@ -94,13 +110,14 @@ rule metric:
     params:
         model=metric_model_option,
         reference=reference_option,
+        training=training_option,
         settings=lambda wildcards: settings(
             declared.metric_stage(CONFIG, wildcards.metric)
         ),
         code=lambda wildcards: metric_code("metric.py", wildcards.metric),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/metric.py"
-        " --completions {input.completions} {params.reference} {params.model}"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/metric.py"'
+        " --completions {input.completions} {params.reference} {params.training} {params.model}"
         " --settings {params.settings:q} --output {output} --log {log}"
 
 
@@ -141,4 +158,4 @@ rule check_metrics:
     params:
         code=code("check_metrics.py"),
     shell:
-        "python scripts/check_metrics.py --metrics {input.metrics} --results results --output {output} --log {log}"
+        'python "$FEYNTUNE_SCRIPTS/check_metrics.py" --metrics {input.metrics} --results results --output {output} --log {log}'

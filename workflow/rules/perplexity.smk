@@ -36,7 +36,7 @@ rule perplexity:
         ),
         code=code("perplexity.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/perplexity.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/perplexity.py"'
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/perplexity/{wildcards.set}/{wildcards.run}"
         " --kept results/kept/perplexity/{wildcards.set}/{wildcards.run}"
@@ -61,5 +61,5 @@ rule similarity:
         settings=settings(CONFIG.similarity),
         code=code("similarity.py"),
     shell:
-        "python scripts/similarity.py --embeddings {input} --settings {params.settings:q}"
+        'python "$FEYNTUNE_SCRIPTS/similarity.py" --embeddings {input} --settings {params.settings:q}'
         " --output {output.matrix} --statistics {output.statistics} --log {log}"

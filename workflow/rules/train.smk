@@ -4,8 +4,13 @@ import subprocess
 
 from feyntune.core.files import write_json
 
-# Tracking does not change the result, so it is no parameter: changing it reruns nothing.
-TRACKING = settings(CONFIG.tracking)
+
+def tracking(wildcards, threads):
+    """How a training is tracked. It does not change the result: changing it reruns nothing.
+
+    Snakemake does not compare a parameter that is made of threads or resources.
+    """
+    return settings(CONFIG.tracking)
 
 
 def base_folder(run):
@@ -60,9 +65,9 @@ def check_trainings():
     if not REQUESTED_TRAININGS:
         return
     trainings = list(map(planned_training, sorted(REQUESTED_TRAININGS)))
-    write_json("results/checks/trainings.json", trainings)
+    write_json("results/checks/trainings.json", {"trainings": trainings})
     command = ["python", PROJECT / "scripts/check_trainings.py"]
-    command += ["--tracking", TRACKING]
+    command += ["--tracking", settings(CONFIG.tracking)]
     command += ["--trainings", "results/checks/trainings.json"]
     command += ["--record", "results/checks/passed.json"]
     done = subprocess.run([*command, "--log", "results/logs/check_trainings.log"])
@@ -102,11 +107,12 @@ rule train:
             declared.base_names(CONFIG, RUNS[wildcards.run].model)
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
+        tracking=tracking,
         code=code("train.py"),
     shell:
-        "python scripts/on_gpus.py {resources.gpu} scripts/train.py"
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/train.py"'
         " --base {params.base:q} --base-names {params.names:q}"
         " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
-        " --tracking {TRACKING:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
+        " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
         " --kept results/kept/train/{wildcards.run} --log {log}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from feyntune.core.files import read_json, write_json
+from feyntune.core.files import read_json, unreadable, write_json
 
 State = Literal["pass", "fail", "warn", "skip"]
 
@@ -39,7 +39,8 @@ def read_findings(path: Path) -> tuple[str, list[Finding]]:
         FeynTuneError: no such file, or not valid JSON.
     """
     content = read_json(path)
-    return content["where"], [Finding(**finding) for finding in content["findings"]]
+    with unreadable(path, "not a file of findings", KeyError, TypeError):
+        return content["where"], [Finding(**finding) for finding in content["findings"]]
 
 
 def render_table(parts: Iterable[tuple[str, Sequence[Finding]]]) -> list[str]:

@@ -9,18 +9,19 @@ from typing import TypeVar
 from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import Configuration, did_you_mean, parse_section
 from feyntune.config.references import check_references
+from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.generation import CompletionStage, Generation
 from feyntune.config.schema.imports import ImportStage
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
-from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
+from feyntune.config.schema.report import ExploreStage, FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.config.weights import evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section, Source, lay_over
-from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported
+from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported, reported_all
 from feyntune.evaluation.metrics.base import MetricSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -106,6 +107,7 @@ def _kind(entry: NamedRun) -> str:
 def _check_registries(configuration: Configuration) -> None:
     check_references(configuration.datasets, configuration.snapshots)
     check_keys(configuration.metrics)
+    reported_all(configuration.metrics)  # refuses titles that cannot be told apart
     for place, registry, name in _references(configuration):
         known = getattr(configuration, registry)
         if name is not None and name not in known:
@@ -159,13 +161,17 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
 def completion_stage(configuration: Configuration, run: Run, evaluation_set: str) -> CompletionStage:
     """Settings that determine a run's completions of an evaluation set (a name), besides its adapter."""
     evaluated = _evaluated_model(configuration, run)
+    generation = _section(configuration, run, "generation", Generation)
     return CompletionStage(
         run=run.name,
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
-        generation=_section(configuration, run, "generation", Generation),
+        generation=generation,
         weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+            configuration.evaluation.weights,
+            evaluated.quantization,
+            configuration.resources.complete.gpu,
+            generation.engine,
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
@@ -173,13 +179,33 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
     )
 
 
+def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
+    """Settings of the merging of a run's adapter; what evaluations load always has the evaluated weights.
+
+    Raises:
+        FeynTuneError: the evaluated weights are int8, which cannot be dequantised.
+    """
+    evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
+    original = configuration.hub.merged_weights == "original" and evaluated.weights != "merged"
+    if evaluated.quantization.method == "int8" and not original:
+        raise FeynTuneError(
+            f"config: $.hub.merged_weights: int8 weights of {run.name} cannot be dequantised; set it to original"
+        )
+    return DequantizeStage(
+        quantization=Quantization(method="none") if original else evaluated.quantization,
+        precision=evaluated.precision,
+        base_names=evaluated.base_names,
+    )
+
+
 def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str) -> PerplexityStage:
     """Settings that determine a run's perplexities and embeddings of an evaluation set (a name)."""
-    evaluated = _evaluated_model(configuration, run)
+    evaluated, entry = _evaluated_model(configuration, run), configuration.evaluation_sets[evaluation_set]
+    perplexity = _section(configuration, run, "perplexity", Perplexity)
     return PerplexityStage(
         run=run.name,
-        limit=configuration.evaluation_sets[evaluation_set].limit,
-        perplexity=_section(configuration, run, "perplexity", Perplexity),
+        limit=entry.limit,
+        perplexity=perplexity.model_copy(update={"column": "abstract"}) if entry.text else perplexity,
         weights=evaluated_weights(
             configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
         ),
@@ -265,7 +291,7 @@ def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
 
 def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     """The metrics as tables, figures, the report and model cards show them, in the configuration's order."""
-    return [reported(name, settings) for name, settings in configuration.metrics.items()]
+    return reported_all(configuration.metrics)
 
 
 def tables_stage(configuration: Configuration) -> TablesStage:
@@ -301,6 +327,11 @@ def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Figu
         gpus=gpus_of_jobs(configuration, runs),
         metrics=reported_metrics(configuration),
     )
+
+
+def explore_stage(configuration: Configuration) -> ExploreStage:
+    """Settings that determine the page of all completions."""
+    return ExploreStage(metrics=reported_metrics(configuration))
 
 
 def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageStage:

@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, TypeVar, cast
 
-from feyntune.core.errors import FeynTuneError, printable
+from feyntune.core.errors import FeynTuneError, printable, shorten
 from feyntune.core.provenance import provenance
 from feyntune.core.redaction import RedactedStream, hide_environment, redacted
+from feyntune.core.system_errors import system_error
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -51,13 +52,12 @@ def launch(
     options = parser.parse_args()
     hide_environment()
     sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
-    if options.log:
-        _redirect_streams(options.log)
-        _print_header()
     signal.signal(signal.SIGTERM, _terminate)
     # Shells start background processes with SIGINT ignored, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(_exit_code(main, options))
+    code = _exit_code(main, options)
+    _end_streams()
+    sys.exit(code)
 
 
 def read_settings(section: type[Settings], text: str) -> Settings:
@@ -74,11 +74,13 @@ def read_settings(section: type[Settings], text: str) -> Settings:
 
     try:
         return section.model_validate_json(text if text.lstrip().startswith("{") else Path(text).read_text("utf-8"))
-    except FileNotFoundError:
-        raise FeynTuneError(f"--settings: {text!r} is neither JSON nor a file; see scripts/show.py") from None
+    except (OSError, UnicodeDecodeError):
+        raise FeynTuneError(
+            f"--settings: {shorten(text)} is neither JSON nor a file of it; see scripts/show.py"
+        ) from None
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
+        place = ".".join(map(str, fault["loc"]))[:80]
         raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()[:100]}; see scripts/show.py") from None
 
 
@@ -88,28 +90,45 @@ def _terminate(*_: object) -> None:
 
 def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     try:
+        if options.log:
+            _redirect_streams(options.log)
+            _print_header()
         main(options)
         return 0
-    except FeynTuneError as error:
-        if options.log:
-            traceback.print_exc(file=sys.stdout)
-        say(f"error: {error}")
-        return error.exit_code
     except KeyboardInterrupt:
         say("interrupted")
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads the output, such as `head`, has seen enough
+        return 128 + signal.SIGPIPE
     except Exception as error:
-        traceback.print_exc(file=sys.stdout)
+        known = error if isinstance(error, FeynTuneError) else system_error(error)
+        if _terminal or not known:
+            with contextlib.suppress(OSError):  # the log may be what cannot be written
+                traceback.print_exc(file=sys.stdout)
+        if known:
+            for line in str(known).splitlines():
+                say(f"error: {line}")
+            return known.exit_code
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
         say(f"error: {fault} (unexpected: the traceback is in the log)")
         return 1
 
 
+def _end_streams() -> None:
+    """Write what is left in the output streams, or drop it: else Python would end with an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
 def _redirect_streams(log: Path) -> None:
     global _terminal
     log.parent.mkdir(parents=True, exist_ok=True)
-    _terminal = os.fdopen(os.dup(2), "w", buffering=1)
     with open(log, "ab", buffering=0) as file:
+        _terminal = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     cast("RedactedStream", sys.stdout).reconfigure(line_buffering=True)
@@ -130,6 +149,11 @@ def terminal_for_children() -> Iterator[None]:
         os.close(log)
 
 
+def has_log() -> bool:
+    """Whether the output streams go to a log, and the terminal shows the lines of ``say`` only."""
+    return _terminal is not None
+
+
 def quiet() -> None:
     """Make ``say`` of this process print nothing: it is one of several processes of a job, and another one prints."""
     global _speaks
@@ -148,10 +172,10 @@ def say(line: str) -> None:
     if not _speaks:
         return
     line = redacted(printable(f"{Path(sys.argv[0]).stem}{_subject}: {line}"))
-    print(line, flush=True)
-    if _terminal:
-        with contextlib.suppress(OSError):  # a closed terminal must not end an overnight job
-            print(line, file=_terminal, flush=True)
+    for stream in (_terminal, sys.stdout):
+        with contextlib.suppress(OSError):  # neither a closed terminal nor a full log must end an overnight job
+            if stream:
+                print(line, file=stream, flush=True)
 
 
 def about(subject: str) -> None:

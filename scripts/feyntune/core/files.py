@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.system_errors import writing
 
 if TYPE_CHECKING:
     import pyarrow
     import pyarrow.compute
+    import pyarrow.parquet
 
 
 @contextlib.contextmanager
@@ -22,16 +24,20 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it.
 
     The name keeps the suffix of ``path``, by which some libraries choose a format.
+
+    Raises:
+        FeynTuneError: the disk is full, or the system refuses the path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield aside
-        flush_to_disk(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            flush_to_disk(aside)
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -39,22 +45,30 @@ def folder_written_whole(folder: str | Path) -> Iterator[Path]:
     """Give an empty folder beside ``folder``; if the block succeeds, move its files into ``folder``.
 
     Weights are moved last, so that a folder that has weights has all of its files.
+
+    Raises:
+        FeynTuneError: the disk is full, or the system refuses the folder.
     """
     folder = Path(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        folder.mkdir(exist_ok=True)
-        for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
-            if file.is_file():
-                flush_to_disk(file)
-                target = folder / file.relative_to(aside)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, target)
-    finally:
+    with writing(folder):
         shutil.rmtree(aside, ignore_errors=True)
+        try:
+            aside.mkdir(parents=True)
+            yield aside
+            _move_files(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move_files(aside: Path, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for file in sorted(aside.rglob("*"), key=lambda file: file.suffix == ".safetensors"):
+        if file.is_file():
+            flush_to_disk(file)
+            target = folder / file.relative_to(aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
 
 
 def flush_to_disk(path: str | Path) -> None:
@@ -74,24 +88,52 @@ def write_json(path: str | Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read one JSON file. Raises FeynTuneError with its path if it is missing or not JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise FeynTuneError(f"{path}: not valid JSON ({_reason(error)}); {MADE_AGAIN}") from None
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises FeynTuneError with its path if it is missing, not JSON, or another value than an object.
+    """
+    with unreadable(path, "not valid JSON", ValueError, RecursionError):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise FeynTuneError(f"{path}: not a JSON object; {MADE_AGAIN}")
+    return content
 
 
 MADE_AGAIN = "if this workflow made it, delete it and run again"
 """The remedy for a damaged file that may be a result, which can be made again, or a file of the user's."""
 
 
-def _reason(error: Exception, length: int = 80) -> str:
+@contextlib.contextmanager
+def unreadable(path: str | Path, fault: str, *errors: type[Exception], remedy: str = MADE_AGAIN) -> Iterator[None]:
+    """Turn what libraries raise while the block reads a file into a FeynTuneError with its path.
+
+    Args:
+        path: the file.
+        fault: what is wrong with a file that they cannot read, such as ``not valid JSON``.
+        errors: what they raise besides OSError.
+        remedy: what to do about it.
+    """
+    others: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        yield
+    except FeynTuneError:
+        raise
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        faults = {FileNotFoundError: "no such file", PermissionError: "not readable; check its permissions"}
+        raise FeynTuneError(f"{path}: {faults.get(type(error), 'not a file; check the path')}") from None
+    except others as error:
+        raise FeynTuneError(f"{path}: {fault} ({reason(error)}); {remedy}") from None
+
+
+def reason(error: Exception, length: int = 50) -> str:
     """The first line of an error's text, for a message of one line."""
-    line = (str(error) or type(error).__name__).splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+PARQUET: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+"""How parquet files are written. Without checksums most damage inside a column would be read as other values."""
 
 
 def write_table(path: str | Path, table: pyarrow.Table, provenance: dict[str, Any] | None = None) -> None:
@@ -115,7 +157,7 @@ def write_batches(
     if provenance is not None:
         metadata = json.dumps(provenance, sort_keys=True).encode()
         schema = schema.with_metadata({**(schema.metadata or {}), b"feyntune": metadata})
-    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+    with written_whole(path) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for batch in batches:
             writer.write_table(batch)
 
@@ -130,7 +172,7 @@ def read_table(
     import pyarrow.parquet
 
     with parquet_errors(path):
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             present = file.schema_arrow.names
             missing = [name for name in columns or [] if name not in present]
             if missing:
@@ -138,7 +180,14 @@ def read_table(
             if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
                 table = file.read(columns)
                 return table.select(columns) if columns else table
-        return pyarrow.parquet.read_table(path, columns=columns, filters=filters)
+        return pyarrow.parquet.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
+
+
+def open_parquet(path: str | Path) -> pyarrow.parquet.ParquetFile:
+    """Open a parquet file whose checksums, where it has any, are verified; use ``parquet_errors`` around it."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
 
 
 def row_count(path: str | Path) -> int:
@@ -154,16 +203,18 @@ def parquet_errors(path: str | Path) -> Iterator[None]:
     """Turn what pyarrow raises while the block reads a parquet file into a FeynTuneError with its path."""
     import pyarrow
 
-    try:
+    if Path(path).is_dir():  # pyarrow would read every file in it
+        raise FeynTuneError(f"{path}: not a file; check the path")
+    with unreadable(path, "not a readable parquet file", pyarrow.ArrowException):
         yield
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (pyarrow.ArrowException, OSError) as error:
-        raise FeynTuneError(f"{path}: not a readable parquet file ({_reason(error)}); {MADE_AGAIN}") from None
 
 
 def table_provenance(path: str | Path) -> dict[str, Any]:
-    """The provenance that ``write_table`` put into a parquet file, or an empty dict."""
+    """The provenance that ``write_table`` put into a parquet file, or an empty dict; no rows are read.
+
+    Raises FeynTuneError like ``read_table``.
+    """
     import pyarrow.parquet
 
-    return json.loads((pyarrow.parquet.read_schema(path).metadata or {}).get(b"feyntune", b"{}"))
+    with parquet_errors(path), unreadable(path, "its metadata is not valid", ValueError):
+        return json.loads((pyarrow.parquet.read_schema(path).metadata or {}).get(b"feyntune", b"{}"))

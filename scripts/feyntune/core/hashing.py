@@ -55,7 +55,7 @@ def known_digest(path: Path) -> str:
     state = _state(blob)
     found = digest(blob)
     if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FeynTuneError):
             write_json(_memory(blob), {**state, "sha256": found})
     return found
 
@@ -69,7 +69,7 @@ def remembered_digest(path: Path) -> str | None:
         return digest(blob)
     with contextlib.suppress(FeynTuneError, OSError, UnicodeDecodeError):
         remembered = read_json(_memory(blob))
-        if isinstance(remembered, dict) and {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
+        if {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
             return str(remembered["sha256"])
     return None
 

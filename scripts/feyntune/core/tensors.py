@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import written_whole
+from feyntune.core.files import MADE_AGAIN, unreadable, written_whole
 
 
 def write_tensors(path: str | Path, content: dict[str, Any]) -> None:
@@ -29,14 +29,9 @@ def read_tensors(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
 
     import torch
 
-    try:
+    with unreadable(path, "not a readable .pt file", RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise FeynTuneError(f"{path}: not a readable .pt file ({reason}); delete it and run again") from None
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
-        raise FeynTuneError(f"{path}: no {missing[0]!r} in it; it is not a file of this project; run again")
+        raise FeynTuneError(f"{path}: no {missing[0]!r} in it; it is not a file of this project; {MADE_AGAIN}")
     return content

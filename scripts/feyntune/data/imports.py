@@ -15,7 +15,7 @@ import pyarrow.json
 
 from feyntune.config.schema.data import DatasetStage
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table
+from feyntune.core.files import read_table, reason
 from feyntune.core.ids import examples
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.json_lines import opened
@@ -28,11 +28,22 @@ ALSO_CALLED = {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
 def find_files(folder: Path) -> dict[str, list[Path]]:
-    """Files of a dataset's folder by split, found as the library ``datasets`` does: by the dataset card, or by name."""
+    """Files of a dataset's folder by split, found as the library ``datasets`` does: by the dataset card, or by name.
+
+    Raises:
+        FeynTuneError: it finds none.
+    """
     from datasets import load_dataset_builder
 
+    if not folder.is_dir():
+        raise FeynTuneError(f"{folder}: no such folder; fetch the dataset, or check the path")
     with tempfile.TemporaryDirectory() as cache:
-        found = load_dataset_builder(str(folder), cache_dir=cache).config.data_files
+        try:
+            found = load_dataset_builder(str(folder), cache_dir=cache).config.data_files
+        except Exception as error:  # the library raises its own errors, those of YAML, and many others
+            raise FeynTuneError(
+                f"{folder}: no files of a dataset ({reason(error)}); compare it with its source"
+            ) from error
     return {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
 
 
@@ -97,12 +108,16 @@ def _read(path: Path) -> pyarrow.Table:
     if missing:
         raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {examples(table.column_names, limit=6)}")
     schema = DATASET if "orig_abstract" in table.column_names else SNAPSHOT
-    typed = pyarrow.table([_as(table, field, path) for field in schema], schema=schema)
+    typed = pyarrow.table([typed_column(table, field, path) for field in schema], schema=schema)
     return typed if schema is DATASET else with_clean_abstract(typed)
 
 
-def _as(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Column:
-    """A column, cast to the expected type. Numeric ids are refused, because they have lost their leading zeros."""
+def typed_column(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Column:
+    """A column, cast to the expected type. Numeric ids are refused, because they have lost their leading zeros.
+
+    Raises:
+        FeynTuneError: the column is of another type, or not valid UTF-8.
+    """
     column = table[field.name]
     unlike_text = pyarrow.types.is_primitive(column.type) or pyarrow.types.is_null(column.type)
     wrong_type = f"{path}: column {field.name!r} holds {column.type}, not {field.type}"
@@ -136,4 +151,4 @@ def _read_json_lines(path: Path) -> pyarrow.Table:
         parse_options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         return pyarrow.json.read_json(pyarrow.BufferReader(content), parse_options=parse_options)
     except (ValueError, TypeError, RecursionError) as error:
-        raise FeynTuneError(f"{path}: not JSON lines of papers ({str(error).splitlines()[0]})") from None
+        raise FeynTuneError(f"{path}: not JSON lines of papers ({reason(error)})") from None

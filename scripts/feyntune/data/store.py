@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from feyntune.core.files import parquet_errors, written_whole
+from feyntune.core.files import PARQUET, open_parquet, parquet_errors, written_whole
 from feyntune.data.papers import Rows
 from feyntune.data.schema import SNAPSHOT
 
@@ -19,19 +19,21 @@ from feyntune.data.schema import SNAPSHOT
 def store_writer(path: Path) -> pyarrow.parquet.ParquetWriter:
     """Open a writer for a store. Snappy is the fastest parquet codec, and a store is read only a few times."""
     few_values = ["categories", "license", "update_date"]
-    return pyarrow.parquet.ParquetWriter(path, SNAPSHOT, compression="snappy", use_dictionary=few_values)
+    return pyarrow.parquet.ParquetWriter(
+        path, SNAPSHOT, **{**PARQUET, "compression": "snappy"}, use_dictionary=few_values
+    )
 
 
 def read_columns(store: Path, columns: Sequence[str]) -> pyarrow.Table:
     """Read these columns of all papers."""
-    with parquet_errors(store), pyarrow.parquet.ParquetFile(store) as file:
+    with parquet_errors(store), open_parquet(store) as file:
         return file.read(columns=list(columns))
 
 
 def read_rows(store: Path, rows: Rows) -> pyarrow.Table:
     """Read these rows of a store, in the order of the store; row groups without any of them are skipped."""
     rows, start, found = np.sort(rows), 0, [SNAPSHOT.empty_table()]
-    with parquet_errors(store), pyarrow.parquet.ParquetFile(store) as file:
+    with parquet_errors(store), open_parquet(store) as file:
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
             first, last = np.searchsorted(rows, [start, end])
@@ -70,7 +72,7 @@ def keep_latest(store: Path, ids: Sequence[str]) -> int:
 
 
 def _remove_rows(store: Path, surplus: Rows) -> None:
-    file, start = pyarrow.parquet.ParquetFile(store), 0
+    file, start = open_parquet(store), 0
     with written_whole(store) as aside, store_writer(aside) as writer:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)

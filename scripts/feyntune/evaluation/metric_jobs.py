@@ -7,21 +7,23 @@ result without values that carries the reason, so that the tables of the other m
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
-from feyntune.core.cli import say
+from feyntune.core.bounds import first_outside, range_text
+from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, write_table, written_whole
+from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
 from feyntune.core.provenance import provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.metrics import metric_class
 from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, Values
+from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The key of a result's metadata that holds the reason why it has no values."""
-
-ROUNDING = 1e-6
-"""How far a value may lie outside its column's bounds: the cosine of a text with itself is 1 up to rounding."""
+INAPPLICABLE = "inapplicable"
+"""The key of the reason why a run can have no values of a metric, which is no fault."""
+NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class MetricJob:
     stage: MetricStage
     output: Path
     """Parquet file to write."""
+    training: Path | None = None
+    """Parquet file of the run's training split, for metrics that need it and runs that have one."""
 
 
 class _MetricFault(Exception):
@@ -88,18 +92,23 @@ def run_preparation(job: PreparationJob) -> None:
 
 
 def run_metric(job: MetricJob) -> None:
-    """Judge one run's completions; the table has ``id``, the metric's columns, and ``truncated`` where it can be cut.
+    """Judge one run's completions; see ``metric_table`` for the table.
 
     Raises:
         FeynTuneError: an input cannot be read, or completions and reference are not of the same abstracts.
     """
     completions = read_completions(job.completions)
-    metric = _metric(job.stage, job.model)
+    metric = _metric(job.stage, job.model, job.training)
     record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
-    try:
-        values = _scored(metric, completions, _reference(job, completions.ids))
-    except _MetricFault as fault:
-        values, record = {}, record | {MISSING: str(fault)}
+    values: Values = {}
+    if metric.needs_training and job.training is None:
+        say(f"the metric has no values: {NO_TRAINING}")
+        record |= {INAPPLICABLE: NO_TRAINING}
+    else:
+        try:
+            values = _scored(metric, completions, _reference(job, completions.ids))
+        except _MetricFault as fault:
+            record |= {MISSING: str(fault)}
     empty = sum(not prediction.strip() for prediction in completions.predictions)
     if empty:
         say(f"{empty:,} of {len(completions.ids):,} completions are empty: scored as they are")
@@ -107,17 +116,15 @@ def run_metric(job: MetricJob) -> None:
     write_table(job.output, metric_table(metric, completions.ids, values), record)
 
 
-def _metric(stage: MetricStage | PreparationStage, model: Path | None) -> Metric:
-    return metric_class(stage.metric.kind)(stage.metric, model)
+def _metric(stage: MetricStage | PreparationStage, model: Path | None, training: Path | None = None) -> Metric:
+    return metric_class(stage.metric.kind)(stage.metric, model, training)
 
 
 def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
     try:
         return metric.prepare(abstracts)
-    except MemoryError:  # a retry asks for more
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
@@ -125,28 +132,30 @@ def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, n
         values = metric.score(completions, reference)
         check_bounds(metric, values)
         return values
-    except MemoryError:
-        raise
     except Exception as error:
-        raise _fault(error) from error
+        raise _fault(metric, error) from error
 
 
 def check_bounds(metric: Metric, values: Values) -> None:
     """Raise FeynTuneError if a value is not finite, or outside the bounds of its column by more than rounding."""
-    import numpy
-
     for column in metric.columns:
-        known = numpy.array([value for value in values[column.name] if value is not None], dtype=numpy.float64)
-        low = -numpy.inf if column.lowest is None else column.lowest
-        high = numpy.inf if column.highest is None else column.highest
-        wrong = known[~(numpy.isfinite(known) & (known >= low - ROUNDING) & (known <= high + ROUNDING))]
-        if len(wrong):
-            raise FeynTuneError(f"{column.name}: {wrong[0]} is not in [{low}, {high}]; check the metric's model")
+        wrong = first_outside(cast("Iterable[float | None]", values[column.name]), column.lowest, column.highest)
+        if wrong is not None:
+            value, limits = values[column.name][wrong], range_text(column.lowest, column.highest)
+            raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
 
 
-def _fault(error: Exception) -> _MetricFault:
-    """The reason in one line; the whole traceback goes to the log."""
-    traceback.print_exception(error)
+def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
+    """The reason in one line; the whole traceback goes to the log.
+
+    Out of memory is no fault of the metric: the job fails, and another try requests more.
+    """
+    if has_log() or not isinstance(error, FeynTuneError):
+        traceback.print_exception(error)
+    if is_out_of_memory(error):
+        size = getattr(metric.settings, "batch_size", None)
+        lower = f"lower the metric's batch_size (now {size}) or max_length, or on a CPU " if size else ""
+        return FeynTuneError(f"out of memory while computing the metric; {lower}raise resources.metrics.mem_mb")
     reason = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, FeynTuneError):
         reason = f"{type(error).__name__}: {reason}"
@@ -175,7 +184,7 @@ def read_completions(path: Path) -> Completions:
 
 
 def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow.Table":
-    """The table of a metric's values: ``id``, its columns, and ``truncated`` where texts may be cut.
+    """The table of a metric's values: ``id``, its columns, ``truncated`` where texts may be cut, and its details.
 
     Args:
         metric: the metric.
@@ -188,6 +197,7 @@ def metric_table(metric: Metric, ids: Sequence[str], values: Values) -> "pyarrow
     columns = {name: _column(values.get(name), len(ids), pyarrow.float64()) for name in names}
     if metric.truncates:
         columns["truncated"] = _column(values.get("truncated"), len(ids), pyarrow.bool_())
+    columns |= {name: _column(values.get(name), len(ids), pyarrow.string()) for name in metric.details}
     return pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), **columns})
 
 
@@ -215,11 +225,7 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, "numpy") as file:
-            record = json.loads(file.metadata()["feyntune"])
-            return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FeynTuneError(f"{path}: not a file of prepare_metric.py ({error}); delete it and run again") from None
+    damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
+    with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
+        record = json.loads(file.metadata()["feyntune"])
+        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118

@@ -22,6 +22,7 @@ from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.model import EvaluatedModel, load_evaluated
 from feyntune.evaluation.record import evaluation_record, job_fingerprint, kept_results
 from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
+from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokenizer import encode
 from feyntune.models.tokens import ModelTokens
 
@@ -58,12 +59,20 @@ class PerplexityJob:
 
 
 def run(job: PerplexityJob) -> None:
-    """Compute perplexities and embeddings and write them; resume from the shards of a killed job."""
+    """Compute perplexities and embeddings and write them; resume from the shards of a killed job.
+
+    Raises:
+        FeynTuneError: an input is not valid, or memory is not sufficient; what is finished is kept.
+    """
     settings, outputs = job.stage.perplexity, [job.perplexity, job.embeddings]
     kept = kept_results(job.kept, job.code, job.stage, job.base, job.adapter, job.dataset)
     if kept and kept.restore(outputs):
         return
-    with locked(job.shards):
+    remedy = (
+        f"lower perplexity.batch_tokens (now {settings.batch_tokens or 'unset: 16384 on a GPU'}),"
+        " or on a CPU raise resources.perplexity.mem_mb"
+    )
+    with locked(job.shards), out_of_memory_remedy("computing perplexities", remedy):
         ids, texts = read_abstracts(job.dataset, settings.column, job.stage.limit)
         model = load_evaluated(job.base, job.adapter, job.stage)
         encoded = encode_abstracts(model.tokens, ids, texts, settings.too_long)

@@ -17,10 +17,12 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.ids import examples
 from feyntune.core.tensors import read_tensors, write_tensors
+from feyntune.models.memory import out_of_memory_remedy
 
 if TYPE_CHECKING:
     import torch
 
+REMEDY = "raise resources.similarity.mem_mb, set similarity.dtype: float16, or the limit of the evaluation set"
 BLOCK = 1024
 """Rows and columns of a block of the matrix."""
 QUARTILES = {"q25": 1, "median": 2, "q75": 3}
@@ -42,7 +44,16 @@ class SimilarityJob:
 
 
 def run(job: SimilarityJob) -> None:
-    """Write the matrix, and statistics of the cosines between means with and without BOS."""
+    """Write the matrix, and statistics of the cosines between means with and without BOS.
+
+    Raises:
+        FeynTuneError: an embedding has no direction, or memory is not sufficient.
+    """
+    with out_of_memory_remedy("computing all cosines", REMEDY):
+        _run(job)
+
+
+def _run(job: SimilarityJob) -> None:
     import torch
 
     dtype, kept = getattr(torch, job.settings.dtype), job.settings.pool_bos

@@ -26,6 +26,8 @@ FILES: Mapping[Kind, Mapping[str, Sequence[str]]] = {
     "dataset": {"allow_patterns": TABLES},
 }
 """The files that are fetched from a repository of each kind."""
+MODULES = "[0-9]_*/model.safetensors"
+"""Weights of modules that sentence-transformers puts behind the transformer, such as ``2_Dense``."""
 
 
 STATUSES = {
@@ -48,6 +50,8 @@ class FetchJob:
     receipt: Path
     """JSON file that is written last: commit and the hub's hash of every file, so that it changes when they do."""
     kind: Kind = "model"
+    adapter: str | None = None
+    """Also fetch the PEFT adapter in this subfolder of a model."""
     code: bool = False
     """Also fetch the Python files of other repositories that the model's ``auto_map`` names, and pin them."""
 
@@ -56,9 +60,11 @@ def fetch(job: FetchJob) -> None:
     """Fetch a repository into the cache and link its files into the job's folder.
 
     Raises:
-        FeynTuneError: no network, no such repository or revision, or no access.
+        FeynTuneError: no network, no such repository, revision or adapter, or no access.
     """
     cached = Path(download(job.repository, job.revision, job.kind, **FILES[job.kind]))
+    if job.kind == "model":
+        _fetch_subfolders(job, cached)
     files = sorted(file.relative_to(cached) for file in cached.rglob("*") if file.is_file())
     for file in files:
         _link(cached / file, job.folder / file)
@@ -67,6 +73,15 @@ def fetch(job: FetchJob) -> None:
     if job.code:
         content["code"] = add_code(job.folder, cached.name, _fetch_code)
     write_json(job.receipt, content)
+
+
+def _fetch_subfolders(job: FetchJob, cached: Path) -> None:
+    """Fetch the weights in subfolders that are no copies in another format."""
+    adapter = [f"{job.adapter}/adapter_config.json", f"{job.adapter}/adapter_model.safetensors"] if job.adapter else []
+    download(job.repository, job.revision, job.kind, allow_patterns=[MODULES, *adapter])
+    missing = [file for file in adapter if not (cached / file).is_file()]
+    if missing:
+        raise FeynTuneError(f"{job.repository} at {job.revision}: no {missing[0]}; correct the metric's 'adapter'")
 
 
 def _fetch_code(repository: str, revision: str) -> Path:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow
-import pyarrow.csv
+import pyarrow.compute as pc
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table
 from feyntune.core.ids import check_unique
-from feyntune.data.imports import find_files
+from feyntune.core.spreadsheets import missing_column, read_spreadsheet
+from feyntune.data.imports import find_files, typed_column
 
-Types = Mapping[str, pyarrow.DataType]
-"""Types of columns by name."""
+MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None"})
+"""What stands for a missing number in CSV files."""
 
 
 def read_imported(
@@ -30,15 +31,20 @@ def read_imported(
         numbers: which of the columns are numbers; the others are texts.
 
     Returns:
-        The columns; the ids are texts, each occurs once.
+        The columns, numbers in fp64, missing ones null; the ids are texts, each occurs once.
 
     Raises:
-        FeynTuneError: no such file, another format, a missing column, or an id that occurs twice.
+        FeynTuneError: no such file, another format, a column that is missing, there twice, empty or of another type, or
+            an id that occurs twice.
     """
-    types = {name: pyarrow.float64() if name in numbers else pyarrow.string() for name in (*columns, *optional)}
-    types = {"id": pyarrow.string(), **types}
-    parts = [_select(_read(file, types), types, optional, file) for file in _files(path, split)]
+    needed = ("id", *columns)
+    parts = [_read(file, needed, optional, numbers) for file in _files(path, split)]
     table = pyarrow.concat_tables(parts, promote_options="default")
+    for name in table.column_names:
+        if table[name].null_count == len(table):
+            raise FeynTuneError(f"{path}: column {name!r} is empty; name a table that has values in it")
+    if table["id"].null_count:
+        raise FeynTuneError(f"{path}: {table['id'].null_count:,} rows have no id; give each row its abstract's")
     check_unique(table["id"].to_pylist(), path)
     return table
 
@@ -52,40 +58,64 @@ def _files(path: Path, split: str) -> list[Path]:
     return found.get(split) or next(iter(found.values()))
 
 
-def _read(path: Path, types: Types) -> pyarrow.Table:
+def _read(path: Path, needed: Sequence[str], optional: Sequence[str], numbers: Collection[str]) -> pyarrow.Table:
     if path.suffix == ".parquet":
-        return read_table(path)
+        return _read_parquet(path, needed, optional, numbers)
     if path.suffix == ".csv":
-        return _read_csv(path, types)
-    raise FeynTuneError(f"{path}: imported tables are .csv or .parquet files, with {_wanted(types)}")
+        return _read_csv(path, needed, optional, numbers)
+    wanted = " and ".join(map(repr, needed))
+    raise FeynTuneError(f"{path}: imported tables are .csv or .parquet files, with columns {wanted}")
 
 
-def _read_csv(path: Path, types: Types) -> pyarrow.Table:
+def _read_parquet(
+    path: Path, needed: Sequence[str], optional: Sequence[str], numbers: Collection[str]
+) -> pyarrow.Table:
+    table = read_table(path)
+    present = table.column_names
+    for name in needed:
+        if name not in present:
+            raise missing_column(path, name, needed, present)
+    names = [name for name in (*needed, *optional) if name in present]
+    for name in names:
+        if present.count(name) > 1:
+            raise FeynTuneError(f"{path}: two columns are called {name!r}; rename or remove one")
+    return pyarrow.table({name: _column(table, name, name in numbers, path) for name in names})
+
+
+def _column(table: pyarrow.Table, name: str, is_number: bool, path: Path) -> pyarrow.ChunkedArray:
+    """A column of texts or numbers; NaN is a missing number."""
+    kind = table[name].type
+    if not is_number:
+        return typed_column(table, pyarrow.field(name, pyarrow.string()), path)
+    types = pyarrow.types
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)):
+        raise FeynTuneError(f"{path}: column {name!r} holds {kind}, not numbers; name another column")
+    values = table[name].cast(pyarrow.float64())
+    return pc.if_else(pc.is_nan(values), pyarrow.scalar(None, pyarrow.float64()), values)
+
+
+def _read_csv(path: Path, needed: Sequence[str], optional: Sequence[str], numbers: Collection[str]) -> pyarrow.Table:
+    sheet = read_spreadsheet(path, needed, optional)
+    columns = {}
+    for name in (each for each in (*needed, *optional) if each in sheet.columns):
+        cells = [(number, row[name]) for number, row in sheet.rows]
+        if name in numbers:
+            values = [_number(text, sheet.delimiter, f"{path}: row {number}") for number, text in cells]
+            columns[name] = pyarrow.array(values, pyarrow.float64())
+        else:
+            columns[name] = pyarrow.array([text for _, text in cells], pyarrow.string())
+    return pyarrow.table(columns)
+
+
+def _number(text: str, delimiter: str, place: str) -> float | None:
+    """A number with a decimal point; also with a decimal comma, where that does not separate cells."""
+    text = text.strip()
+    if text in MISSING:
+        return None
+    plain = text.replace(",", ".") if delimiter != "," and text.count(",") == 1 and "." not in text else text
     try:
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=types),  # 0704.0010 is not a number
-        )
-    except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise FeynTuneError(f"{path}: not a CSV file with {_wanted(types)} ({reason})") from None
-
-
-def _select(table: pyarrow.Table, types: Types, optional: Sequence[str], path: Path) -> pyarrow.Table:
-    missing = [name for name in types if name not in table.column_names and name not in optional]
-    if missing:
-        similar = sorted(name for name in table.column_names if name.startswith(missing[0].split("_")[0]))
-        names = ", ".join(similar or table.column_names)
-        raise FeynTuneError(f"{path}: no column {missing[0]!r} among {_wanted(types)}; it has {names}")
-    present = {name: kind for name, kind in types.items() if name in table.column_names}
-    try:
-        return table.select(list(present)).cast(pyarrow.schema(present))
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise FeynTuneError(f"{path}: a column of another type than is wanted ({error})") from None
-
-
-def _wanted(names: Iterable[str]) -> str:
-    return "columns " + " and ".join(map(repr, names))
+        if not plain.isascii() or "_" in plain:
+            raise ValueError
+        return float(plain)
+    except ValueError:
+        raise FeynTuneError(f"{place}: {shorten(text)} is no number; correct it") from None

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pyarrow
 
 from feyntune.config.schema.imports import ImportStage
+from feyntune.core.bounds import first_outside, range_text
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_table
@@ -25,6 +26,8 @@ from feyntune.report.pool import COLUMNS
 Halves = Sequence[tuple[str, str]]
 """The (prompt, y_true) of each abstract."""
 Row = TypeVar("Row")
+PERPLEXITY: Mapping[str, tuple[float | None, float | None]] = {"perplexity": (1, None)}
+"""Bounds of imported perplexities."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ def import_values(job: ImportJob, kind: str) -> None:
     """Write the perplexities (``kind`` is ``perplexity``) or the values of a metric (its name) of a run.
 
     Raises:
-        FeynTuneError: the table cannot be read, or it is not of these abstracts.
+        FeynTuneError: the table cannot be read, it is not of these abstracts, or a number is out of its range.
     """
     known, _ = read_abstracts(job.dataset, "abstract", None)
     ids = known[: job.stage.limit]
     read = read_values(job.table, kind, job.stage.split, job.stage.model, job.stage.metric)
     rows = match_rows(read, ids, known, job.table)
+    check_values(ids, rows, job.stage.metric, job.table)
     missing = sum(None in row.values() for row in rows)
     say(f"{len(ids):,} values of {kind}, {missing:,} of them missing")
     record = {**provenance(), "settings": job.stage.model_dump(mode="json"), "missing": missing}
@@ -136,6 +140,31 @@ def match_rows(rows: Mapping[str, Row], ids: Sequence[str], known: Sequence[str]
     return [rows[name] for name in ids]
 
 
+def check_values(
+    ids: Sequence[str], rows: Sequence[Mapping[str, float | None]], metric: ReportedMetric | None, place: Path | str
+) -> None:
+    """Check that imported numbers can be what they are said to be.
+
+    Args:
+        ids: ids of the abstracts.
+        rows: for each its numbers by column.
+        metric: the metric whose columns they are; None for perplexities, which are at least 1.
+        place: where the rows come from, for messages.
+
+    Raises:
+        FeynTuneError: a number is not finite, or outside its column's bounds.
+    """
+    bounds = {column.name: (column.lowest, column.highest) for column in metric.columns} if metric else PERPLEXITY
+    for name in rows[0] if rows else ():
+        low, high = bounds[name]
+        wrong = first_outside((row[name] for row in rows), low, high)
+        if wrong is not None:
+            raise FeynTuneError(
+                f"{place}: {name} of {examples([ids[wrong]])} is {rows[wrong][name]:g}, not in {range_text(low, high)};"
+                " name the column that holds it, or correct it"
+            )
+
+
 def check_prompts(ids: Sequence[str], prompts: Sequence[str | None], halves: Halves, place: Path | str) -> None:
     """Check that completions were made from our prompts.
 
@@ -202,6 +231,7 @@ def imported_values(
     """
     columns = file_columns(metric) if metric else COLUMNS[kind]
     types = {"id": pyarrow.string(), "tokens": pyarrow.int64(), "truncated": pyarrow.bool_()}
+    types |= dict.fromkeys(metric.details if metric else (), pyarrow.string())
     known = {"id": ids, **{name: [row[name] for row in rows] for name in (rows[0] if rows else ())}}
     return pyarrow.table(
         {

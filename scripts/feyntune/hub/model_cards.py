@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
     from huggingface_hub import CardData, EvalResult, ModelCardData
 
-    from feyntune.config.schema.hub import CardStage, ReferenceStage
+    from feyntune.config.schema.hub import CardStage, MergedCardStage, ReferenceStage
 
 Table = dict[str, list[Any]]
 """A table of a card: names of ``columns``, and ``rows`` of cells."""
@@ -91,12 +91,17 @@ def _adapter_metadata(stage: CardStage, licence: str | None, evaluations: list[E
         language="en",
         base_model=stage.base if stage.revision else None,
         base_model_relation="adapter" if stage.revision else None,
-        datasets=sorted({entry["hub"] for entry in stage.datasets.values() if "hub" in entry}) or None,
+        datasets=_hub_datasets(stage.datasets),
         license=licence,
         tags=["feyntune", "lora", "physics", "arxiv"],
         model_name=stage.repository.split("/")[-1],
         eval_results=evaluations or None,
     )
+
+
+def _hub_datasets(definitions: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
+    """Repositories among definitions of datasets."""
+    return sorted({entry["hub"] for entry in definitions.values() if "hub" in entry}) or None
 
 
 def _evaluations(stage: CardStage, summary: pandas.DataFrame) -> list[EvalResult]:
@@ -157,6 +162,38 @@ def _comparisons(stage: CardStage, comparisons: pandas.DataFrame) -> Table | Non
     if "Set" not in shown:
         shown.insert(0, "Set", rows["set"].to_numpy())
     return {"columns": list(shown), "rows": shown.to_numpy().tolist()}
+
+
+def merged_card(stage: MergedCardStage, licence: str | None, bos: str | Mapping[str, Any] | None) -> str:
+    """The card of a merged model.
+
+    Args:
+        stage: settings of the card.
+        licence: the base model's licence, by the hub's name for it, or None.
+        bos: ``bos_token`` of the tokenizer's configuration: a text, or an object with its text as ``content``.
+    """
+    from huggingface_hub import ModelCardData
+
+    metadata = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        language="en",
+        base_model=stage.base if stage.revision else None,
+        base_model_relation="finetune" if stage.revision else None,
+        datasets=_hub_datasets(stage.datasets),
+        license=licence,
+        tags=["feyntune", "physics", "arxiv"],
+    )
+    body = markdown.render(
+        "merged.md",
+        stage=stage,
+        licence=licence,
+        name=(stage.repository or stage.run).split("/")[-1],
+        place=stage.repository or f"results/merged/{stage.run}",
+        bos=(bos if isinstance(bos, str) else (bos or {}).get("content")) or "",
+        definitions={name: json.dumps(value, ensure_ascii=False) for name, value in stage.datasets.items()},
+    )
+    return _with_metadata(metadata, body)
 
 
 def table_card(stage: ReferenceStage, rows: int, columns: Sequence[str]) -> str:

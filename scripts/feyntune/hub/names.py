@@ -9,8 +9,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.references import mentioned
-from feyntune.config.runs import reported_metrics
-from feyntune.config.schema.hub import CardStage, EvaluatedOn, PushStage, ReferenceStage
+from feyntune.config.runs import completion_stage, merge_stage, reported_metrics
+from feyntune.config.schema.hub import CardStage, EvaluatedOn, MergedCardStage, PushStage, ReferenceStage
 from feyntune.core.errors import FeynTuneError
 
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)
@@ -30,6 +30,15 @@ def adapter_repository(configuration: Configuration, run: Run) -> str:
         FeynTuneError: the configuration names no organisation.
     """
     return _named(configuration, configuration.hub.adapters, run=run.name)
+
+
+def merged_repository(configuration: Configuration, run: Run) -> str:
+    """Repository of a run's merged model.
+
+    Raises:
+        FeynTuneError: the configuration names no organisation.
+    """
+    return _named(configuration, configuration.hub.merged, run=run.name)
 
 
 def table_repository(configuration: Configuration, kind: str, evaluation_set: str) -> str:
@@ -55,21 +64,29 @@ def _named(configuration: Configuration, template: str, **values: str) -> str:
 
 
 def check_repositories(
-    configuration: Configuration, runs: Iterable[Run], kinds: Iterable[str], evaluation_sets: Iterable[str]
+    configuration: Configuration,
+    runs: Iterable[Run],
+    kinds: Iterable[str],
+    evaluation_sets: Iterable[str],
+    merged: bool = False,
 ) -> None:
-    """Check that each adapter and each table has a repository of its own; the hub ignores case.
+    """Check that each adapter, merged model and table has a repository of its own; the hub ignores case.
 
     Args:
         configuration: the configuration.
-        runs: the trained runs.
+        runs: the runs with an adapter.
         kinds: kinds of results that have tables.
         evaluation_sets: names of the evaluation sets that have tables.
+        merged: whether merged models are pushed too.
 
     Raises:
         FeynTuneError: two of them have the same repository.
     """
-    adapters = {run.name: adapter_repository(configuration, run) for run in runs}
-    _check_distinct("adapters", adapters)
+    with_adapter = list(runs)
+    models = {run.name: adapter_repository(configuration, run) for run in with_adapter if run.kind == "trained"}
+    if merged:
+        models |= {f"merged {run.name}": merged_repository(configuration, run) for run in with_adapter}
+    _check_distinct("adapters", models)
     pairs = list(itertools.product(kinds, evaluation_sets))
     tables = {f"{kind} of {name}": table_repository(configuration, kind, name) for kind, name in pairs}
     _check_distinct("tables", tables)
@@ -141,8 +158,30 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
         sets={
             name: EvaluatedOn(repository=table_repository(configuration, "completions", name), split=entry.split)
             for name, entry in configuration.evaluation_sets.items()
+            if entry.is_completed
         },
         confidence=configuration.report.uncertainty.confidence,
+    )
+
+
+def merged_card_stage(configuration: Configuration, run: Run) -> MergedCardStage:
+    """The settings of the card of a merged model."""
+    merged = merge_stage(configuration, run)
+    evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
+    model = configuration.models[str(run.model)]
+    return MergedCardStage(
+        run=run.name,
+        repository=merged_repository(configuration, run) if configuration.hub.organisation else None,
+        base=model.hub or without_folders(model.path),
+        revision=model.revision,
+        licence=model.licence,
+        adapter=run.adapter.hub if run.adapter else None,
+        dataset=run.dataset,
+        datasets=_definitions(configuration, run.dataset) if run.dataset else {},
+        layers=run.layers,
+        quantization=merged.quantization.method,
+        evaluated_quantization=evaluated.quantization.method,
+        dtype=merged.precision.dtype,
     )
 
 
@@ -164,7 +203,7 @@ def reference_stage(
     return ReferenceStage(
         kind=kind,
         set=evaluation_set,
-        dataset=entry.dataset,
+        dataset=cast("str", entry.dataset),  # plain texts are not published
         split=entry.hub_split,
         limit=entry.limit,
         models=reference_names(configuration, runs),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from feyntune.config.schema.hub import CardStage, ReferenceStage
+from feyntune.config.schema.hub import CardStage, MergedCardStage, ReferenceStage
 from feyntune.core.cli import say
 from feyntune.core.files import read_json, read_table, write_json, write_table, write_text
-from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, table_card
+from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, merged_card, table_card
 from feyntune.hub.names import without_folders
 from feyntune.hub.reference_tables import kinds_beside, reference_table
+from feyntune.report.made_files import read_exact_table
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,10 @@ class CardJob:
 
 def write_adapter_card(job: CardJob) -> None:
     """Write the card of an adapter, its figure, and its JSON files without paths of this machine."""
-    import pandas
-
     stage = job.stage
     if not stage.revision:
         say(f"the base model is a local folder, {stage.base}: the adapter cannot be loaded without it")
-    summary, comparisons = (pandas.read_csv(job.tables / f"{name}.csv") for name in ("summary", "comparisons"))
+    summary, comparisons = (read_exact_table(job.tables, name) for name in ("summary", "comparisons"))
     licence = stage.licence or base_licence(job.base)
     record, dataset = without_folders(read_json(job.adapter / "run.json")), read_json(job.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)
@@ -45,6 +44,24 @@ def write_adapter_card(job: CardJob) -> None:
     write_json(job.output / "run.json", record)
     write_json(job.output / "adapter_config.json", without_folders(read_json(job.adapter / "adapter_config.json")))
     write_text(job.output / "README.md", card)
+
+
+@dataclass(frozen=True)
+class MergedCardJob:
+    """The card of a merged model to write."""
+
+    stage: MergedCardStage
+    base: Path
+    """Folder of the base model, for its licence."""
+    folder: Path
+    """Folder of the merged model, which gets ``README.md``."""
+
+
+def write_merged_card(job: MergedCardJob) -> None:
+    """Write the card of a merged model into its folder."""
+    tokenizer = read_json(job.folder / "tokenizer_config.json")
+    licence = job.stage.licence or base_licence(job.base)
+    write_text(job.folder / "README.md", merged_card(job.stage, licence, tokenizer.get("bos_token")))
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,12 @@ class PushJob:
     """JSON file that is written last: repository, commit, SHA-256 of each file, and the files that were sent."""
 
 
+def files_in(folder: Path) -> dict[str, Path]:
+    """The files of a folder by path in the repository, except hidden ones."""
+    paths = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name.as_posix(): path for name, path in paths.items() if not any(part[0] == "." for part in name.parts)}
+
+
 def push(job: PushJob, token: str) -> None:
     """Bring files to the hub, in one commit, and write the receipt.
 

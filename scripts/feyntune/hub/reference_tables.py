@@ -85,7 +85,7 @@ def reference_completions(table: pyarrow.Table, model: str) -> list[str]:
     return [_text(prompt, text or "", rest or "") for prompt, text, rest in zip(prompts, whole, rests, strict=True)]
 
 
-def _text(prompt: str, whole: str, rest: str) -> str:
-    if whole.startswith(prompt):
+def _text(prompt: str | None, whole: str, rest: str) -> str:
+    if prompt is None or whole.startswith(prompt):
         return whole
     return f"{prompt} {rest.lstrip()}" if rest.strip() else prompt

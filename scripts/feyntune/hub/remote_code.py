@@ -61,7 +61,7 @@ def _configurations(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The JSON files that name a further repository, with their content."""
     for path in sorted(folder.glob("*config.json")):
         content = read_json(path)
-        if isinstance(content, dict) and "--" in str(content.get("auto_map") or ""):
+        if "--" in str(content.get("auto_map") or ""):
             yield path, content
 
 

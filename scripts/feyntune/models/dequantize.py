@@ -10,16 +10,22 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.files import folder_written_whole, write_json
 from feyntune.core.hashing import digest
 from feyntune.models.load import load_adapter, load_base
+from feyntune.models.memory import out_of_memory_remedy
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 DIGESTS = "weights.json"
 """SHA-256 of each file of weights. Other weights change the content of this file, so that jobs can depend on it."""
 SHARD_SIZE = "2GB"
 """Size of the files, so that host memory need not hold all weights of a model on a GPU."""
+REMEDY = "set evaluation.weights: quantised, use a GPU with more memory, or on a CPU raise resources.complete.mem_mb"
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,25 @@ class DequantizeJob:
 
 
 def run(job: DequantizeJob) -> None:
-    """Load the base model as training does, dequantise it, and write it with its tokenizer."""
+    """Load the base model as training does, dequantise it, and write it with its tokenizer.
+
+    Raises:
+        FeynTuneError: the model cannot be loaded, or memory is not sufficient.
+    """
+    with out_of_memory_remedy("dequantising the base model", REMEDY):
+        _write(job, _dequantised(job))
+
+
+def _dequantised(job: DequantizeJob) -> PreTrainedModel:
     model = load_base(job.base, job.quantization, job.precision)
     if job.quantization.method != "none":
         model = model.dequantize()
     if job.adapter:
         model = load_adapter(model, job.adapter, job.base_names).merge_and_unload()
+    return model
+
+
+def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
     for old in job.output.glob("*.safetensors"):
         old.unlink()
     with folder_written_whole(job.output) as aside:
@@ -59,6 +78,8 @@ def run(job: DequantizeJob) -> None:
 
 
 def _settings_files(folder: Path) -> Iterator[Path]:
-    """The files of the tokenizer and the generation settings; the index of the weights' files is not among them."""
+    """The files of the tokenizer and the generation settings; not the index of the weights' files, nor a receipt."""
     suffixes = {".json", ".model", ".txt", ".jinja"}
-    yield from (path for path in sorted(folder.iterdir()) if path.suffix in suffixes and ".index." not in path.name)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in suffixes and ".index." not in path.name and path.name != "fetched.json":
+            yield path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -177,9 +176,11 @@ def keep(plan: Plan, known: Collection[str], path: Path = FILE, now: float | Non
 def read(path: Path = FILE) -> Kept:
     """The kept predictions; none if the file does not exist or cannot be read."""
     try:
-        return dict(json.loads(Path(path).read_text(encoding="utf-8"))["jobs"])
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = {str(job): [dict(entry) for entry in entries] for job, entries in read_json(path)["jobs"].items()}
+    except (FeynTuneError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+    complete = all(isinstance(entry.get("planned"), int | float) for entries in kept.values() for entry in entries)
+    return kept if complete else {}
 
 
 def predicted_before(kept: Kept, job: str, moment: float) -> dict[str, Any]:

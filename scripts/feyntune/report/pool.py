@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json, read_table, write_table, written_whole
+from feyntune.core.files import (
+    MADE_AGAIN,
+    PARQUET,
+    read_json,
+    read_table,
+    reason,
+    table_provenance,
+    write_table,
+    written_whole,
+)
 from feyntune.core.ids import check_unique
 
 if TYPE_CHECKING:
@@ -28,6 +37,8 @@ COLUMNS = {
 """Columns of the stages' tables; every other kind is a metric's."""
 MISSING = "missing"
 """The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
+INAPPLICABLE = "inapplicable"
+"""The same where a metric can have no values for a run, which is no fault."""
 
 
 def pool_tables(
@@ -39,7 +50,8 @@ def pool_tables(
 ) -> None:
     """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
 
-    Runs for which a metric could not be computed are listed in the metadata: dicts of ``set``, ``run`` and ``reason``.
+    Runs for which a metric could not be computed or cannot apply are listed in the metadata: dicts of ``set``, ``run``
+    and ``reason``.
 
     Args:
         columns: the columns to take, ``id`` first.
@@ -53,35 +65,40 @@ def pool_tables(
     """
     import pyarrow.parquet
 
-    reasons = [_missing_reason(path) for path in inputs]
-    missing = [
-        {"set": run["set"], "run": run["run"], "reason": reason}
-        for run, reason in zip(runs, reasons, strict=True)
-        if reason
-    ]
+    records = [table_provenance(path) for path in inputs]
+    listed = {
+        key: [
+            {"set": run["set"], "run": run["run"], "reason": record[key]}
+            for run, record in zip(runs, records, strict=True)
+            if record.get(key)
+        ]
+        for key in (MISSING, INAPPLICABLE)
+    }
     first = _labelled(inputs[0], columns, runs[0], sets).schema
-    schema = first.with_metadata({"feyntune": json.dumps({MISSING: missing}, sort_keys=True)})
-    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, compression="zstd") as writer:
+    schema = first.with_metadata({"feyntune": json.dumps(listed, sort_keys=True)})
+    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for path, run in zip(inputs, runs, strict=True):
             writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
-
-
-def _missing_reason(path: Path) -> str | None:
-    """Why a metric has no values in a file; None if it has some."""
-    metadata = read_table(path, columns=["id"]).schema.metadata or {}
-    return json.loads(metadata.get(b"feyntune", b"{}")).get(MISSING)
 
 
 def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
     """Write flat JSON files of numbers, one for each run, as the rows of one table; null where a run lacks a number."""
     import pyarrow
 
-    rows = [{**_labels(run), **read_json(path)} for path, run in zip(inputs, runs, strict=True)]
+    rows = [{**_labels(run), **_statistics(path)} for path, run in zip(inputs, runs, strict=True)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     complete = [{name: row.get(name) for name in names} for row in rows]
     labels = [pyarrow.field(name, pyarrow.string()) for name in LABELS]
     numbers = [pyarrow.field(name, pyarrow.float64()) for name in names[len(LABELS) :]]
     write_table(output, pyarrow.Table.from_pylist(complete, schema=pyarrow.schema([*labels, *numbers])))
+
+
+def _statistics(path: Path) -> dict[str, float | None]:
+    """The flat dict of numbers in a JSON file."""
+    content = read_json(path)
+    if not all(isinstance(value, int | float | None) for value in content.values()):
+        raise FeynTuneError(f"{path}: not a flat object of numbers; {MADE_AGAIN}")
+    return content
 
 
 def _labels(run: Labels) -> dict[str, str | None]:
@@ -109,5 +126,5 @@ def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.T
 
     try:
         return table.cast(schema)
-    except pyarrow.ArrowInvalid as error:
-        raise FeynTuneError(f"{path}: its columns have other types than the first run's ({error})") from None
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+        raise FeynTuneError(f"{path}: its columns have other types than the first run's ({reason(error)})") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import Uncertainty
+from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, write_text
 from feyntune.report.pool import LABELS
 from feyntune.report.statistics import mean_intervals
@@ -87,12 +88,18 @@ def metric_values(paths: Mapping[str, Path], evaluation_set: str | None) -> pand
     Returns:
         DataFrame indexed by ``paper`` and ``model``, with a column for each column of each metric; an embedding
         metric's are its name and ``{name}_continuation``.
+
+    Raises:
+        FeynTuneError: a file cannot be read, or does not have the set.
     """
     import pandas
 
     tables = []
     for metric, path in paths.items():
+        read_table(path, [*LABELS, "id"])  # names a column that is missing
         table = read_table(path, filters=[("set", "==", evaluation_set)]).to_pandas()
+        if table.empty:
+            raise FeynTuneError(f"{path}: it has no evaluation set {evaluation_set!r}; check --set")
         columns = [name for name in table if name not in (*LABELS, "id", "truncated")]
         labels = {"id": "paper", "run": "model"}
         values = table[[*labels, *columns]].rename(columns={**labels, **{name: _key(metric, name) for name in columns}})
@@ -114,11 +121,16 @@ def correlations(ratings: pandas.DataFrame, metrics: pandas.DataFrame) -> pandas
 
     Returns:
         DataFrame with the columns ``quantity``, ``items``, ``rho_items``, ``models`` and ``rho_models``.
+
+    Raises:
+        FeynTuneError: no rated completion has a value.
     """
     import pandas
 
     rated = ratings.groupby(["paper", "model"])["score"].mean().rename("rating")
     joined = metrics.join(rated, how="inner")
+    if joined.empty:
+        raise FeynTuneError("--metrics: they have no value for any rated completion; check --set and the key")
     means = joined.groupby("model").mean()
     rows = [
         {
@@ -183,6 +195,15 @@ def _correlations_layout(table: pandas.DataFrame) -> pandas.DataFrame:
     rounded = table.assign(rho_items=table["rho_items"].map(_two), rho_models=table["rho_models"].map(_two))
     titles = {"quantity": "Quantity", "items": "Items", "rho_items": "Over items", "models": "Models"}
     return rounded.rename(columns={**titles, "rho_models": "Over models"})
+
+
+def check_output(folder: Path, inputs: Sequence[Path]) -> None:
+    """Raise FeynTuneError if a table would be written over a file with ratings, or over their key."""
+    names = ["ratings.csv", *(f"{name}.csv" for name in ("by_category", "by_model", "agreement", "correlations"))]
+    written = {(folder / name).resolve() for name in names}
+    lost = next((path for path in inputs if path.resolve() in written), None)
+    if lost:
+        raise FeynTuneError(f"--output-folder {folder}: {lost.name} there would be overwritten; name another folder")
 
 
 def write_rating_tables(

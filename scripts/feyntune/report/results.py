@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.evaluation.metrics import ReportedMetric
-from feyntune.report.pool import LABELS, MISSING
+from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING
 
 if TYPE_CHECKING:
     import pandas
@@ -70,13 +70,15 @@ def all_quantities(metrics: Iterable[ReportedMetric]) -> list[Quantity]:
 
 @dataclass(frozen=True)
 class Missing:
-    """A metric that could not be computed for a run."""
+    """A metric that has no values for a run."""
 
     metric: str
     """Its title."""
     set: str
     run: str
     reason: str
+    fault: bool = True
+    """Whether it could not be computed; False where it cannot apply to the run."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric]) -> Resul
     names = [quantity.name for quantity in quantities]
     values = {name: _by_abstract(tables, name, names) for name in runs["set"].unique()}
     tokens = {name: _by_abstract(tables[1:2], name, ["nll", "tokens", "bytes"]) for name in values}
-    missing = [each for metric in metrics for each in _missing(files.metrics[metric.name], metric)]
+    missing = [each for metric in metrics for each in missing_values(files.metrics[metric.name], metric)]
     return Results(runs, quantities, values, tokens, missing)
 
 
@@ -142,7 +144,9 @@ def _read(path: Path, columns: Sequence[str]) -> pandas.DataFrame:
 
 def _completions(path: Path) -> pandas.DataFrame:
     table = _read(path, ["new_tokens", "stopped"])
-    return table.assign(stopped_by_length=(table["stopped"] == "length").astype(float)).drop(columns="stopped")
+    stopped = table["stopped"]  # null for imported completions: unknown is not "by itself"
+    by_length = (stopped == "length").astype(float).where(stopped.notna())
+    return table.assign(stopped_by_length=by_length).drop(columns="stopped")
 
 
 def _perplexity(path: Path) -> pandas.DataFrame:
@@ -157,9 +161,14 @@ def _metric(path: Path, metric: ReportedMetric) -> pandas.DataFrame:
     return _read(path, list(keys)).rename(columns=keys)
 
 
-def _missing(path: Path, metric: ReportedMetric) -> list[Missing]:
-    listed = table_provenance(path).get(MISSING, [])
-    return [Missing(metric.title, each["set"], each["run"], each["reason"]) for each in listed]
+def missing_values(path: Path, metric: ReportedMetric) -> list[Missing]:
+    """The runs without values in a metric's pooled table, and why."""
+    listed = table_provenance(path)
+    return [
+        Missing(metric.title, each["set"], each["run"], each["reason"], fault)
+        for key, fault in ((MISSING, True), (INAPPLICABLE, False))
+        for each in listed.get(key, [])
+    ]
 
 
 def _runs(tables: Sequence[pandas.DataFrame]) -> pandas.DataFrame:

@@ -1,9 +1,8 @@
-"""Uncertainty: bootstrap intervals, paired permutation tests, and p-values corrected for their number."""
+"""Uncertainty: bootstrap intervals of means and of ratios. Tests are in ``significance``."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import Uncertainty
@@ -113,48 +112,3 @@ def _counts(drawn: numpy.ndarray, rows: int) -> numpy.ndarray:
 
     offsets = rows * numpy.arange(len(drawn))[:, None]
     return numpy.bincount((drawn + offsets).ravel(), minlength=rows * len(drawn)).reshape(-1, rows).astype(float)
-
-
-def paired_p_values(differences: pandas.DataFrame, uncertainty: Uncertainty, seed: int) -> pandas.Series:
-    """Two-sided p-values of paired permutation tests of the hypothesis that the mean of a column is zero.
-
-    If two runs were equally good, each abstract's difference could as well have the other sign (Fisher's permutation
-    test, *The Design of Experiments*, 1935, section 21). It tests the mean, which the tables give, and is valid for
-    skewed differences of perplexity; Wilcoxon's test is about ranks, where an extreme abstract counts like any other.
-    Signs are the same for all columns. The p-value counts the observed signs as one of the drawings, and is therefore
-    never below 1 / (resamples + 1).
-
-    Args:
-        differences: a row for each abstract and a column for each comparison; NaN where one run has no value.
-        uncertainty: number of resamples.
-        seed: seed of the signs.
-
-    Returns:
-        Series of p-values with the columns of ``differences`` as index.
-    """
-    import numpy
-    import pandas
-
-    values = differences.fillna(0).to_numpy()
-    observed = numpy.abs(values.sum(axis=0)) * (1 - 1e-12)  # rounding must not exclude the observed signs themselves
-    rng, hits = numpy.random.default_rng(seed), numpy.zeros(values.shape[1], dtype=int)
-    for size in _batches(uncertainty.resamples, max(BATCH_CELLS // max(len(values), 1), 1)):
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(size, len(values)), dtype=numpy.int8)
-        hits += (numpy.abs(signs @ values) >= observed).sum(axis=0)
-    return pandas.Series((hits + 1) / (uncertainty.resamples + 1), index=differences.columns)
-
-
-def _batches(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]
-
-
-def holm(p_values: Sequence[float]) -> numpy.ndarray:
-    """Holm's corrected p-values, valid for all tests together (Scand. J. Stat. 6, 1979, 65), in the order given."""
-    import numpy
-
-    values = numpy.asarray(p_values, dtype=float)
-    order = numpy.argsort(values, kind="stable")
-    steps = values[order] * numpy.arange(len(values), 0, -1)
-    corrected = numpy.empty_like(values)
-    corrected[order] = numpy.minimum(numpy.maximum.accumulate(steps), 1)
-    return corrected

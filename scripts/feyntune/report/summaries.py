@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.report import Uncertainty
 from feyntune.core.errors import FeynTuneError
 from feyntune.report.results import Quantity, Results
-from feyntune.report.statistics import holm, mean_intervals, paired_p_values, ratio_intervals
+from feyntune.report.significance import decidable, holm, paired_p_values, smallest_p_values
+from feyntune.report.statistics import mean_intervals, ratio_intervals
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +22,7 @@ BOUNDS = ("low", "high", "bca_low", "bca_high")
 DISTRIBUTION = ("std", "min", "25%", "50%", "75%", "max")
 COLUMNS = (
     *("set", "run", "against", "quantity", "abstracts", "difference", *BOUNDS),
-    *("p", "p_holm", "wins", "ties", "loses"),
+    *("p", "p_holm", "comparisons", "decidable", "wins", "ties", "loses"),
 )
 """Columns of the table of comparisons."""
 
@@ -122,7 +123,9 @@ def comparisons(
     Returns:
         DataFrame with the columns ``COLUMNS``: ``abstracts`` that both have; ``difference`` (mean of run less against)
         with its percentile and BCa intervals; ``p`` (paired permutation test), ``p_holm`` (corrected within the set
-        and the quantity); and the fractions of abstracts that ``run`` ``wins``, ``ties`` and ``loses``.
+        and the quantity, for this number of ``comparisons``); whether the test is ``decidable``, that is, has enough
+        abstracts to give a difference after the correction; and the fractions of abstracts that ``run`` ``wins``,
+        ``ties`` and ``loses``.
     """
     import pandas
 
@@ -186,6 +189,8 @@ def _of_quantity(
     table = table.rename(columns={"n": "abstracts", "mean": "difference"})
     table["p"] = paired_p_values(differences, uncertainty, seed)
     table["p_holm"] = holm(table["p"])
+    table["comparisons"] = len(table)
+    table["decidable"] = decidable(table["p"], smallest_p_values(differences.to_numpy(dtype=float)))
     table = table.join(_fractions(differences, quantity)).reset_index()
     return table.assign(set=name, quantity=quantity.name)[list(COLUMNS)]
 

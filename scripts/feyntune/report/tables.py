@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
+from feyntune.report.changes import changes, changes_layout
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
-from feyntune.report.typeset import decimals, fraction, interval, number, p_value, write_formats
+from feyntune.report.typeset import decimals, fraction, interval, interval_decimals, number, p_value, write_formats
 
 if TYPE_CHECKING:
     import pandas
@@ -22,16 +23,18 @@ BETTER = {"lower": "lower", "higher": "higher", None: "neither"}
 
 
 def summary_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> pandas.DataFrame:
-    """A row for each run: means of all quantities with percentile intervals, headline quantities first."""
+    """A row for each run: means with percentile intervals, of the quantities that fit on a page.
+
+    Those are the headline quantities and those of the tokens. The CSV file has all; so has the table of distributions.
+    """
     import pandas
 
     shown = _labels(table)
     shown["Abstracts"] = table["abstracts"].map("{:,}".format)
-    ordered = sorted(quantities, key=lambda quantity: not quantity.headline)
-    titles = {each.name: each.title for each in ordered if each.name != "stopped_by_length"} | CORPUS
-    for name in titles:
-        places = decimals(table[name])
-        shown[titles[name]] = _intervals(table, name, f"{name}_low", f"{name}_high", [places] * len(table))
+    titles = {each.name: each.title for each in quantities if each.headline or each.name == "bits_per_byte"} | CORPUS
+    for name, title in titles.items():
+        bounds = table[name], table[f"{name}_low"], table[f"{name}_high"]
+        shown[title] = _intervals(table, name, f"{name}_low", f"{name}_high", [interval_decimals(*bounds)] * len(table))
     shown["Stopped by length"] = table["stopped_by_length"].map(fraction)
     return pandas.DataFrame(shown)
 
@@ -54,7 +57,7 @@ def comparisons_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) 
     """A row for each pair and quantity: difference with interval, p-values, fractions of abstracts."""
     import pandas
 
-    shown, places = _labels(table), _places(table, "difference", digits=3)
+    shown, places = _labels(table), _places(table, "difference")
     shown["Against"] = table["against"]
     shown["Quantity"] = table["quantity"].map({each.name: each.title for each in quantities})
     shown["Abstracts"] = table["abstracts"].map("{:,}".format)
@@ -73,8 +76,22 @@ def similarity_layout(table: pandas.DataFrame) -> pandas.DataFrame:
     shown = _labels(table)
     for column in table.columns[len(LABELS) :]:
         places = decimals(table[column])
-        shown[column.replace("_", " ").capitalize()] = [number(value, places) for value in table[column]]
+        shown[_similarity_title(column)] = [number(value, places) for value in table[column]]
     return pandas.DataFrame(shown)
+
+
+INCLUDED = {
+    "": "",
+    "_bos": " with BOS",
+    "_diagonal": " with the diagonal",
+    "_diagonal_bos": " with the diagonal and BOS",
+}
+"""What a statistic of cosines includes, by the ending of its column, the longest last."""
+
+
+def _similarity_title(column: str) -> str:
+    ending = [end for end in INCLUDED if column.endswith(end)][-1]
+    return column.removesuffix(ending).replace("_", " ").capitalize() + INCLUDED[ending]
 
 
 def quantities_table(quantities: Sequence[Quantity]) -> pandas.DataFrame:
@@ -96,9 +113,11 @@ def _labels(table: pandas.DataFrame) -> dict[str, pandas.Series]:
     return {**({"Set": table["set"]} if table["set"].nunique() > 1 else {}), "Run": table["run"]}
 
 
-def _places(table: pandas.DataFrame, column: str, digits: int = 4) -> list[int]:
+def _places(table: pandas.DataFrame, column: str) -> list[int]:
     """Decimals for each row: the same for all rows of a quantity."""
-    by_quantity = {name: decimals(values, digits) for name, values in table.groupby("quantity")[column]}
+    by_quantity = {
+        name: interval_decimals(rows[column], rows["low"], rows["high"]) for name, rows in table.groupby("quantity")
+    }
     return [by_quantity[name] for name in table["quantity"]]
 
 
@@ -110,7 +129,9 @@ CAPTIONS = {
     "summary": "Means over abstracts with {percent} percentile bootstrap intervals.",
     "distributions": "Each quantity over the abstracts, with {percent} bootstrap intervals of the mean.",
     "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
-    " permutation test, and corrected by Holm within a set and quantity; fractions of abstracts.",
+    " permutation test, and corrected by Holm for all comparisons of a quantity on a set; fractions of abstracts.",
+    "changes": "Change in bits per byte of each run against its base model on each set, on the same texts, with"
+    " {percent} percentile bootstrap intervals; below zero the run predicts them better.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
 }
@@ -128,14 +149,17 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
     compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed)
+    changed = changes(compared, described, results.runs)
     similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
     tables = {
         "summary": (summed, summary_layout(summed, results.quantities)),
         "distributions": (described, distributions_layout(described, results.quantities)),
         "comparisons": (compared, comparisons_layout(compared, results.quantities)),
+        "changes": (changed, changes_layout(changed)),
         "similarity": (similar, similarity_layout(similar)),
         "quantities": (listed, quantities_layout(listed)),
     }
+    hints = {each.title: each.description for each in results.quantities}
     percent = f"{100 * stage.uncertainty.confidence:g}%"
     for name, (exact, shown) in tables.items():
-        write_formats(Path(folder) / name, exact, shown, CAPTIONS[name].format(percent=percent))
+        write_formats(Path(folder) / name, exact, shown, CAPTIONS[name].format(percent=percent), hints)

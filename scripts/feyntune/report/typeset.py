@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
 MISSING = "–"
+NO_HINTS: Mapping[str, str] = {}
 
 
 def decimals(values: Iterable[float], digits: int = 4) -> int:
@@ -21,6 +23,19 @@ def decimals(values: Iterable[float], digits: int = 4) -> int:
     if not sizes:
         return digits - 1
     return max(digits - 1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0)
+
+
+def interval_decimals(values: Iterable[float], lows: Iterable[float], highs: Iterable[float]) -> int:
+    """Decimals for a column of means with intervals: no digit that the intervals leave open.
+
+    One significant digit of half the width of the narrowest interval, and at most four of a typical mean. Without any
+    interval, three of a typical mean.
+    """
+    values = list(values)
+    halves = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if high > low]
+    if not halves:
+        return decimals(values, digits=3)
+    return min(max(-math.floor(math.log10(min(halves))), 0), decimals(values))
 
 
 def number(value: float, places: int) -> str:
@@ -44,17 +59,21 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else number(value, 3)
 
 
-def write_formats(stem: Path, exact: pandas.DataFrame, shown: pandas.DataFrame, caption: str) -> None:
+def write_formats(
+    stem: Path, exact: pandas.DataFrame, shown: pandas.DataFrame, caption: str, hints: Mapping[str, str] = NO_HINTS
+) -> None:
     """Write ``{stem}.csv`` from ``exact``, and ``{stem}.tex`` (booktabs) and ``{stem}.html`` from ``shown`` (text).
 
-    The HTML is that of ``html_table``.
+    The HTML is that of ``html_table``, with its ``hints``.
     """
     write_text(f"{stem}.csv", exact.to_csv(index=False, float_format="%.8g"))
     write_text(f"{stem}.tex", _latex(shown, caption))
-    write_text(f"{stem}.html", html_table(shown))
+    write_text(f"{stem}.html", html_table(shown, hints))
 
 
-PROSE = frozenset({"Better", "Meaning", "Name in files"})
+MEANING = "Meaning"
+"""The column of sentences, which are broken into lines."""
+PROSE = frozenset({"Better", MEANING, "Name in files"})
 TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Quantity", "Category", "Model", "Stage", "Job", *PROSE})
 """Columns that are aligned left; the others hold numbers and are aligned right."""
 
@@ -77,24 +96,36 @@ def _escaped(text: object) -> str:
 
 _HTML = """\
 <table class="sortable">
-<thead><tr>{% for name in columns %}<th{{ kind(name) }}>{{ name }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for name in columns %}<th{{ kind(name) }}{{ hint(name) }}>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in rows %}
-<tr>{% for name, cell in row.items() %}<td{{ kind(name) }}>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for name, cell in row.items() %}<td{{ kind(name) }}{{ hint(cell) }}>{{ unbroken(cell) }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table>
 """
 
 
-def html_table(shown: pandas.DataFrame) -> str:
-    """A table of text as HTML, to be part of a page; everything in it is escaped."""
+def html_table(shown: pandas.DataFrame, hints: Mapping[str, str] = NO_HINTS) -> str:
+    """A table of text as HTML, to be part of a page; everything in it is escaped.
+
+    Args:
+        shown: the table.
+        hints: what titles of columns, and cells with the same text, mean; shown when one points at them.
+    """
     from jinja2 import Environment
     from markupsafe import Markup
 
     template = Environment(autoescape=True, trim_blocks=True, keep_trailing_newline=True).from_string(_HTML)
-    number_class = Markup(' class="number"')
+    number_class, prose_class = Markup(' class="number"'), Markup(' class="wrap"')
     return template.render(
         columns=list(shown),
         rows=shown.to_dict("records"),
-        kind=lambda name: "" if name in TEXT_COLUMNS else number_class,
+        kind=lambda name: prose_class if name == MEANING else "" if name in TEXT_COLUMNS else number_class,
+        unbroken=_unbroken,
+        hint=lambda text: Markup(' title="{}"').format(hints[text]) if text in hints else "",
     )
+
+
+def _unbroken(cell: object) -> str:
+    """A cell that may be broken into lines before an interval, but not inside it."""
+    return re.sub(r"\[(\S+), (\S+)\]", "[\\1,\N{NO-BREAK SPACE}\\2]", str(cell))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.load import check_quantization, linear_layers, pick_device
-from feyntune.models.tokens import context_length
+from feyntune.models.tokens import context_length, load_config
 from feyntune.training.initialisation import check_initialisation
 
 if TYPE_CHECKING:
@@ -46,12 +46,10 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
     check_initialisation(stage)
     check_arguments(stage)
-    from transformers import AutoConfig
-
     from feyntune.training.tracking import check_trackers
 
     check_trackers(tracking)
-    config = AutoConfig.from_pretrained(base, local_files_only=True)
+    config = load_config(base)
     check_target_modules(stage.target_modules, config)
     longest_sequence(stage.training, config)
     return config

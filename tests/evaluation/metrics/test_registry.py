@@ -9,7 +9,9 @@ from feyntune.config.load import parse_configuration
 from feyntune.config.runs import metric_stage, reported_metrics, resolve_runs
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS, code_fingerprint
-from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file
+from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file, reported, reported_all
+from feyntune.evaluation.metrics.embedding import EmbeddingSettings
+from feyntune.evaluation.metrics.rouge import RougeSettings
 
 
 def metrics(**entries):
@@ -17,7 +19,7 @@ def metrics(**entries):
 
 
 def test_kinds_are_the_files_of_the_package():
-    assert kinds() == ("embedding", "repetition", "rouge")
+    assert kinds() == ("embedding", "novelty", "repetition", "rouge")
     assert all((SCRIPTS / module_file(kind)).is_file() for kind in kinds())
 
 
@@ -32,7 +34,7 @@ def test_an_entry_with_a_folder_is_an_embedding_and_one_without_is_called_as_its
     [
         ({"rouge": {"stemer": True}}, "$.metrics.rouge: unknown key 'stemer'; did you mean 'stemmer'?"),
         ({"rouge": {"kind": "rogue"}}, "$.metrics.rouge.kind: there is no kind 'rogue'; did you mean 'rouge'?"),
-        ({"bleu": {}}, "$.metrics.bleu: give a 'kind' (embedding, repetition, rouge), or 'path' or 'hub'"),
+        ({"bleu": {}}, "$.metrics.bleu: give a 'kind' (embedding, novelty, repetition, rouge), or 'path' or 'hub'"),
         ({"rouge": {"stemmer": "often"}}, "$.metrics.rouge.stemmer: input should be a valid boolean"),
         ({"repetition": {"max": 3}}, "$.metrics.repetition: unknown key 'max'"),
         ({"jina": {"kind": "embedding"}}, "$.metrics.jina: give either 'path' or 'hub'"),
@@ -88,7 +90,8 @@ def test_a_title_changes_no_result():
 def test_every_kind_describes_its_columns(kind):
     columns = metric_class(kind).columns
     assert any(column.headline for column in columns)
-    assert all(column.description.endswith(".") and column.title and column.direction for column in columns)
+    assert all(column.description.endswith(".") and column.title for column in columns)
+    assert all(column.direction or column.name.endswith("_true") for column in columns)
     assert len({column.name for column in columns}) == len(columns)
 
 
@@ -107,3 +110,24 @@ def test_a_programs_fingerprint_holds_the_kind_that_is_named_and_no_other():
     of_program = code_fingerprint("metric.py")
     of_kinds = {code_fingerprint("metric.py", module_file(kind)) for kind in kinds()}
     assert len(of_kinds | {of_program}) == len(kinds()) + 1
+
+
+def test_equal_titles_are_told_apart_by_the_names():
+    rouge, other = RougeSettings(kind="rouge"), RougeSettings(kind="rouge", title="ROUGE")
+    titles = [[column.title for column in each.columns] for each in reported_all({"rouge": rouge, "stemmed": other})]
+    assert titles[0] == ["ROUGE-1 (rouge)", "ROUGE-2 (rouge)", "ROUGE-L (rouge)"]
+    assert titles[1] == ["ROUGE-1 (stemmed)", "ROUGE-2 (stemmed)", "ROUGE-L (stemmed)"]
+    assert reported_all({"rouge": rouge}) == [reported("rouge", rouge)]
+
+
+def test_a_title_of_another_quantity_is_followed_by_the_name():
+    (shown,) = reported_all({"mine": EmbeddingSettings(path="here", title="Perplexity")})
+    assert [column.title for column in shown.columns] == ["Perplexity (mine)", "Perplexity of continuation"]
+
+
+def test_titles_that_stay_equal_are_refused():
+    entries = {
+        name: EmbeddingSettings(path="here", title=title) for name, title in {"a": "X", "b": "X", "c": "X (a)"}.items()
+    }
+    with pytest.raises(FeynTuneError, match=r"config: \$.metrics.c.title: 'X \(a\)' is a title twice"):
+        reported_all(entries)

@@ -4,13 +4,17 @@ It works like a dry run: it takes no lock, starts no job and makes no output of 
 Snakemake, because Snakemake builds the DAG as it does for any other executor.
 """
 
+import sys
 from dataclasses import dataclass, field
 
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
+from .arguments import explain_targets_among_configurations
 from .executor import Executor
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+explain_targets_among_configurations(sys.argv)
 
 common_settings = CommonSettings(
     # Never true, also for plans of a cluster: beside a remote executor, Snakemake runs local rules for real.

@@ -9,17 +9,30 @@ from pydantic import ValidationInfo, field_validator
 from feyntune.core.schema import Name, Section
 from feyntune.evaluation.metrics import ReportedMetric
 
-TEMPLATES = {"adapters": ("organisation", "run"), "tables": ("organisation", "table", "set")}
+TEMPLATES = {
+    "adapters": ("organisation", "run"),
+    "merged": ("organisation", "run"),
+    "tables": ("organisation", "table", "set"),
+}
 """The fields that each template of a repository's name may have."""
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result."""
+    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result but
+    `merged_weights`, which affects merged models only."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
     adapters: str = "{organisation}/{run}"
     """Name of an adapter's repository."""
+    merged: str = "{organisation}/{run}-merged"
+    """Name of a merged model's repository."""
+    push_merged: bool = False
+    """Let `snakemake push` also make and push the merged model of every run with an adapter, in the size of its base
+    model; `results/hub/merged/{run}.json` pushes one."""
+    merged_weights: Literal["evaluated", "original"] = "evaluated"
+    """Weights of the base model into which adapters are merged: those that completions multiply with, dequantised; or
+    the original ones, on which an adapter of quantised weights has other texts."""
     tables: str = "{organisation}/{table}_{set}"
     """Name of the repository of a table in the reference's schema; `{set}` is the evaluation set."""
     table_names: dict[Name, Name] = {"completions": "infer", "semscore": "sem_scores"}
@@ -28,7 +41,7 @@ class Hub(Section):
     private: bool = True
     """Make new repositories private, and refuse to push to public ones."""
 
-    @field_validator("adapters", "tables")
+    @field_validator("adapters", "merged", "tables")
     @classmethod
     def _template(cls, given: str, info: ValidationInfo) -> str:
         known = TEMPLATES[str(info.field_name)]
@@ -84,6 +97,35 @@ class CardStage(Section):
     """The evaluation sets by name."""
     confidence: float
     """Coverage of the tables' intervals."""
+
+
+class MergedCardStage(Section):
+    """Settings of `merged_card.py`."""
+
+    run: str
+    """Name of the run."""
+    repository: str | None
+    """Repository of the merged model; null if the configuration names no organisation."""
+    base: str
+    """Repository of the base model on the hub, or its folder."""
+    revision: str | None
+    """Commit or tag of that repository; null for a folder."""
+    licence: str | None
+    """Licence of the base model; null means the one that its own card names."""
+    adapter: str | None
+    """Repository of a published adapter; null for an adapter that was trained here."""
+    dataset: str | None
+    """Name of the training data."""
+    datasets: dict[str, Any]
+    """Definition of the training data, and of the datasets that it is mixed from, by name."""
+    layers: str | None
+    """Name of the layer set."""
+    quantization: str
+    """Storage of the weights into which the adapter is merged, before they were dequantised."""
+    evaluated_quantization: str
+    """Storage of the weights in the evaluation of the run."""
+    dtype: str
+    """Data type of the merged weights."""
 
 
 class ReferenceStage(Section):

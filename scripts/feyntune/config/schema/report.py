@@ -12,7 +12,8 @@ class Uncertainty(Section):
     """Bootstrap intervals and paired permutation tests."""
 
     resamples: int = Field(9999, ge=99, le=1_000_000)
-    """Resamples per interval and sign flips per test; the smallest possible p-value is 1 / (resamples + 1)."""
+    """Resamples per interval, and the least number of sign flips per test: 400 per comparison that is corrected for, if
+    that is more. Tests have no smallest p-value but that of their number of abstracts."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """Coverage of the intervals."""
 
@@ -58,6 +59,13 @@ class FiguresStage(Section):
     """Abstracts in the figures of cosines."""
     gpus: dict[str, int] = {}
     """GPUs per job, by stage (a rule's name), and by run (`train/RUN`) if its number differs; no entry: none."""
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
+
+
+class ExploreStage(Section):
+    """Settings of `explore.py`."""
+
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""
 

@@ -18,6 +18,7 @@ from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.generation.engine import Engine, Row, stream_key
 from feyntune.evaluation.record import evaluation_record, job_fingerprint, kept_results
+from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokenizer import encode
 from feyntune.models.tokens import ModelTokens, load_tokens
 
@@ -45,20 +46,33 @@ class CompletionJob:
     """Fingerprint of the program's code."""
     kept: Path | None = None
     """Folder in which finished completions of this job are kept; None: they are not kept."""
+    memory: float | None = None
+    """Bytes that it may use on a CPU; None: half of the machine's."""
 
 
-def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], Engine]) -> None:
+LoadEngine = Callable[[CompletionJob, ModelTokens, Sequence[Row]], Engine]
+"""Loads the model of a job and returns the engine; the rows are all of the job's, of which some may be finished."""
+
+
+def run(job: CompletionJob, load_engine: LoadEngine) -> None:
     """Complete the evaluation set and write the table; resume from the shards of a killed job.
 
     Args:
         job: the job.
-        load_engine: loads the model and returns the engine.
+        load_engine: ``load_engine`` of an engine's module.
+
+    Raises:
+        FeynTuneError: an input is not valid, or memory is not sufficient; what is finished is kept.
     """
     stage = job.stage
     kept = kept_results(job.kept, job.code, stage, job.base, job.adapter, job.dataset)
     if kept and kept.restore([job.output]):
         return
-    with locked(job.shards):
+    remedy = (
+        f"lower generation.batch_size (now {stage.generation.batch_size}) or max_new_tokens,"
+        " or on a CPU raise resources.complete.mem_mb"
+    )
+    with locked(job.shards), out_of_memory_remedy("completing", remedy):
         ids, texts = read_abstracts(job.dataset, "abstract", stage.limit)
         halves = [split_abstract(text) for text in texts]
         tokens = load_tokens(job.base)
@@ -66,7 +80,7 @@ def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], 
         prompts = [row.prompt for row in rows]
         shards = Shards(job.shards, job_fingerprint(job.code, stage, job.base, job.adapter, prompts))
         waiting = resume(rows, shards.read())
-        engine = load_engine(job, tokens)
+        engine = load_engine(job, tokens, rows)
         _complete(engine, rows, waiting, shards)
         table = completion_table(tokens.tokenizer, rows, halves)
         write_table(job.output, table, evaluation_record(tokens.tokenizer, stage, **engine.record(), **counts))

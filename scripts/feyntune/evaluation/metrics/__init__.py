@@ -5,6 +5,7 @@ No module imports a kind statically, so a program's code fingerprint holds the k
 
 import functools
 import importlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,11 +83,14 @@ class ReportedMetric(Section):
     """Its columns, their keys and titles filled in."""
     truncates: bool
     """Whether its files have the column `truncated`."""
+    details: list[str] = []
+    """Columns of text in its files that no table shows."""
 
 
 def file_columns(metric: ReportedMetric) -> list[str]:
     """Columns of a metric's own files."""
-    return ["id", *(column.name for column in metric.columns), *(["truncated"] if metric.truncates else [])]
+    values = [column.name for column in metric.columns]
+    return ["id", *values, *(["truncated"] if metric.truncates else []), *metric.details]
 
 
 RESERVED = frozenset(
@@ -127,4 +131,46 @@ def reported(name: str, settings: MetricSettings) -> ReportedMetric:
         )
         for column in chosen.columns
     ]
-    return ReportedMetric(name=name, title=title, columns=columns, truncates=chosen.truncates)
+    details = list(chosen.details)
+    return ReportedMetric(name=name, title=title, columns=columns, truncates=chosen.truncates, details=details)
+
+
+TITLES = (
+    *("Set", "Run", "Abstracts", "Perplexity", "Bits per byte", "Corpus perplexity", "Corpus bits per byte"),
+    *("New tokens", "Stopped by length"),
+)
+"""Titles of columns of tables that are no metric's."""
+
+
+def reported_all(metrics: Mapping[str, MetricSettings]) -> list[ReportedMetric]:
+    """How the metrics of a configuration are shown, in its order; equal titles are followed by the metrics' names.
+
+    Raises:
+        FeynTuneError: two columns would still have the same title.
+    """
+    shown = [reported(name, settings) for name, settings in metrics.items()]
+    of_metrics = Counter(metric.title for metric in shown)
+    of_columns = Counter([*TITLES, *(column.title for metric in shown for column in metric.columns)])
+    named = [_named_apart(metric, of_metrics, of_columns) for metric in shown]
+    seen: set[str] = set()
+    for metric in named:
+        for title in (column.title for column in metric.columns):
+            if title in seen:
+                raise FeynTuneError(
+                    f"config: $.metrics.{metric.name}.title: {title[:80]!r} is a title twice; give it another one"
+                )
+            seen.add(title)
+    return named
+
+
+def _named_apart(metric: ReportedMetric, of_metrics: Counter[str], of_columns: Counter[str]) -> ReportedMetric:
+    columns = [
+        replace(column, title=_apart(column.title, metric.name) if of_columns[column.title] > 1 else column.title)
+        for column in metric.columns
+    ]
+    title = _apart(metric.title, metric.name) if of_metrics[metric.title] > 1 else metric.title
+    return metric.model_copy(update={"title": title, "columns": columns})
+
+
+def _apart(title: str, name: str) -> str:
+    return f"{title} ({name})"

@@ -17,8 +17,8 @@ from feyntune.core.schema import Section
 if TYPE_CHECKING:
     import numpy
 
-Values = Mapping[str, "Sequence[float | bool | None] | numpy.ndarray"]
-"""Values by column, one for each abstract; None where a text has no value."""
+Values = Mapping[str, "Sequence[float | bool | str | None] | numpy.ndarray"]
+"""Values by column, one for each abstract; None where a text has no value. Details are text."""
 
 
 class MetricSettings(Section):
@@ -96,6 +96,7 @@ class Metric(abc.ABC, Generic[Settings]):
     Args:
         settings: the metric's entry in the configuration, an instance of ``settings_schema``.
         model: folder of its model; None for a kind without a model.
+        training: parquet file of the training split of the judged run, for a kind that needs it; else None.
     """
 
     settings_schema: ClassVar[type[MetricSettings]] = MetricSettings
@@ -109,8 +110,14 @@ class Metric(abc.ABC, Generic[Settings]):
     truncates: ClassVar[bool] = False
     """Whether texts may be too long for it; ``score`` then also gives the column ``truncated`` of booleans."""
 
-    def __init__(self, settings: Settings, model: Path | None = None) -> None:
-        self.settings, self.model = settings, model
+    needs_training: ClassVar[bool] = False
+    """Whether ``score`` reads the training split of the judged run. Runs without one, such as base models, then have no
+    values."""
+    details: ClassVar[tuple[str, ...]] = ()
+    """Columns of text that ``score`` also gives: they are in the metric's own and pooled files, and in no table."""
+
+    def __init__(self, settings: Settings, model: Path | None = None, training: Path | None = None) -> None:
+        self.settings, self.model, self.training = settings, model, training
 
     def prepare(self, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
         """What all runs share: arrays by name, their first axis in the order of the abstracts."""

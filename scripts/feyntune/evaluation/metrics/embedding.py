@@ -5,18 +5,21 @@ embedded once for all runs.
 """
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import reason
 from feyntune.core.schema import Source
 from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
 if TYPE_CHECKING:
     import numpy
+    from sentence_transformers import SentenceTransformer
 
 
 class EmbeddingSettings(MetricSettings, Source):
@@ -24,6 +27,11 @@ class EmbeddingSettings(MetricSettings, Source):
 
     max_length: int | None = Field(None, ge=8)
     """Longest text in the model's tokens; null means the model's own limit."""
+    pooling: Literal["mean", "cls", "lasttoken"] | None = None
+    """How a plain transformer's token embeddings become one embedding; null means as `modules.json` says, the file of
+    sentence-transformers."""
+    adapter: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Subfolder of the model with a PEFT adapter to use, such as `text_matching`; null means none."""
     trust_remote_code: bool = False
     """Let the repository's own Python run: only a repository and a revision that you have named, and read."""
     batch_size: int = Field(64, ge=1)
@@ -33,6 +41,8 @@ class EmbeddingSettings(MetricSettings, Source):
     def _named_code(self) -> "EmbeddingSettings":
         if self.trust_remote_code and not self.hub:
             raise ValueError("'trust_remote_code' is for repositories named by 'hub' and 'revision'")
+        if self.trust_remote_code and self.pooling:
+            raise ValueError("'pooling' is for architectures of transformers: leave out 'trust_remote_code'")
         return self
 
 
@@ -106,19 +116,20 @@ class SentenceEmbedder:
         settings: the metric's settings.
 
     Raises:
-        FeynTuneError: the folder holds no such model, or one without a limit that ``max_length`` could set.
+        FeynTuneError: the folder holds no such model, one that lacks weights, or one without a limit that
+            ``max_length`` could set.
     """
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
-        if not (Path(folder) / "modules.json").is_file():
-            raise FeynTuneError(f"{folder}: no modules.json there; name a folder that sentence-transformers has saved")
-        from sentence_transformers import SentenceTransformer
-
-        from feyntune.core.gpus import pick_device
-
-        trust = settings.trust_remote_code
-        device = str(pick_device())
-        self.model = SentenceTransformer(str(folder), device=device, trust_remote_code=trust, local_files_only=True)
+        try:
+            self.model = _load(Path(folder), settings)
+            check_weights(self.model, Path(folder))
+            if settings.adapter:
+                _load_adapter(self.model, Path(folder), settings.adapter)
+        except (MemoryError, FeynTuneError):
+            raise
+        except Exception as error:  # each of its modules raises its own
+            raise FeynTuneError(f"{folder}: cannot be loaded ({reason(error)}); compare it with its source") from error
         self.batch_size = settings.batch_size
         if settings.max_length:
             self._limit(settings.max_length, folder)
@@ -147,6 +158,70 @@ class SentenceEmbedder:
             return numpy.zeros(len(texts), dtype=bool)
         tokens = self.model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         return numpy.array([len(ids) > limit for ids in tokens])
+
+
+def check_weights(model: "SentenceTransformer", folder: Path) -> None:
+    """Refuse a model whose files lack weights: transformers would make them up at random.
+
+    The weights of a pooler may be missing, because sentence-transformers pools by itself.
+
+    Raises:
+        FeynTuneError: a weight is missing.
+    """
+    listed = folder / "modules.json"
+    paths = [each["path"] for each in json.loads(listed.read_text(encoding="utf-8"))] if listed.is_file() else ["", ""]
+    for path, module in zip(paths, model, strict=True):
+        inner: Any = getattr(module, "auto_model", None)
+        if not type(inner).__module__.startswith("transformers."):  # a repository's own code loads as it likes
+            continue
+        _, report = type(inner).from_pretrained(  # without data, on the device "meta"
+            folder / path, config=inner.config, device_map="meta", output_loading_info=True, local_files_only=True
+        )
+        missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise FeynTuneError(f"{folder}: its weights lack {missing[0][-70:]}{more}; compare it with its source")
+
+
+def _load(folder: Path, settings: EmbeddingSettings) -> "SentenceTransformer":
+    """The model with fp32 weights, as the reference computes: transformers would take the type of the file."""
+    file = "config.json" if settings.pooling else "modules.json"
+    if not (folder / file).is_file():
+        remedy = "name a folder that sentence-transformers has saved, or set the metric's 'pooling'"
+        raise FeynTuneError(f"{folder}: no {file} there; {remedy}")
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from feyntune.core.gpus import pick_device
+
+    device = str(pick_device())
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if not settings.pooling:
+        trust = settings.trust_remote_code
+        return SentenceTransformer(
+            str(folder), device=device, trust_remote_code=trust, local_files_only=True, model_kwargs=options
+        )
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    local = {"local_files_only": True}
+    transformer = Transformer(str(folder), model_kwargs=options | local, processor_kwargs=local, config_kwargs=local)
+    pooling = Pooling(transformer.get_embedding_dimension(), settings.pooling)
+    return SentenceTransformer(modules=[transformer, pooling], device=device)
+
+
+def _load_adapter(model: "SentenceTransformer", folder: Path, name: str) -> None:
+    """Load a PEFT adapter from a subfolder of the model's, and make it the active one."""
+    if not (folder / name / "adapter_model.safetensors").is_file():
+        known = ", ".join(sorted(path.parent.name for path in folder.glob("*/adapter_model.safetensors"))) or "none"
+        raise FeynTuneError(f"{folder}: no adapter {name!r}; there is: {known}")
+    transformer = model.transformers_model
+    if transformer is None:
+        raise FeynTuneError(f"{folder}: no transformer that could have an adapter; leave out the metric's 'adapter'")
+    loaded = transformer.load_adapter(str(folder / name), adapter_name=name)
+    if loaded.missing_keys or loaded.unexpected_keys:
+        wrong = sorted(loaded.missing_keys | loaded.unexpected_keys)
+        raise FeynTuneError(f"{folder / name}: not an adapter of this model: {len(wrong)} other weights, {wrong[0]}")
+    model.eval()
 
 
 def cosines(left: "numpy.ndarray", right: "numpy.ndarray") -> "numpy.ndarray":

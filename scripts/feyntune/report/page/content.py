@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
@@ -15,9 +14,14 @@ from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
+from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
+from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -44,38 +48,18 @@ class PageSources:
     """File of the plan; it may be missing."""
 
 
-def common_and_differing(
-    records: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Split records into what all have in common and what differs.
-
-    Args:
-        records: flat dicts by run.
-
-    Returns:
-        A dict of the keys with the same value in every record, and by key of the others a dict of values by run. A key
-        that holds just the run's own name is left out.
-    """
-    names = dict.fromkeys(name for record in records.values() for name in record)
-    common, differing = {}, {}
-    for name in names:
-        values = {run: record.get(name) for run, record in records.items()}
-        first = next(iter(values.values()))
-        if all(value == first for value in values.values()):
-            common[name] = first
-        elif any(value != run for run, value in values.items()):
-            differing[name] = values
-    return common, differing
-
-
 TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
+    "changes": "What runs gained and lost",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
 }
 """Titles of tables by name; captions come with the tables."""
+
+LONG = 60
+"""Tables with more rows are folded, but for the summary."""
 
 FIGURE_CAPTIONS = {
     "intervals": (
@@ -88,6 +72,12 @@ FIGURE_CAPTIONS = {
         "Paired differences",
         "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: not significant"
         " (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
+    ),
+    "changes": (
+        "What runs gained and lost",
+        "Change in bits per byte of each run against its base model on each set. Below zero (purple): the run predicts"
+        " these texts better; above (orange): training cost it some of what the base model knew. Numbers in parentheses"
+        " are not significant (Holm-corrected p of 0.05 or more).",
     ),
     "distributions": (
         "Distributions",
@@ -116,48 +106,52 @@ FIGURE_CAPTIONS = {
 
 def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
     """The variables of the template."""
-    import pandas
-
-    means, comparisons = (pandas.read_csv(sources.tables / f"{name}.csv") for name in ("distributions", "comparisons"))
+    means, comparisons = (read_exact_table(sources.tables, name) for name in ("distributions", "comparisons"))
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
-        "runs": results.runs.astype(object).where(results.runs.notna(), None).to_dict("records"),
+        "runs": _runs(results.runs),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),
         "missing": missing_lines(results.missing),
         "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
-        "common": _texts(common),
-        "differing": {name: _texts(values) for name, values in differing.items()},
+        "common": {title(key): text(key, value) for key, value in common.items()},
+        "differing": entries(differing),
         "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items()],
         "figures": [_figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
         "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
         "control_prompts": [_control_prompts(path) for path in sources.history],
         "costs": _costs(sources, stage),
-        "provenance": _texts(flattened(provenance())),
+        "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
     }
 
 
+def _runs(runs: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The runs, each once, with the sets on which it is evaluated."""
+    known = runs.astype(object).where(runs.notna(), None)
+    sets = known.groupby("run")["set"].agg(", ".join)
+    return known.drop_duplicates("run").assign(sets=lambda each: each["run"].map(sets)).to_dict("records")
+
+
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
-    """A sentence for each metric and reason: for which runs it could not be computed."""
-    runs: dict[tuple[str, str], list[str]] = {}
+    """A sentence for each metric and reason: which runs have no values of it."""
+    runs: dict[tuple[str, str, bool], list[str]] = {}
     for each in missing:
-        runs.setdefault((each.metric, each.reason), []).append(each.run)
+        runs.setdefault((each.metric, each.reason, each.fault), []).append(each.run)
     return [
-        f"{metric} could not be computed for {', '.join(dict.fromkeys(names))}: {reason}"
-        for (metric, reason), names in runs.items()
+        f"{metric} {'could not be computed' if fault else 'has no values'} for"
+        f" {', '.join(dict.fromkeys(names))}: {reason}"
+        for (metric, reason, fault), names in runs.items()
     ]
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-
-
-def _table(folder: Path, name: str, title: str) -> dict[str, str]:
-    caption = (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0].removeprefix("% ")
-    html = (folder / f"{name}.html").read_text(encoding="utf-8")
-    return {"name": name, "title": title, "caption": caption, "html": html}
+def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
+    read_exact_table(folder, name)  # not shown, but delivered with the report
+    html = read_html(folder, name)
+    rows = html.count("<tr>") - 1
+    shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
+    return {**shown, "rows": rows, "long": rows > LONG and name != "summary"}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
@@ -170,7 +164,7 @@ def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:
 
 
 def _figure(folder: Path, name: str, title: str, caption: str) -> dict[str, str]:
-    drawing = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+    drawing = base64.b64encode(read_drawing(folder, name)).decode("ascii")
     return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{drawing}"}
 
 

@@ -4,41 +4,65 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """The HTML of the page.
+    """The HTML of the report."""
+    return render_page(FOLDER, "page", "img-src data:", content)
+
+
+def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any], scripts: Sequence[str] = ()) -> str:
+    """The HTML of a page with its style and its script in it.
 
     The policy in its head names its own style and script by their digests and forbids everything else, so that even
     unescaped text could not run.
+
+    Args:
+        folder: folder of the template ``{name}.html``, the style ``{name}.css`` and the script ``{name}.js``.
+        name: name of these files.
+        policy: what else the page may do, as directives of a content security policy.
+        content: variables of the template.
+        scripts: sources of further scripts, as in such a policy.
     """
+    from markupsafe import Markup
+
+    style, script = (Markup((folder / f"{name}.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
+    rules = security_policy(folder, name, policy, scripts)
+    template = environment(folder).get_template(f"{name}.html")
+    return template.render(style=style, script=script, policy=Markup(rules), **content)
+
+
+def security_policy(folder: Path, name: str, policy: str, scripts: Sequence[str] = ()) -> str:
+    """The content security policy of a page; arguments as of ``render_page``."""
+    style, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    sources = " ".join([f"'{_digest(script)}'", *scripts])
+    return f"default-src 'none'; {policy}; style-src '{_digest(style)}'; script-src {sources}"
+
+
+def environment(folder: Path) -> Environment:
+    """The templates of a folder, with the filter ``latex``: all texts are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from feyntune.report.page.latex import to_html
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+    templates = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["latex"] = lambda text: Markup(to_html(text or ""))
-    style, script = (_source(name) for name in ("page.css", "page.js"))
-    policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
-    return environment.get_template("page.html").render(
-        style=Markup(style), script=Markup(script), policy=Markup(policy), **content
-    )
-
-
-def _source(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
+    templates.filters["latex"] = lambda text: Markup(to_html(text or ""))
+    return templates
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,19 @@
+"""Where the workflow keeps models and adapters, relative to the working folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from feyntune.config.load import Configuration
+    from feyntune.config.runs import Run
+
+
+def model_folder(configuration: Configuration, registry: str, name: str) -> str:
+    """The folder of an entry of ``models`` or ``metrics``: its own, or the one that it is fetched into."""
+    return getattr(configuration, registry)[name].path or f"results/{registry}/{name}"
+
+
+def adapter_folder(run: Run) -> str:
+    """The folder of a run's adapter: named by the configuration, or trained or fetched by the workflow."""
+    return run.adapter.path if run.adapter and run.adapter.path else f"results/adapters/{run.name}"

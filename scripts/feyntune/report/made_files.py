@@ -1,0 +1,77 @@
+"""The files of `tables.py` and `figures.py`, read again: a damaged one must not end in the report or on a card."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import MADE_AGAIN, reason, unreadable
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def read_exact_table(folder: Path, name: str) -> pandas.DataFrame:
+    """A table with every digit, from its CSV file; the HTML file must have as many rows.
+
+    Raises:
+        FeynTuneError: a file is missing or damaged.
+    """
+    import pandas
+
+    path = folder / f"{name}.csv"
+    text = _read(path, end="\n")
+    with unreadable(path, "not a table", ValueError):  # as are pandas' own errors
+        table = pandas.read_csv(io.StringIO(text))
+    rows = read_html(folder, name).count("<tr>") - 1
+    if len(table) != rows:
+        raise FeynTuneError(f"{path}: {len(table):,} rows, and {rows:,} in {name}.html; {MADE_AGAIN}")
+    return table
+
+
+def read_html(folder: Path, name: str) -> str:
+    """A table as HTML. Raises FeynTuneError if the file is missing or damaged."""
+    return _read(folder / f"{name}.html", end="</tbody></table>\n")
+
+
+def read_caption(folder: Path, name: str) -> str:
+    """The caption of a table, from its LaTeX file. Raises FeynTuneError if the file is missing or damaged."""
+    return _read(folder / f"{name}.tex", end="\\end{tabular}\n").splitlines()[0].removeprefix("% ")
+
+
+def read_drawing(folder: Path, name: str) -> bytes:
+    """A figure as SVG; its PNG file must be whole too.
+
+    Raises:
+        FeynTuneError: a file is missing or damaged.
+    """
+    path = folder / f"{name}.svg"
+    with unreadable(path, "not an SVG file", SyntaxError):  # as are errors of the XML parser
+        content = path.read_bytes()
+        xml.etree.ElementTree.fromstring(content)
+    _check_picture(folder / f"{name}.png")
+    return content
+
+
+def _check_picture(path: Path) -> None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except FileNotFoundError:
+        raise FeynTuneError(f"{path}: no such file") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FeynTuneError(f"{path}: not a PNG file ({reason(error)}); {MADE_AGAIN}") from None
+
+
+def _read(path: Path, end: str) -> str:
+    """A text that must have this end and no NUL characters, which a lost block of a disk leaves."""
+    with unreadable(path, "not a text in UTF-8", UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")
+    if not text.endswith(end) or "\0" in text:
+        raise FeynTuneError(f"{path}: not whole; {MADE_AGAIN}")
+    return text

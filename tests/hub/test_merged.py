@@ -1,0 +1,135 @@
+"""Merged models: ordinary model folders with the texts of the adapter on its base, and a card."""
+
+import contextlib
+import re
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from feyntune.config.load import parse_configuration
+from feyntune.config.runs import merge_stage, resolve_runs
+from feyntune.core.errors import FeynTuneError
+from feyntune.hub import names
+from feyntune.hub.publish import MergedCardJob, write_merged_card
+from feyntune.hub.push import files_in
+from feyntune.models import dequantize
+from feyntune.models.load import load_adapter, load_base
+from feyntune.models.tokenizer import encode, load_tokenizer
+
+RUN = "tiny_own_all"
+CONFIGURATION = {
+    "datasets": {"own": {"files": {"train": "/home/me/a.parquet", "test": "b.parquet", "validation": "c.parquet"}}},
+    "models": {"tiny": {"hub": "labs/tiny-1B", "revision": "abc", "also_known_as": ["tiny"]}},
+    "layer_sets": {"all": ["q_proj"]},
+    "grid": {"models": ["tiny"], "datasets": ["own"], "layer_sets": ["all"]},
+    "evaluation_sets": {"unseen": {"dataset": "own"}},
+    "precision": {"dtype": "float32"},
+    "hub": {"organisation": "me"},
+}
+PROMPTS = ("We study the entropy of black holes.", "The amplitude", "Strings")
+
+
+def merge(tiny_model, tiny_adapter, folder, **changes):
+    """Merge as the rule does; returns the configuration."""
+    configuration = parse_configuration({**CONFIGURATION, **changes})
+    stage = merge_stage(configuration, resolve_runs(configuration)[RUN])
+    job = dequantize.DequantizeJob(
+        stage.quantization, stage.precision, tiny_model, tiny_adapter, stage.base_names, folder
+    )
+    dequantize.run(job)
+    return configuration
+
+
+def greedy(model, tokenizer, prompt):
+    """Greedy text of 40 tokens."""
+    ids = torch.tensor(encode(tokenizer, [prompt], eos=False))
+    with torch.no_grad():
+        new = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=40, do_sample=False)
+    return tokenizer.decode(new[0])
+
+
+@pytest.mark.parametrize("weights", ["evaluated", "original"])
+def test_a_merged_model_writes_the_greedy_texts_of_the_adapter_on_its_base(tiny_model, tiny_adapter, tmp_path, weights):
+    hub = {"organisation": "me", "merged_weights": weights}
+    configuration = merge(tiny_model, tiny_adapter, tmp_path / "out", hub=hub)
+    stage = merge_stage(configuration, resolve_runs(configuration)[RUN])
+    assert stage.quantization.method == {"evaluated": "nf4", "original": "none"}[weights]
+    base = load_base(tiny_model, stage.quantization, stage.precision)
+    adapted = load_adapter(base, tiny_adapter, ["tiny"]).get_base_model()
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto")
+    assert merged.dtype == torch.float32 and not hasattr(merged.config, "quantization_config")
+    tokenizers = load_tokenizer(tiny_model), AutoTokenizer.from_pretrained(tmp_path / "out")
+    texts = [[greedy(*each, prompt) for prompt in PROMPTS] for each in zip((adapted, merged), tokenizers, strict=True)]
+    assert texts[0] == texts[1]
+    unadapted = load_base(tiny_model, stage.quantization, stage.precision)
+    assert texts[1] != [greedy(unadapted, tokenizers[0], prompt) for prompt in PROMPTS]  # the adapter has an effect
+
+
+def test_by_default_the_weights_are_bfloat16_and_logits_differ_by_rounding(tiny_model, tiny_adapter, tmp_path):
+    configuration = merge(tiny_model, tiny_adapter, tmp_path / "out", precision={})
+    stage = merge_stage(configuration, resolve_runs(configuration)[RUN])
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto")
+    assert merged.dtype == torch.bfloat16
+    adapted = load_adapter(load_base(tiny_model, stage.quantization, stage.precision), tiny_adapter, ["tiny"])
+    ids = torch.tensor(encode(load_tokenizer(tiny_model), PROMPTS[:1], eos=False))
+    with torch.no_grad():
+        expected, found = adapted(ids).logits.float(), merged(ids).logits.float()
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def write_card(tiny_model, folder, **changes):
+    """Write the card of a merged model into a folder with a tokenizer; returns metadata and body."""
+    configuration = parse_configuration({**CONFIGURATION, **changes})
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    stage = names.merged_card_stage(configuration, resolve_runs(configuration)[RUN])
+    write_merged_card(MergedCardJob(stage, tiny_model, folder))
+    head, body = (folder / "README.md").read_text().removeprefix("---\n").split("\n---\n", 1)
+    return yaml.safe_load(head), body
+
+
+def test_the_card_names_base_weights_and_data(tiny_model, tmp_path):
+    head, body = write_card(tiny_model, tmp_path)
+    assert head["base_model"] == "labs/tiny-1B" and head["base_model_relation"] == "finetune"
+    assert head["library_name"] == "transformers"
+    assert f"# {RUN}-merged" in body and "`nf4`" in body and "/home" not in body
+    assert "the texts of this model may differ" not in body
+    code = re.search(r"```python\n(.*?)```", body, re.DOTALL)[1]
+    compile(code, "card", "exec")
+    assert f'from_pretrained("me/{RUN}-merged")' in code and 'tokenizer("<s>" + prompt' in code
+
+
+def test_the_card_warns_of_other_weights_than_the_evaluated_ones(tiny_model, tmp_path):
+    _, body = write_card(tiny_model, tmp_path, hub={"merged_weights": "original"})
+    assert "the texts of this model may differ from the evaluated ones" in body
+    assert f'from_pretrained("results/merged/{RUN}")' in body  # without an organisation there is no repository
+
+
+def test_int8_weights_are_merged_only_in_their_original_form():
+    for weights, line in (
+        ("evaluated", "int8 weights of tiny_own_all cannot be dequantised; set it to original"),
+        ("original", None),
+    ):
+        changes = {"quantization": {"method": "int8"}, "hub": {"merged_weights": weights}}
+        configuration = parse_configuration({**CONFIGURATION, **changes})
+        run = resolve_runs(configuration)[RUN]
+        with pytest.raises(FeynTuneError, match=line) if line else contextlib.nullcontext():
+            assert merge_stage(configuration, run).quantization.method == "none"
+
+
+def test_a_merged_model_has_a_repository_of_its_own():
+    configuration = parse_configuration(
+        {**CONFIGURATION, "hub": {"organisation": "me", "merged": "{organisation}/{run}"}}
+    )
+    runs = [run for run in resolve_runs(configuration).values() if run.has_adapter]
+    names.check_repositories(configuration, runs, [], [])
+    with pytest.raises(FeynTuneError, match=f"{RUN} and merged {RUN} have the same repository me/{RUN}; change"):
+        names.check_repositories(configuration, runs, [], [], merged=True)
+
+
+def test_all_files_of_the_folder_are_pushed_except_hidden_ones(tmp_path):
+    for name in ("model.safetensors", "config.json", ".lock", "sub/a.txt", ".cache/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(files_in(tmp_path)) == ["config.json", "model.safetensors", "sub/a.txt"]

@@ -1,0 +1,36 @@
+# Merged models with their cards: ordinary model folders for other programs.
+
+from feyntune.hub import names as published
+
+
+def merged_card_settings(wildcards):
+    """The settings of a merged model's card."""
+    return stage_settings(published.merged_card_stage, RUNS[wildcards.run])
+
+
+rule merged:
+    """Merge the adapter of every run into its base model; no other target needs this."""
+    input:
+        expand("results/merged/{run}/README.md", run=WITH_ADAPTER),
+    localrule: True
+
+
+rule merged_card:
+    """Write the card of a merged model into its folder."""
+    input:
+        base=base_files,
+        weights="results/merged/{run}/weights.json",
+    output:
+        "results/merged/{run}/README.md",
+    log:
+        "results/logs/merged_card/{run}.log",
+    wildcard_constraints:
+        run=one_of_runs(WITH_ADAPTER),
+    localrule: True
+    params:
+        base=lambda wildcards: base_folder(wildcards.run),
+        settings=merged_card_settings,
+        code=code("merged_card.py"),
+    shell:
+        'python "$FEYNTUNE_SCRIPTS/merged_card.py" --base {params.base:q} --settings {params.settings:q}'
+        " --folder results/merged/{wildcards.run:q} --log {log:q}"

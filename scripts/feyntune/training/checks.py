@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.load import check_quantization, linear_layers, pick_device
-from feyntune.models.tokens import context_length
+from feyntune.models.tokens import context_length, load_config
 from feyntune.training.initialisation import check_initialisation
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ def check_job(job: TrainingJob) -> PretrainedConfig:
     check_machine(stage.quantization, stage.precision, job.gpus, pick_device())
     check_initialisation(stage)
     check_arguments(stage)
-    from transformers import AutoConfig
-
     from feyntune.training.tracking import check_trackers
 
     check_trackers(job.tracking)
-    config = AutoConfig.from_pretrained(job.base, local_files_only=True)
+    config = load_config(job.base)
     check_target_modules(stage.target_modules, config)
     return config
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.evaluation.generation import streaming
+from feyntune.evaluation.generation import transformers_streaming as streaming
 from feyntune.evaluation.generation.completions import CompletionJob, run
 from feyntune.evaluation.generation.transformers_engine import load_engine
 from feyntune.playground.display import completions_table, show

@@ -256,7 +256,7 @@ def test_a_column_that_is_there_twice_is_one_line(tmp_path, form):
 
 
 def test_a_csv_of_a_spreadsheet_program_is_read(tmp_path):
-    (tmp_path / "t.csv").write_bytes("id;completion\r\n0704.0010;\"Es; geht.\"\r\n".encode("utf-16"))
+    (tmp_path / "t.csv").write_bytes('id;completion\r\n0704.0010;"Es; geht."\r\n'.encode("utf-16"))
     assert read_completions(tmp_path / "t.csv") == {"0704.0010": (None, "Es; geht.")}
     (tmp_path / "v.csv").write_text("id;perplexity\n0704.0010;7,5\n0704.0011;\n0704.0012;NaN\n")
     assert read_values(tmp_path / "v.csv", "perplexity") == {

@@ -11,7 +11,9 @@ def gpu_rules() -> set[str]:
     """The rules whose command runs on the GPUs that their job has."""
     text = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").glob("*.smk")))
     rules = re.split(r"^(?:rule|checkpoint) (\w+):$", text, flags=re.MULTILINE)[1:]
-    return {name for name, body in zip(rules[::2], rules[1::2], strict=True) if "on_gpus.py" in body or "{ON_GPUS}" in body}
+    return {
+        name for name, body in zip(rules[::2], rules[1::2], strict=True) if "on_gpus.py" in body or "{ON_GPUS}" in body
+    }
 
 
 @pytest.mark.parametrize("profile", ["sulis", "slurm"])

@@ -200,11 +200,12 @@ def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
 
 def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str) -> PerplexityStage:
     """Settings that determine a run's perplexities and embeddings of an evaluation set (a name)."""
-    evaluated = _evaluated_model(configuration, run)
+    evaluated, entry = _evaluated_model(configuration, run), configuration.evaluation_sets[evaluation_set]
+    perplexity = _section(configuration, run, "perplexity", Perplexity)
     return PerplexityStage(
         run=run.name,
-        limit=configuration.evaluation_sets[evaluation_set].limit,
-        perplexity=_section(configuration, run, "perplexity", Perplexity),
+        limit=entry.limit,
+        perplexity=perplexity.model_copy(update={"column": "abstract"}) if entry.text else perplexity,
         weights=evaluated_weights(
             configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
         ),

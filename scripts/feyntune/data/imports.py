@@ -41,7 +41,9 @@ def find_files(folder: Path) -> dict[str, list[Path]]:
         try:
             found = load_dataset_builder(str(folder), cache_dir=cache).config.data_files
         except Exception as error:  # the library raises its own errors, those of YAML, and many others
-            raise FeynTuneError(f"{folder}: no files of a dataset ({reason(error)}); compare it with its source") from error
+            raise FeynTuneError(
+                f"{folder}: no files of a dataset ({reason(error)}); compare it with its source"
+            ) from error
     return {ALSO_CALLED.get(str(split), str(split)): sorted(map(Path, paths)) for split, paths in found.items()}
 
 

@@ -19,7 +19,9 @@ from feyntune.data.schema import SNAPSHOT
 def store_writer(path: Path) -> pyarrow.parquet.ParquetWriter:
     """Open a writer for a store. Snappy is the fastest parquet codec, and a store is read only a few times."""
     few_values = ["categories", "license", "update_date"]
-    return pyarrow.parquet.ParquetWriter(path, SNAPSHOT, **{**PARQUET, "compression": "snappy"}, use_dictionary=few_values)
+    return pyarrow.parquet.ParquetWriter(
+        path, SNAPSHOT, **{**PARQUET, "compression": "snappy"}, use_dictionary=few_values
+    )
 
 
 def read_columns(store: Path, columns: Sequence[str]) -> pyarrow.Table:

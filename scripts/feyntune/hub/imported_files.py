@@ -67,7 +67,9 @@ def _read(path: Path, needed: Sequence[str], optional: Sequence[str], numbers: C
     raise FeynTuneError(f"{path}: imported tables are .csv or .parquet files, with columns {wanted}")
 
 
-def _read_parquet(path: Path, needed: Sequence[str], optional: Sequence[str], numbers: Collection[str]) -> pyarrow.Table:
+def _read_parquet(
+    path: Path, needed: Sequence[str], optional: Sequence[str], numbers: Collection[str]
+) -> pyarrow.Table:
     table = read_table(path)
     present = table.column_names
     for name in needed:

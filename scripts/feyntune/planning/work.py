@@ -120,7 +120,7 @@ class Estimator:
         """Name of a run's model; only imported completions, which no stage with a model reads, may have none."""
         return cast("str", self.runs[run].model)
 
-    def _tokens(self, run: str, dataset: str) -> float:
+    def _tokens(self, run: str, dataset: str | None) -> float:
         """Mean tokens per abstract of a dataset, by the tokenizer of a run's model."""
         name = self._model(run)
         return self.sizes.tokens(dataset, self.configuration.models[name].path or f"results/models/{name}")
@@ -373,6 +373,6 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
 SHORT = frozenset(
     "check_compute check_metrics control_papers demo_metric_model evaluation_set import_completions"
-    " import_values".split()
+    " import_values read_texts".split()
 )
 """Rules that ask for resources but take seconds, or a minute: the default ``Work`` describes them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,40 +50,62 @@ def _sentences(
 ) -> list[str]:
     bases = list(dict.fromkeys(runs.loc[runs["layers"] == "base", "run"]))
     pairs = pairs.assign(better=(pairs["difference"] < 0) == (quantity.direction == "lower"))
+    against_base, between = pairs[pairs["against"].isin(bases)], pairs[~pairs["against"].isin(bases)]
     return [
-        *_means(quantity, rows, bases),
-        *_against_base(pairs[pairs["against"].isin(bases)]),
-        *_between_layers(runs, pairs[~pairs["against"].isin(bases)]),
+        _best(runs, quantity, rows, against_base),
+        *_against_base(against_base),
+        *_between_layers(runs, between),
     ]
 
 
-def _means(quantity: Quantity, rows: pandas.DataFrame, bases: Sequence[str]) -> Iterator[str]:
+def _best(runs: pandas.DataFrame, quantity: Quantity, rows: pandas.DataFrame, pairs: pandas.DataFrame) -> str:
+    """The run with the best mean, and whether that is better than its base model."""
     places = interval_decimals(rows["mean"], rows["low"], rows["high"])
     shown = {row.run: interval(row.mean, row.low, row.high, places) for row in rows.itertuples()}
     best = rows.sort_values("mean", ascending=quantity.direction == "lower", kind="stable")["run"].iloc[0]
     extreme = "lowest" if quantity.direction == "lower" else "highest"
-    yield f"{best} has the {extreme} mean, {shown[best]}."
-    for base in bases:
-        if base in shown and base != best:
-            yield f"{base} has {shown[base]}."
+    own = pairs[pairs["run"] == best]
+    if own.empty:
+        return f"{best} has the {extreme} mean, {shown[best]}."
+    base, sure = own["against"].iloc[0], own["p_holm"].iloc[0] < LEVEL and own["better"].iloc[0]
+    if not sure:
+        return f"{best} has the {extreme} mean, {shown[best]}, not significantly better than {base}, {shown[base]}."
+    verb = "lowers" if quantity.direction == "lower" else "raises"
+    return (
+        f"{_training(runs, best)} {verb} it from {shown[base]} ({base}) to {shown[best]} ({best}), the {extreme} mean."
+    )
+
+
+def _training(runs: pandas.DataFrame, run: str) -> str:
+    """What was done to the base model, as the subject of a sentence."""
+    row = runs[runs["run"] == run].iloc[0]
+    return f"Training on {row['dataset']}" if isinstance(row["dataset"], str) else run
 
 
 def _against_base(pairs: pandas.DataFrame) -> Iterator[str]:
     if len(pairs):
-        yield f"Against the base model, {_tally(pairs)}."
+        yield f"{_counted(len(pairs), 'run')} compared with the base model: {_tally(pairs)}."
 
 
 def _between_layers(runs: pandas.DataFrame, pairs: pandas.DataFrame) -> Iterator[str]:
     layers = runs.drop_duplicates("run").set_index("run")["layers"]
     named = pairs.assign(one=pairs["run"].map(layers), other=pairs["against"].map(layers))
     for (one, other), rows in named.groupby(["one", "other"], sort=False):
-        yield f"Layers {one} against {other}: {_tally(rows)}."
+        yield f"Layers {one} compared with {other}, {_counted(len(rows), 'pair')} of runs: {_tally(rows)}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 def _tally(pairs: pandas.DataFrame) -> str:
     """How many of the pairs' first runs are better and worse with a corrected p-value below the level."""
     sure, open_ = pairs[pairs["p_holm"] < LEVEL], pairs[pairs["p_holm"] >= LEVEL]
     better, impossible = int(sure["better"].sum()), int((~open_["decidable"]).sum())
-    counts = f"of {len(pairs)} compared, {better} better, {len(sure) - better} worse"
-    counts += f", {len(open_) - impossible} undecided"
-    return f"{counts}, {impossible} with too few abstracts for a test" if impossible else counts
+    counts = {
+        "better": better,
+        "worse": len(sure) - better,
+        "not significantly different": len(open_) - impossible,
+        "with too few abstracts for a test": impossible,
+    }
+    return ", ".join(f"{number} {words}" for words, number in counts.items() if number)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
+from feyntune.report.changes import changes, changes_layout
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -129,6 +130,8 @@ CAPTIONS = {
     "distributions": "Each quantity over the abstracts, with {percent} bootstrap intervals of the mean.",
     "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
     " permutation test, and corrected by Holm for all comparisons of a quantity on a set; fractions of abstracts.",
+    "changes": "Change in bits per byte of each run against its base model on each set, on the same texts, with"
+    " {percent} percentile bootstrap intervals; below zero the run predicts them better.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
 }
@@ -146,11 +149,13 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
     compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed)
+    changed = changes(compared, described, results.runs)
     similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
     tables = {
         "summary": (summed, summary_layout(summed, results.quantities)),
         "distributions": (described, distributions_layout(described, results.quantities)),
         "comparisons": (compared, comparisons_layout(compared, results.quantities)),
+        "changes": (changed, changes_layout(changed)),
         "similarity": (similar, similarity_layout(similar)),
         "quantities": (listed, quantities_layout(listed)),
     }

@@ -126,6 +126,8 @@ def test_a_title_of_another_quantity_is_followed_by_the_name():
 
 
 def test_titles_that_stay_equal_are_refused():
-    entries = {name: EmbeddingSettings(path="here", title=title) for name, title in {"a": "X", "b": "X", "c": "X (a)"}.items()}
+    entries = {
+        name: EmbeddingSettings(path="here", title=title) for name, title in {"a": "X", "b": "X", "c": "X (a)"}.items()
+    }
     with pytest.raises(FeynTuneError, match=r"config: \$.metrics.c.title: 'X \(a\)' is a title twice"):
         reported_all(entries)

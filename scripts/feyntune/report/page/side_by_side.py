@@ -60,6 +60,8 @@ def sampled_abstracts(path: Path, results: Results, count: int, seed: int) -> li
 def _sample(values: pandas.DataFrame, count: int, seed: int) -> list[str]:
     import numpy
 
+    if "new_tokens" not in values:  # no run completed this set
+        return []
     completed = values["new_tokens"].notna().sum(axis=1)
     common = list(completed.index[completed == completed.max()])
     chosen = numpy.random.default_rng(seed).choice(len(common), min(count, len(common)), replace=False)

@@ -63,6 +63,14 @@ def test_texts_are_those_of_the_workflow(available, session, dataset, abstracts,
         assert texts[each.name] == next(row["prediction"] for row in rows if row["id"] == name)
 
 
+def test_vllm_without_its_environment_is_one_line(available, monkeypatch, tmp_path):
+    monkeypatch.setattr("feyntune.evaluation.generation.vllm_environment.PYTHON", tmp_path / "python")
+    with pytest.raises(
+        FeynTuneError, match=r"vllm needs the environment \.venv-vllm, which is missing: type `make vllm`"
+    ):
+        Session(list(available.values()), "vllm")
+
+
 def test_all_runs_grow_at_the_same_time_and_share_one_base_model(available, monkeypatch):
     loaded = []
     load = streaming.load_evaluated

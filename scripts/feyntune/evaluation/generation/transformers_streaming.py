@@ -12,7 +12,7 @@ from feyntune.evaluation.generation.engine import Row
 from feyntune.evaluation.generation.kv_cache import empty_cache
 from feyntune.evaluation.generation.streaming import GrowingRow
 from feyntune.evaluation.generation.transformers_engine import TransformersEngine
-from feyntune.evaluation.model import EvaluatedModel, load_evaluated
+from feyntune.evaluation.model import EvaluatedModel, cast_adapters, load_evaluated
 from feyntune.models.load import load_adapter
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class StreamingTransformers:
         for run, folder in adapters.items():
             if folder:
                 self.adapted = load_adapter(self.adapted or self.causal, folder, stage.base_names, self.names[run])
+        if self.adapted:
+            cast_adapters(self.adapted, stage.precision)
 
     def stream(self, rows: Sequence[GrowingRow]) -> Iterator[GrowingRow]:
         """As ``StreamingEngine`` describes."""

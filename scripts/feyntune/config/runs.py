@@ -294,13 +294,26 @@ def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     return reported_all(configuration.metrics)
 
 
-def tables_stage(configuration: Configuration) -> TablesStage:
+def unlike_base(configuration: Configuration, runs: Mapping[str, Run]) -> list[str]:
+    """Names of runs that are evaluated with another quantisation or precision than the base run of their model.
+
+    Args:
+        configuration: the configuration.
+        runs: from ``resolve_runs``.
+    """
+    bases = {run.model: run for run in runs.values() if run.kind == "base"}
+    evaluated = {run.name: _evaluated_model(configuration, run) for run in runs.values() if run.kind != "imported"}
+    return [name for name, own in evaluated.items() if own != evaluated[bases.get(runs[name].model, runs[name]).name]]
+
+
+def tables_stage(configuration: Configuration, runs: Mapping[str, Run]) -> TablesStage:
     """Settings that determine the tables."""
     report = configuration.report
     return TablesStage(
         seed=configuration.seed,
         uncertainty=report.uncertainty,
         compared_layers=report.compared_layers,
+        unlike_base=unlike_base(configuration, runs),
         metrics=reported_metrics(configuration),
     )
 
@@ -334,6 +347,7 @@ def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageSta
     return PageStage(
         seed=configuration.seed,
         abstracts=configuration.report.abstracts,
+        unlike_base=unlike_base(configuration, runs),
         gpus=gpus_of_jobs(configuration, runs),
         metrics=reported_metrics(configuration),
     )

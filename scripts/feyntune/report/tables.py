@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
 from feyntune.report.changes import changes, changes_layout
+from feyntune.report.marks import footnote, with_marks
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -160,6 +161,7 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
         "quantities": (listed, quantities_layout(listed)),
     }
     hints = {each.title: each.description for each in results.quantities}
-    percent = f"{100 * stage.uncertainty.confidence:g}%"
+    percent, notes = f"{100 * stage.uncertainty.confidence:g}%", footnote(results.marks)
     for name, (exact, shown) in tables.items():
-        write_formats(Path(folder) / name, exact, shown, CAPTIONS[name].format(percent=percent), hints)
+        caption = CAPTIONS[name].format(percent=percent) + notes * ("Run" in shown)
+        write_formats(Path(folder) / name, exact, with_marks(shown, results.marks), caption, hints)

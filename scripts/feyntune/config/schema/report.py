@@ -46,6 +46,8 @@ class TablesStage(Section):
     """Intervals and tests."""
     compared_layers: list[tuple[str, str]]
     """Pairs of layer sets that are compared."""
+    unlike_base: list[str] = []
+    """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""
 
@@ -72,5 +74,7 @@ class PageStage(Section):
     """Abstracts whose completions are shown side by side."""
     gpus: dict[str, int] = {}
     """As for the figures."""
+    unlike_base: list[str] = []
+    """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""

@@ -138,9 +138,9 @@ test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; inst
 	@$(LOCKED_VLLM) -r .venv-vllm/tests.txt
 	@touch $@
 
-test-vllm: .venv/dev-ready .venv-vllm/dev-ready  ## set up with vLLM, then run the tests that need it
+test-vllm: .venv/dev-ready .venv-vllm/dev-ready demo  ## set up with vLLM, run the demo, then the tests that need vLLM
 	OMP_NUM_THREADS=1 $(VLLM_BIN)/python -m pytest -m vllm tests/evaluation/generation
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m vllm tests/vllm
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m vllm tests/vllm -n 2 --dist worksteal
 
 gpu-test: setup  ## set up, then run the programs on a GPU with the shape of Llama 3.1 8B
 	PYTHONPATH=tests:scripts $(BIN)/python -m gpu $(ARGS)

@@ -67,7 +67,7 @@ def test_no_damaged_byte_of_a_column_is_read_as_another_value(tmp_path):
 @pytest.mark.parametrize("content", ["[1]", "3", "null", '"text"', "{", "", "\x00" * 9])
 def test_only_json_objects_are_read(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(FeynTuneError, match="a.json: not (valid JSON|a JSON object)"):
+    with pytest.raises(FeynTuneError, match=r"a.json: not (valid JSON|a JSON object)"):
         read_json(tmp_path / "a.json")
 
 

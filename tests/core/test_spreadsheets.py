@@ -65,7 +65,7 @@ def test_what_could_be_read_in_two_ways_is_one_line(tmp_path, fault):
 
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
-    with pytest.raises(FeynTuneError, match="none.csv: no such file"):
+    with pytest.raises(FeynTuneError, match=r"none.csv: no such file"):
         read_spreadsheet(tmp_path / "none.csv", ["id"])
     with pytest.raises(FeynTuneError, match="not a file"):
         read_spreadsheet(tmp_path, ["id"])

@@ -1,4 +1,4 @@
-"""What the operating system refuses is one line: a full disk (here a limit on the size of files), folders, permissions."""
+"""What the operating system refuses is one line: a full disk (here a limit on the size of files), folders, names."""
 
 import contextlib
 import errno
@@ -196,7 +196,7 @@ def test_a_folder_in_the_place_of_a_file_is_kept(tmp_path):
 
 def test_errors_of_the_block_itself_pass(tmp_path):
     with pytest.raises(FileNotFoundError), written_whole(tmp_path / "x"):
-        open("/nonexistent/elsewhere")
+        (tmp_path / "none/elsewhere").read_text()
     with pytest.raises(ValueError, match="mine"), folder_written_whole(tmp_path / "y"):
         raise ValueError("mine")
     assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,10 @@ from feyntune.models.tokens import context_length
 NF4, PLAIN = Quantization(), Quantization(method="none")
 FP32 = Precision(dtype="float32")
 UP = "model.layers.1.mlp.up_proj.weight"
+LARGE = {  # Llama 2 7B
+    "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "num_key_value_heads": 32, "vocab_size": 32000, "head_dim": 128,
+}  # fmt: skip
 LORA_A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 
 
@@ -73,9 +77,23 @@ def reshaped(tensors):
         (lambda tensors: tensors, {"num_hidden_layers": 3}, "its weights lack model.layers.2."),
         (lambda tensors: tensors, {"num_hidden_layers": 1}, "the model lacks, model.layers.1."),
         (lambda tensors: tensors, {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "its weights lack "),
-        (lambda tensors: tensors, {"model_type": "none-such"}, "cannot be loaded ("),
+        (lambda tensors: tensors, {"model_type": "none-such"}, "not a model's configuration ("),
+        (lambda tensors: tensors, {"hidden_size": -3}, "not a model's configuration ("),
+        (lambda tensors: tensors, LARGE, "its configuration has 6,738,415,616 parameters, its files 1"),
     ],
-    ids=["missing", "empty", "extra", "renamed", "shape", "more-layers", "fewer-layers", "architecture", "unknown"],
+    ids=[
+        "missing",
+        "empty",
+        "extra",
+        "renamed",
+        "shape",
+        "more-layers",
+        "fewer-layers",
+        "architecture",
+        "unknown",
+        "negative",
+        "large",
+    ],
 )
 def test_a_base_model_whose_files_do_not_fit_is_refused(tiny_model, copy, quantization, edit, configuration, fault):
     folder = copy(tiny_model, "model.safetensors", edit, configuration)
@@ -102,7 +120,7 @@ def test_a_folder_without_model_or_weights_is_one_line(tiny_model, copy, tmp_pat
     (folder / "model.safetensors").unlink()
     assert "cannot be loaded (" in refused(load_base, folder, PLAIN, FP32)
     (folder / "config.json").write_text("{")
-    assert "cannot be loaded (" in refused(load_base, folder, PLAIN, FP32)
+    assert "not valid JSON (" in refused(load_base, folder, PLAIN, FP32)
 
 
 @pytest.mark.parametrize("quantization", [NF4, PLAIN], ids=["nf4", "none"])

@@ -74,8 +74,9 @@ def folder(whole, tmp_path):
 
 POOLED = ["completions/all.parquet", "perplexity/all.parquet", "semscore/all.parquet"]
 READ_BY_THE_REPORT = [
-    "tables/comparisons.csv", "tables/summary.html", "tables/similarity.tex", "tables/quantities.csv", "figures/intervals.svg",
-    "figures/time.png", "adapters/tiny_hep-th_all/run.json", "adapters/tiny_hep-th_all/history.parquet",
+    "tables/comparisons.csv", "tables/summary.html", "tables/similarity.tex", "tables/quantities.csv",
+    "figures/intervals.svg", "figures/time.png", "adapters/tiny_hep-th_all/run.json",
+    "adapters/tiny_hep-th_all/history.parquet",
     "datasets/hep-th/summary.json",
 ]  # fmt: skip
 READ_BY_THE_FIGURES = ["tables/distributions.csv", "similarity/unseen/tiny_base.pt"]

@@ -99,7 +99,7 @@ def test_the_made_results_are_pooled_in_order(tmp_path):
 @pytest.mark.parametrize("content", ["[1]", '{"mean": "high"}', '{"mean": {"a": 1}}', "cut", ""])
 def test_statistics_that_are_no_numbers_are_one_line(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(FeynTuneError, match="a.json: not "):
+    with pytest.raises(FeynTuneError, match=r"a.json: not "):
         pool_statistics([tmp_path / "a.json"], [label("a")], tmp_path / "all.parquet")
     assert not (tmp_path / "all.parquet").exists()
 

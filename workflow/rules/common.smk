@@ -15,6 +15,7 @@ from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
 from feyntune.core.secrets import WANDB
+from feyntune.core.dates import date_now
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
 
@@ -87,6 +88,12 @@ def settings(section):
         else section.model_dump(mode="json")
     )
     return json.dumps(values, sort_keys=True)
+
+
+def date_results_now():
+    """Correct dates in the future: Snakemake deletes a result that is older than its input when it is finished."""
+    if count := date_now(Path("results")):
+        print(f"{count} results were dated in the future; they are dated now")
 
 
 def most(resource):

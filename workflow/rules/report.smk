@@ -193,3 +193,22 @@ rule report:
         " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
         " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"
+
+
+rule explore:
+    """Write the page on which all completions can be searched and sorted; its data are files beside it."""
+    input:
+        **POOLED,
+    output:
+        "results/explore/index.html",
+    log:
+        "results/logs/explore.log",
+    resources:
+        **request("summarise"),
+    params:
+        settings=settings(declared.explore_stage(CONFIG)),
+        metrics=METRICS,
+        code=code("explore.py"),
+    shell:
+        'python "$FEYNTUNE_SCRIPTS/explore.py" --completions {input.completions} --perplexity {input.perplexity}'
+        " --metrics {params.metrics} --settings {params.settings:q} --output {output} --log {log}"

@@ -15,7 +15,7 @@ from feyntune.config.schema.imports import ImportStage
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
-from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
+from feyntune.config.schema.report import ExploreStage, FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.config.weights import evaluated_weights
@@ -340,6 +340,11 @@ def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Figu
         gpus=gpus_of_jobs(configuration, runs),
         metrics=reported_metrics(configuration),
     )
+
+
+def explore_stage(configuration: Configuration) -> ExploreStage:
+    """Settings that determine the page of all completions."""
+    return ExploreStage(metrics=reported_metrics(configuration))
 
 
 def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageStage:

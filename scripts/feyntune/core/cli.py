@@ -149,6 +149,11 @@ def terminal_for_children() -> Iterator[None]:
         os.close(log)
 
 
+def has_log() -> bool:
+    """Whether the output streams go to a log, and the terminal shows the lines of ``say`` only."""
+    return _terminal is not None
+
+
 def quiet() -> None:
     """Make ``say`` of this process print nothing: it is one of several processes of a job, and another one prints."""
     global _speaks

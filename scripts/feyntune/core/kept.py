@@ -128,7 +128,7 @@ class KeptResults:
             (self.folder / RESTORED).unlink(missing_ok=True)
             for surplus in _newest(self.folder.iterdir())[NUMBER:]:
                 shutil.rmtree(surplus)
-        except OSError as error:
+        except (OSError, FeynTuneError) as error:
             say(f"{self.folder}: the result is finished, but cannot be kept there ({_reason(error)})")
 
 

@@ -1,4 +1,4 @@
-"""CSV files as people's programs save them: with commas, semicolons or tabs, in UTF-8, UTF-16 or, if it is safe, others.
+"""CSV files as people's programs save them: with commas, semicolons or tabs, in UTF-8, UTF-16 or, if safe, others.
 
 Nothing is guessed: a file whose columns, values or letters could be read in two ways is refused in one line.
 """

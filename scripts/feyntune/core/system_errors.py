@@ -92,8 +92,17 @@ def writing(path: Path) -> Iterator[None]:
         if fault := write_fault(error):
             raise FeynTuneError(f"{path}: cannot be written: {fault}") from error
         named = _path(error)
-        if named and isinstance(error, OSError) and error.errno in REFUSED and Path(named).is_relative_to(path.parent):
-            raise FeynTuneError(f"{path}: cannot be written: {REFUSED[error.errno]}") from error
-        if named and isinstance(error, OSError) and error.errno in REFUSED and path.is_relative_to(named):
-            raise FeynTuneError(f"{path}: cannot be written: {named}: {REFUSED[error.errno]}") from error
+        if named and isinstance(error, OSError) and error.errno in REFUSED:
+            if _becomes(Path(named), path):
+                raise FeynTuneError(f"{path}: cannot be written: {REFUSED[error.errno]}") from error
+            if path.is_relative_to(named):
+                raise FeynTuneError(f"{path}: cannot be written: {named}: {REFUSED[error.errno]}") from error
         raise
+
+
+def _becomes(named: Path, path: Path) -> bool:
+    """Whether a file is ``path``, or is or is in what lies beside it until it is complete."""
+    if not named.is_relative_to(path.parent):
+        return False
+    first = named.relative_to(path.parent).parts[:1]
+    return named == path or bool(first and first[0].startswith((f".{path.stem}.", f".{path.name}.")))

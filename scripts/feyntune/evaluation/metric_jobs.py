@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.bounds import first_outside, range_text
-from feyntune.core.cli import say
+from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
@@ -150,7 +150,8 @@ def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
 
     Out of memory is no fault of the metric: the job fails, and another try requests more.
     """
-    traceback.print_exception(error)
+    if has_log() or not isinstance(error, FeynTuneError):
+        traceback.print_exception(error)
     if is_out_of_memory(error):
         size = getattr(metric.settings, "batch_size", None)
         lower = f"lower the metric's batch_size (now {size}) or max_length, or on a CPU " if size else ""

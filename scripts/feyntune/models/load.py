@@ -14,6 +14,7 @@ from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json
 from feyntune.core.gpus import pick_device
 from feyntune.models.memory import out_of_memory_remedy
+from feyntune.models.tokens import load_config
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 
 REMEDY = "use quantization.method nf4, a GPU with more memory, or on a CPU a higher mem_mb in resources"
+
+LARGE = 10**9
+"""Parameters from which on a model is not loaded only to find out that most of its weights are missing."""
 
 
 def load_base(folder: str | Path, quantization: Quantization, precision: Precision) -> PreTrainedModel:
@@ -39,13 +43,13 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
             machine cannot quantise in this way, or memory is not sufficient.
     """
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     device = pick_device()
     if not (Path(folder) / "config.json").is_file():
         raise FeynTuneError(f"{folder}: no config.json there; name a Hugging Face model folder in models.*.path")
     try:
+        check_size(Path(folder))
         with out_of_memory_remedy("loading the base model", REMEDY):
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -55,16 +59,48 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
                 device_map={"": device},
                 local_files_only=True,
                 use_safetensors=True,
+                trust_remote_code=False,  # else transformers asks on a terminal
                 output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = shorten(str(error).splitlines()[0], 90)
-        raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
+    except (MemoryError, FeynTuneError):
+        raise
+    except Exception as error:  # transformers, safetensors and bitsandbytes raise whatever they like
+        raise _not_loaded(folder, error) from error
     model, report = cast("tuple[PreTrainedModel, dict[str, Iterable[str]]]", loaded)  # with output_loading_info
     check_tensors(folder, report["missing_keys"], report["unexpected_keys"])
     _check_shapes(folder, model)
     _keep_weights_unpacked(model)
     return model
+
+
+def _not_loaded(folder: str | Path, error: Exception) -> FeynTuneError:
+    """The error that says why a folder cannot be loaded, its path not repeated."""
+    lines = str(error).replace(str(folder), "it").splitlines() or [type(error).__name__]
+    return FeynTuneError(f"{folder}: cannot be loaded ({shorten(lines[0], 90)}); compare it with its source")
+
+
+def check_size(folder: Path) -> None:
+    """Refuse a configuration of a large model whose files have fewer bytes than it has parameters.
+
+    Loading would make the others up at random, and fill the memory before ``check_tensors`` could tell.
+
+    Raises:
+        FeynTuneError: the files are too small.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = load_config(folder)
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if getattr(config, "quantization_config", None) or not size:
+        return
+    with torch.device("meta"):
+        parameters = AutoModelForCausalLM.from_config(config).num_parameters()
+    if parameters > max(size, LARGE):
+        raise FeynTuneError(
+            f"{folder}: its configuration has {parameters:,} parameters, its files {size:,} bytes;"
+            " use the files that belong together"
+        )
 
 
 def check_tensors(folder: str | Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
@@ -180,9 +216,10 @@ def load_adapter(
         FeynTuneError: the adapter was made for another base model, or its weights do not fit.
     """
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     check_adapter(folder, base_names)
+    if not (Path(folder) / "adapter_model.safetensors").is_file():
+        raise FeynTuneError(f"{folder}: no adapter_model.safetensors there; name the folder of a PEFT adapter")
     try:
         with out_of_memory_remedy("loading the adapter", REMEDY):
             model = (
@@ -192,9 +229,10 @@ def load_adapter(
             )
             # peft only warns of missing tensors; loading them again into the same places returns what it found.
             report = model.load_adapter(folder, name, is_trainable=False, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        reason = shorten(str(error).splitlines()[0], 90)
-        raise FeynTuneError(f"{folder}: cannot be loaded ({reason}); compare it with its source") from error
+    except (MemoryError, FeynTuneError):
+        raise
+    except Exception as error:  # peft and safetensors raise whatever they like
+        raise _not_loaded(folder, error) from error
     check_tensors(folder, report.missing_keys, report.unexpected_keys)
     return model.eval()
 
@@ -212,8 +250,18 @@ def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
 def linear_layers(model_config: PretrainedConfig) -> list[str]:
     """Short names of the linear layers inside the transformer blocks of a model, sorted.
 
-    Builds the model without weights, which takes a second also for a large model.
+    Builds the model without weights, which takes a second also for a large model; once for equal configurations.
     """
+    described = model_config.to_json_string()
+    if described not in _layers:
+        _layers[described] = _find_linear_layers(model_config)
+    return _layers[described]
+
+
+_layers: dict[str, list[str]] = {}
+
+
+def _find_linear_layers(model_config: PretrainedConfig) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -16,9 +16,6 @@ from feyntune.core.errors import FeynTuneError, shorten
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model folder, offline; padding is on the left and uses EOS if there is no pad token.
@@ -30,8 +27,12 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    if not Path(folder).is_dir():
+        raise FeynTuneError(f"{folder}: no such folder; name a Hugging Face model folder")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, padding_side="left", local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # the tokenizers library raises plain Exception
         reason = shorten(str(error).splitlines()[0] if str(error) else type(error).__name__, 90)
         raise FeynTuneError(f"{folder}: no readable tokenizer ({reason}); compare it with its source") from error

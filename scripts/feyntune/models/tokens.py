@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feyntune.core.files import read_json, unreadable
 from feyntune.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -25,12 +26,24 @@ class ModelTokens:
 
 
 def load_tokens(folder: str | Path) -> ModelTokens:
-    """Read ``ModelTokens`` from a model folder, offline and without the weights."""
+    """Read ``ModelTokens`` from a model folder, offline and without the weights.
+
+    Raises:
+        FeynTuneError: there is no tokenizer or configuration in the folder, or it cannot be read.
+    """
+    tokenizer = load_tokenizer(folder)
+    config = load_config(folder)
+    return ModelTokens(tokenizer, context_length(config), _eos_ids(tokenizer, _generation_config(folder, config)))
+
+
+def load_config(folder: str | Path) -> PretrainedConfig:
+    """Read a model's configuration. Raises FeynTuneError if it cannot be read."""
     from transformers import AutoConfig
 
-    tokenizer = load_tokenizer(folder)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    return ModelTokens(tokenizer, context_length(config), _eos_ids(tokenizer, _generation_config(folder, config)))
+    path = Path(folder) / "config.json"
+    read_json(path)  # whose errors are clearer
+    with unreadable(path, "not a model's configuration", Exception, remedy="compare it with its source"):
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def context_length(config: PretrainedConfig) -> int | None:
@@ -42,8 +55,10 @@ def _generation_config(folder: str | Path, config: PretrainedConfig) -> Generati
     """As ``from_pretrained`` of a model sets it: from its own file, or else from the model's configuration."""
     from transformers import GenerationConfig
 
-    if (Path(folder) / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    path = Path(folder) / "generation_config.json"
+    if path.is_file():
+        with unreadable(path, "not generation settings", Exception, remedy="compare it with its source"):
+            return GenerationConfig.from_pretrained(folder, local_files_only=True)
     return GenerationConfig.from_model_config(config)
 
 

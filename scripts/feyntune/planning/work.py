@@ -336,6 +336,10 @@ class Estimator:
     def _figures(self) -> Work:
         return Work(seconds=15 + 2 * len(self.runs), disk=5e6)
 
+    def _explore(self) -> Work:
+        completions = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs)
+        return Work(seconds=5 + completions / 2_000, disk=completions * 1_000)
+
     def _report(self) -> Work:
         return Work(seconds=10, disk=8e6)
 
@@ -363,6 +367,7 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "collect": Estimator._collect,
     "tables": Estimator._tables,
     "figures": Estimator._figures,
+    "explore": Estimator._explore,
     "report": Estimator._report,
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""

@@ -106,7 +106,7 @@ def _between_layers(runs: pandas.DataFrame, pairs: pandas.DataFrame) -> Iterator
     layers = runs.drop_duplicates("run").set_index("run")["layers"]
     named = pairs.assign(one=pairs["run"].map(layers), other=pairs["against"].map(layers))
     for (one, other), rows in named.groupby(["one", "other"], sort=False):
-        yield f"Layers {one} compared with {other} on {_counted(len(rows), 'dataset')}: {_tally(rows)}."
+        yield f"Layers {one} compared with {other}, {_counted(len(rows), 'pair')} of runs: {_tally(rows)}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -131,7 +131,7 @@ def check_raters(raters: Sequence[str]) -> None:
     for rater in raters:
         if not re.fullmatch(NAME, rater) or len(rater) > LONGEST:
             raise FeynTuneError(
-                f"--raters: {shorten(rater)}: a name has at most {LONGEST} letters, digits, '.', '_' and '-'; shorten it"
+                f"--raters: {shorten(rater)}: a name has at most {LONGEST} letters, digits, '.', '_', '-'; change it"
             )
     lowered = [rater.lower() for rater in raters]
     twice = next((rater for rater in raters if lowered.count(rater.lower()) > 1), None)

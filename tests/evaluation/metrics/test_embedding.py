@@ -1,18 +1,21 @@
 """The embedding metric: similarities of completions with true abstracts."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.metric_jobs import read_reference, write_reference
 from feyntune.evaluation.metrics.embedding import EmbeddingSettings, SentenceEmbedder, cosines
+from support.damage import DAMAGES, damage, refusal
 from support.programs import load_program
 
 prepare_metric = load_program("prepare_metric")
@@ -209,3 +212,46 @@ def test_the_same_reference_has_the_same_bytes(tmp_path):
     assert {name: array.tolist() for name, array in read.items()} == {
         name: array.tolist() for name, array in arrays.items()
     }
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "modules.json", "tokenizer.json"])
+def test_a_damaged_metric_model_is_one_line(bert_metric_model, tmp_path, file, how):
+    folder = shutil.copytree(bert_metric_model, tmp_path / "model")
+    damage(folder / file, how)
+    refusal(lambda: SentenceEmbedder(folder, SETTINGS), folder, "cannot be loaded (")
+
+
+def renamed(tensors):
+    return {name.replace("query", "question"): tensor for name, tensor in tensors.items()}
+
+
+def without_pooler(tensors):
+    return {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
+
+
+@pytest.mark.parametrize("edit", [renamed, lambda tensors: {}], ids=["renamed", "empty"])
+def test_a_metric_model_that_lacks_weights_scores_nothing(bert_metric_model, tmp_path, edit):
+    folder = edited(bert_metric_model, tmp_path, edit)
+    refusal(lambda: SentenceEmbedder(folder, SETTINGS), folder, "its weights lack ")
+
+
+def test_weights_of_a_pooler_may_be_missing(bert_metric_model, tmp_path):
+    folder = edited(bert_metric_model, tmp_path, without_pooler)
+    vectors, _ = SentenceEmbedder(folder, SETTINGS).embed(["one text"])
+    assert (vectors == SentenceEmbedder(bert_metric_model, SETTINGS).embed(["one text"])[0]).all()
+
+
+def edited(folder, tmp_path, edit):
+    """A copy of a metric's model with other tensors."""
+    copy = shutil.copytree(folder, tmp_path / "model")
+    save_file(edit(load_file(copy / "model.safetensors")), copy / "model.safetensors", metadata={"format": "pt"})
+    return copy
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_reference_is_one_line(tmp_path, how):
+    path = tmp_path / "set.safetensors"
+    write_reference(path, ["a", "b"], {"abstract": np.ones((2, 30), np.float32)}, {"seed": 1})
+    damage(path, how)
+    refusal(lambda: read_reference(path), tmp_path, "set.safetensors: not a file of prepare_metric.py")

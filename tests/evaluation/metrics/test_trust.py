@@ -42,7 +42,7 @@ def test_remote_code_is_trusted_by_configuration_only():
         for _, keywords in calls(ast.parse(source.read_text()))
         if "trust_remote_code" in keywords
     ]
-    assert given == ["trust"]
+    assert [value for value in given if value != "False"] == ["trust"]
 
 
 @pytest.mark.parametrize("source", [{"path": "here"}, {"hub": "a/b"}, {"revision": "c"}])
@@ -74,7 +74,7 @@ def test_an_adapter_that_is_a_pickle_runs_nothing(tmp_path, tiny_model, tiny_ada
 
     shutil.copy(tiny_adapter / "adapter_config.json", tmp_path)
     (tmp_path / "adapter_model.bin").write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(FeynTuneError, match=r"no adapter_model.safetensors there"):
         load_adapter(AutoModelForCausalLM.from_pretrained(tiny_model), tmp_path, ["tiny"])
     assert not (tmp_path / "ran").exists()
     pickle.loads((tmp_path / "adapter_model.bin").read_bytes())

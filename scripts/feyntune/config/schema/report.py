@@ -65,6 +65,13 @@ class FiguresStage(Section):
     """The metrics, in the order in which they are shown."""
 
 
+class ExploreStage(Section):
+    """Settings of `explore.py`."""
+
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
+
+
 class PageStage(Section):
     """Settings of `report.py`."""
 

@@ -7,8 +7,9 @@ same result.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,14 +90,21 @@ class VllmEngine:
         return {"engine": "vllm", **found, "device": device_name(self.device)}
 
     def complete(self, waiting: Sequence[Row], save: SaveCallback) -> None:
-        """Complete all rows; ``save`` is called after every ``shard_rows`` finished rows and at the end."""
+        """Complete all rows; ``save`` is called after every ``shard_rows`` finished rows and at the end.
+
+        Raises:
+            FeynTuneError: vLLM cannot run this model on this machine, memory is not sufficient, or logits are NaN.
+        """
         if not waiting:
             return
-        engine, finished = self._start(), []
-        rows = {str(row.index): row for row in waiting}
-        self._add(engine, rows)
+        rows, finished = {str(row.index): row for row in waiting}, []
+        with self._explained():
+            engine = self._start()
+            self._add(engine, rows)
         while engine.has_unfinished_requests():
-            for output in engine.step():
+            with self._explained():
+                outputs = engine.step()
+            for output in outputs:
                 if output.finished:
                     row = rows[output.request_id]
                     row.append(output.outputs[0].token_ids, self.eos_ids)
@@ -107,12 +115,20 @@ class VllmEngine:
         if finished:
             save(finished, [])
 
-    def _start(self) -> LLMEngine:
-        """Load the model.
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an error of vLLM into one line."""
+        try:
+            with out_of_memory_remedy("completing with vLLM", REMEDY):
+                yield
+        except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+            reason = shorten(str(error).strip().splitlines()[0], 90)
+            raise FeynTuneError(
+                f"{self.base}: vLLM cannot run it ({reason}); set generation.engine to transformers"
+            ) from error
 
-        Raises:
-            FeynTuneError: vLLM cannot run this model on this machine, or memory is not sufficient.
-        """
+    def _start(self) -> LLMEngine:
+        """Load the model."""
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         from vllm import EngineArgs, LLMEngine
@@ -120,14 +136,7 @@ class VllmEngine:
         from feyntune.evaluation.generation.vllm_sampling import sampler
 
         sampling = [sampler(self.settings, self.eos_ids)]
-        try:
-            with out_of_memory_remedy("loading the model into vLLM", REMEDY):
-                return LLMEngine.from_engine_args(EngineArgs(**self.arguments, logits_processors=sampling))
-        except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-            reason = shorten(str(error).strip().splitlines()[0], 90)
-            raise FeynTuneError(
-                f"{self.base}: vLLM cannot run it ({reason}); set generation.engine to transformers"
-            ) from error
+        return LLMEngine.from_engine_args(EngineArgs(**self.arguments, logits_processors=sampling))
 
     def _add(self, engine: LLMEngine, rows: dict[str, Row]) -> None:
         """Give vLLM all rows; it replaces each that has finished by the next."""

@@ -5,6 +5,7 @@ embedded once for all runs.
 """
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import reason
 from feyntune.core.schema import Source
 from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
@@ -114,14 +116,21 @@ class SentenceEmbedder:
         settings: the metric's settings.
 
     Raises:
-        FeynTuneError: the folder holds no such model, or one without a limit that ``max_length`` could set.
+        FeynTuneError: the folder holds no such model, one that lacks weights, or one without a limit that
+            ``max_length`` could set.
     """
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
-        self.model = _load(Path(folder), settings)
+        try:
+            self.model = _load(Path(folder), settings)
+            check_weights(self.model, Path(folder))
+            if settings.adapter:
+                _load_adapter(self.model, Path(folder), settings.adapter)
+        except (MemoryError, FeynTuneError):
+            raise
+        except Exception as error:  # each of its modules raises its own
+            raise FeynTuneError(f"{folder}: cannot be loaded ({reason(error)}); compare it with its source") from error
         self.batch_size = settings.batch_size
-        if settings.adapter:
-            _load_adapter(self.model, Path(folder), settings.adapter)
         if settings.max_length:
             self._limit(settings.max_length, folder)
 
@@ -149,6 +158,29 @@ class SentenceEmbedder:
             return numpy.zeros(len(texts), dtype=bool)
         tokens = self.model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         return numpy.array([len(ids) > limit for ids in tokens])
+
+
+def check_weights(model: "SentenceTransformer", folder: Path) -> None:
+    """Refuse a model whose files lack weights: transformers would make them up at random.
+
+    The weights of a pooler may be missing, because sentence-transformers pools by itself.
+
+    Raises:
+        FeynTuneError: a weight is missing.
+    """
+    listed = folder / "modules.json"
+    paths = [each["path"] for each in json.loads(listed.read_text(encoding="utf-8"))] if listed.is_file() else ["", ""]
+    for path, module in zip(paths, model, strict=True):
+        inner: Any = getattr(module, "auto_model", None)
+        if not type(inner).__module__.startswith("transformers."):  # a repository's own code loads as it likes
+            continue
+        _, report = type(inner).from_pretrained(  # without data, on the device "meta"
+            folder / path, config=inner.config, device_map="meta", output_loading_info=True, local_files_only=True
+        )
+        missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise FeynTuneError(f"{folder}: its weights lack {missing[0][-70:]}{more}; compare it with its source")
 
 
 def _load(folder: Path, settings: EmbeddingSettings) -> "SentenceTransformer":

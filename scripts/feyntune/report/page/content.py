@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
@@ -20,6 +20,9 @@ from feyntune.report.page.records import common_and_differing, entries, text, ti
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ TABLE_TITLES = {
 """Titles of tables by name; captions come with the tables."""
 
 LONG = 60
-"""Tables with more rows are folded."""
+"""Tables with more rows are folded, but for the summary."""
 
 FIGURE_CAPTIONS = {
     "intervals": (
@@ -110,7 +113,7 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
     return {
         "footnote": footnote(results.marks),
         "marks": results.marks,
-        "runs": results.runs.astype(object).where(results.runs.notna(), None).to_dict("records"),
+        "runs": _runs(results.runs),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),
         "missing": missing_lines(results.missing),
@@ -125,6 +128,13 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
         "costs": _costs(sources, stage),
         "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
     }
+
+
+def _runs(runs: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The runs, each once, with the sets on which it is evaluated."""
+    known = runs.astype(object).where(runs.notna(), None)
+    sets = known.groupby("run")["set"].agg(", ".join)
+    return known.drop_duplicates("run").assign(sets=lambda each: each["run"].map(sets)).to_dict("records")
 
 
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
@@ -144,7 +154,7 @@ def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
     html = read_html(folder, name)
     rows = html.count("<tr>") - 1
     shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
-    return {**shown, "rows": rows, "long": rows > LONG}
+    return {**shown, "rows": rows, "long": rows > LONG and name != "summary"}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:

@@ -127,6 +127,8 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
             yield f"$.runs.{run}.metrics", "metrics", metric
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
+    for pair in configuration.report.membership:
+        yield from (("$.report.membership", "evaluation_sets", name) for name in pair)
     if "compared_layers" in configuration.report.model_fields_set:
         for pair in configuration.report.compared_layers:
             yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
@@ -313,6 +315,7 @@ def tables_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Table
         seed=configuration.seed,
         uncertainty=report.uncertainty,
         compared_layers=report.compared_layers,
+        membership=report.membership,
         unlike_base=unlike_base(configuration, runs),
         metrics=reported_metrics(configuration),
     )

@@ -11,7 +11,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.evaluation.metrics import ReportedMetric
 from feyntune.report.marks import marks_of
-from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING
+from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING, OPTIONAL, column_names
 
 if TYPE_CHECKING:
     import pandas
@@ -48,6 +48,14 @@ PERPLEXITY = (
         description="Negative log-likelihood in bits, by the bytes of the text: comparable between tokenizers.",
     ),
 )
+MEMBERSHIP = Quantity(
+    "min_k_pp",
+    "Min-K%++",
+    None,
+    description="How much a text looks like training data to the model (arXiv:2404.02936): the mean, over the fifth of"
+    " its tokens that are least likely, of the log-likelihood in standard deviations from what the model expects.",
+)
+"""A quantity of runs for which it was asked for (``perplexity.membership``)."""
 COMPLETION = (
     Quantity("new_tokens", "New tokens", None, description="Tokens that the model wrote."),
     Quantity(
@@ -134,6 +142,8 @@ def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric], unlike_b
     tables = [_completions(files.completions), _perplexity(files.perplexity)]
     tables += [_metric(files.metrics[metric.name], metric) for metric in metrics]
     quantities, runs = all_quantities(metrics), _runs(tables)
+    if MEMBERSHIP.name in tables[1]:
+        quantities.insert(len(PERPLEXITY), MEMBERSHIP)
     names = [quantity.name for quantity in quantities]
     values = {name: _by_abstract(tables, name, names) for name in runs["set"].unique()}
     tokens = {name: _by_abstract(tables[1:2], name, ["nll", "tokens", "bytes"]) for name in values}
@@ -172,7 +182,8 @@ def _completions(path: Path) -> pandas.DataFrame:
 def _perplexity(path: Path) -> pandas.DataFrame:
     import math
 
-    table = _read(path, ["tokens", "nll", "perplexity", "bits_per_byte"])
+    optional = [name for name in OPTIONAL["perplexity"] if name in column_names(path)]
+    table = _read(path, ["tokens", "nll", "perplexity", "bits_per_byte", *optional])
     return table.assign(bytes=table["nll"] / math.log(2) / table["bits_per_byte"])
 
 

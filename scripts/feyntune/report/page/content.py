@@ -53,6 +53,7 @@ TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
     "changes": "What runs gained and lost",
+    "membership": "Known and unseen texts",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",

@@ -130,7 +130,7 @@ rule tables:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG)),
+        settings=settings(declared.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:

@@ -127,6 +127,8 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
             yield f"$.runs.{run}.metrics", "metrics", metric
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
+    for pair in configuration.report.membership:
+        yield from (("$.report.membership", "evaluation_sets", name) for name in pair)
     if "compared_layers" in configuration.report.model_fields_set:
         for pair in configuration.report.compared_layers:
             yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
@@ -294,13 +296,27 @@ def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     return reported_all(configuration.metrics)
 
 
-def tables_stage(configuration: Configuration) -> TablesStage:
+def unlike_base(configuration: Configuration, runs: Mapping[str, Run]) -> list[str]:
+    """Names of runs that are evaluated with another quantisation or precision than the base run of their model.
+
+    Args:
+        configuration: the configuration.
+        runs: from ``resolve_runs``.
+    """
+    bases = {run.model: run for run in runs.values() if run.kind == "base"}
+    evaluated = {run.name: _evaluated_model(configuration, run) for run in runs.values() if run.kind != "imported"}
+    return [name for name, own in evaluated.items() if own != evaluated[bases.get(runs[name].model, runs[name]).name]]
+
+
+def tables_stage(configuration: Configuration, runs: Mapping[str, Run]) -> TablesStage:
     """Settings that determine the tables."""
     report = configuration.report
     return TablesStage(
         seed=configuration.seed,
         uncertainty=report.uncertainty,
         compared_layers=report.compared_layers,
+        membership=report.membership,
+        unlike_base=unlike_base(configuration, runs),
         metrics=reported_metrics(configuration),
     )
 
@@ -339,6 +355,7 @@ def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageSta
     return PageStage(
         seed=configuration.seed,
         abstracts=configuration.report.abstracts,
+        unlike_base=unlike_base(configuration, runs),
         gpus=gpus_of_jobs(configuration, runs),
         metrics=reported_metrics(configuration),
     )

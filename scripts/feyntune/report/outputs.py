@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-TABLES = ("summary", "distributions", "comparisons", "changes", "similarity", "quantities")
+TABLES = ("summary", "distributions", "comparisons", "changes", "membership", "similarity", "quantities")
 TABLE_FORMATS = ("csv", "tex", "html")
 FIGURES = (
     "intervals",

@@ -15,6 +15,7 @@ from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
+from feyntune.report.marks import footnote
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
@@ -52,6 +53,7 @@ TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
     "changes": "What runs gained and lost",
+    "membership": "Known and unseen texts",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
@@ -110,6 +112,8 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
+        "footnote": footnote(results.marks),
+        "marks": results.marks,
         "runs": _runs(results.runs),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),

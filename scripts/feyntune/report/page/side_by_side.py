@@ -79,5 +79,5 @@ def _abstract(rows: pandas.DataFrame, results: Results, values: pandas.Series) -
 
 def _numbers(results: Results, values: pandas.Series, run: str) -> list[tuple[str, str]]:
     """The headline quantities that judge the completion; perplexity judges the abstract."""
-    judged = [each for each in results.headlines() if each.name != "perplexity"]
+    judged = [each for each in results.headlines() if each.name not in ("perplexity", "bits_per_byte")]
     return [(each.title, number(values[each.name, run], 2)) for each in judged if (each.name, run) in values]

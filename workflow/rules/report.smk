@@ -118,13 +118,12 @@ rule collect:
         " --sets {input.sets} --output {output} --log {log}"
 
 
-# `update`: if a job fails, because of one damaged file for example, the earlier tables, figures and report stay.
 rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
     output:
-        update(table_files("results/tables")),
+        table_files("results/tables"),
     log:
         "results/logs/tables.log",
     resources:
@@ -151,7 +150,7 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        update(figure_files("results/figures")),
+        figure_files("results/figures"),
     log:
         "results/logs/figures.log",
     resources:
@@ -179,7 +178,7 @@ rule report:
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
         ),
     output:
-        update("results/report.html"),
+        "results/report.html",
     log:
         "results/logs/report.log",
     resources:

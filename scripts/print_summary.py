@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 import webbrowser
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.spreadsheets import read_spreadsheet
+from feyntune.report.made_files import check_rows
 from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals, number
 
@@ -19,6 +20,7 @@ Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
 MARKS = {"better": "▲", "worse": "▼"}
+RUN = ("set", "run", "model", "dataset")
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 """For terminals that cannot show the others."""
 
@@ -32,8 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Print the table and where everything is."""
     tables = options.results / "tables"
-    rows, quantities, pairs = (read_rows(tables / f"{name}.csv") for name in ("summary", "quantities", "comparisons"))
+    quantities = read_rows(tables, "quantities", ("quantity", "title", "headline", "better"))
     headline = {each["quantity"]: each for each in quantities if each["headline"] == "True"}
+    rows = read_rows(tables, "summary", (*RUN, *(f"perplexity{end}" for end in ("", "_low", "_high")), *headline))
+    pairs = read_rows(tables, "comparisons", ("set", "run", "against", "quantity", "difference", "p_holm"))
     marks = MARKS if _can_show("".join(MARKS.values())) else PLAIN_MARKS
     verdicts = {key: marks[verdict] for key, verdict in against_base(rows, pairs, headline).items()}
     titles = {name: each["title"] for name, each in headline.items() if name != "perplexity"}
@@ -81,16 +85,18 @@ def _can_show(text: str) -> bool:
     return True
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV table.
+def read_rows(tables: Path, name: str, needed: Sequence[str]) -> list[Row]:
+    """The rows of a table, from its CSV file; the HTML file must have as many.
 
     Raises:
-        FeynTuneError: no such file.
+        FeynTuneError: a file is missing or damaged.
     """
+    path = tables / f"{name}.csv"
     if not path.is_file():
         raise FeynTuneError(f"{path}: no such file; run snakemake first")
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    rows = [row for _, row in read_spreadsheet(path, needed).rows]
+    check_rows(tables, name, len(rows))
+    return rows
 
 
 def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> list[list[str]]:

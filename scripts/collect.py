@@ -6,7 +6,11 @@ from pathlib import Path
 from feyntune.core.cli import json_list, launch
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table
+<<<<<<< HEAD
 from feyntune.report.pool import COLUMNS, LABELS, pool_statistics, pool_tables
+=======
+from feyntune.report.pool import COLUMNS, OPTIONAL, pool_statistics, pool_tables
+>>>>>>> main
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +37,7 @@ def main(options: argparse.Namespace) -> None:
     if not columns:
         raise FeynTuneError(f"--columns: name the columns of {options.kind}, 'id' first")
     sets = {path.stem: read_table(path, ["id"])["id"] for path in options.sets}
-    pool_tables(columns, options.inputs, options.runs, options.output, sets)
+    pool_tables(columns, options.inputs, options.runs, options.output, sets, OPTIONAL.get(options.kind, ()))
 
 
 if __name__ == "__main__":

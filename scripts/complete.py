@@ -8,6 +8,7 @@ from pathlib import Path
 from feyntune.config.schema.generation import CompletionStage
 from feyntune.core.cli import about, launch, read_settings
 from feyntune.core.fingerprint import code_fingerprint
+from feyntune.evaluation.generation import engine_file, engine_loader
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="CompletionStage, as JSON or a file that contains it")
     parser.add_argument("--shards", type=Path, required=True, help="folder for unfinished work; removed at the end")
     parser.add_argument("--kept", type=Path, help="folder in which finished results of this job are kept")
+    parser.add_argument("--mem-mb", type=int, help="MB that it may use on a CPU; default: half of the machine's")
     parser.add_argument("--output", type=Path, required=True, help="parquet file to write")
 
 
@@ -27,7 +29,6 @@ def main(options: argparse.Namespace) -> None:
     about(stage.run)
 
     from feyntune.evaluation.generation.completions import CompletionJob, run
-    from feyntune.evaluation.generation.transformers_engine import load_engine
 
     job = CompletionJob(
         stage=stage,
@@ -36,10 +37,11 @@ def main(options: argparse.Namespace) -> None:
         dataset=options.dataset,
         shards=options.shards,
         output=options.output,
-        code=code_fingerprint(Path(__file__).name),
+        code=code_fingerprint(Path(__file__).name, engine_file(stage.generation.engine)),
+        memory=1e6 * options.mem_mb if options.mem_mb else None,
         kept=options.kept,
     )
-    run(job, load_engine)
+    run(job, engine_loader(stage.generation.engine))
 
 
 if __name__ == "__main__":

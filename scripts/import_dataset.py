@@ -13,11 +13,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--source", type=Path, help="folder of a dataset fetched from the hub")
     source.add_argument("--files", type=Path, nargs=3, help="parquet or JSON lines: train, test, validation")
     parser.add_argument("--settings", required=True, help="DatasetStage, as JSON or a JSON file")
+    parser.add_argument("--record", type=Path, help="JSON file: what the dataset was made from")
     parser.add_argument("--folder", type=Path, required=True, help="folder for the splits and summary.json")
 
 
 def main(options: argparse.Namespace) -> None:
     from feyntune.config.schema.data import DatasetStage
+    from feyntune.config.sources import note
     from feyntune.data.dataset_files import write_dataset
     from feyntune.data.imports import files_by_split, import_dataset
     from feyntune.data.schema import SPLITS
@@ -26,7 +28,10 @@ def main(options: argparse.Namespace) -> None:
     stage = read_settings(DatasetStage, options.settings)
     local = {split: [path] for split, path in zip(SPLITS, options.files or [], strict=False)}
     content = import_dataset(local or files_by_split(options.source), stage)
-    say(write_dataset(options.folder, content, stage, {}))
+    message = write_dataset(options.folder, content, stage, {})
+    if options.record and options.files:
+        note(options.record, options.files, stage.model_dump(mode="json"))
+    say(message)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,20 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import MADE_AGAIN
 from feyntune.core.spreadsheets import read_spreadsheet
 from feyntune.report.made_files import check_rows
+from feyntune.report.marks import MEANINGS, UNKNOWN, UNLIKE, footnote
 from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals, number
 
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
-MARKS = {"better": "▲", "worse": "▼"}
 RUN = ("set", "run", "model", "dataset")
+MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
+PLAIN_SIGNS = str.maketrans({UNKNOWN: "(a)", UNLIKE: "(b)"})
 """For terminals that cannot show the others."""
 
 
@@ -36,15 +39,20 @@ def main(options: argparse.Namespace) -> None:
     tables = options.results / "tables"
     quantities = read_rows(tables, "quantities", ("quantity", "title", "headline", "better"))
     headline = {each["quantity"]: each for each in quantities if each["headline"] == "True"}
-    rows = read_rows(tables, "summary", (*RUN, *(f"perplexity{end}" for end in ("", "_low", "_high")), *headline))
+    if not headline:
+        raise FeynTuneError(f"{tables}/quantities.csv: no quantity is a headline; {MADE_AGAIN}")
+    first, *others = headline  # perplexity, or bits per byte where tokenizers differ
+    rows = read_rows(tables, "summary", (*RUN, *headline, f"{first}_low", f"{first}_high"))
     pairs = read_rows(tables, "comparisons", ("set", "run", "against", "quantity", "difference", "p_holm"))
     marks = MARKS if _can_show("".join(MARKS.values())) else PLAIN_MARKS
     verdicts = {key: marks[verdict] for key, verdict in against_base(rows, pairs, headline).items()}
-    titles = {name: each["title"] for name, each in headline.items() if name != "perplexity"}
-    print_columns([["set", "run", "perplexity [interval]", *titles.values()], *cells(rows, list(titles), verdicts)])
+    titles = [f"{headline[first]['title'].lower()} [interval]", *(headline[name]["title"] for name in others)]
+    print_columns([["set", "run", *titles], *cells(rows, [first, *others], verdicts)])
     if verdicts:
         better, worse = marks["better"], marks["worse"]
         print(f"\n{better} better, {worse} worse than the base model (paired test, corrected p < {LEVEL})")
+    if note := footnote({row["run"]: row["marks"] for row in rows}).strip():
+        print(f"\n{note.translate({} if _can_show(note) else PLAIN_SIGNS)}")
     print(f"\nThe report: {options.results}/report.html")
     print(f"Tables and figures: {options.results}/tables/, {options.results}/figures/")
     if options.open and desktop(os.environ, sys.platform) and sys.stdout.isatty():
@@ -100,15 +108,19 @@ def read_rows(tables: Path, name: str, needed: Sequence[str]) -> list[Row]:
 
 
 def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> list[list[str]]:
-    """The cells of each run: perplexity with its interval, and metrics, each with its mark."""
-    places = interval_decimals(*([_float(row[f"perplexity{end}"]) for row in rows] for end in ("", "_low", "_high")))
-    return [[row["set"], row["run"], *_values(row, metrics, places, verdicts)] for row in rows]
+    """The cells of each run: the first quantity with its interval, and the others, each with its mark."""
+    places = interval_decimals(*([_float(row[f"{metrics[0]}{end}"]) for row in rows] for end in ("", "_low", "_high")))
+    signs = {} if _can_show("".join(MEANINGS)) else PLAIN_SIGNS
+    return [
+        [row["set"], f"{row['run']}{row['marks'].translate(signs)}", *_values(row, metrics, places, verdicts)]
+        for row in rows
+    ]
 
 
 def _values(row: Row, metrics: Sequence[str], places: int, verdicts: Verdicts) -> Iterator[str]:
-    perplexity, low, high = (_float(row[f"perplexity{end}"]) for end in ("", "_low", "_high"))
-    shown = {"perplexity": interval(perplexity, low, high, places)}
-    shown |= {name: number(_float(row[name]), 3) for name in metrics}
+    mean, low, high = (_float(row[f"{metrics[0]}{end}"]) for end in ("", "_low", "_high"))
+    shown = {metrics[0]: interval(mean, low, high, places)}
+    shown |= {name: number(_float(row[name]), 3) for name in metrics[1:]}
     for name, text in shown.items():
         mark = verdicts.get((row["set"], row["run"], name), " ")
         yield f"{text} {mark}" if verdicts else text

@@ -43,7 +43,9 @@ def main(options: argparse.Namespace) -> None:
         costs=options.costs,
         plan=options.plan,
     )
-    write_text(options.output, render(page_content(read_results(files, stage.metrics), sources, stage)))
+    write_text(
+        options.output, render(page_content(read_results(files, stage.metrics, stage.unlike_base), sources, stage))
+    )
 
 
 if __name__ == "__main__":

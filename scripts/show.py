@@ -102,8 +102,9 @@ def print_run(configuration: Configuration, run: Run) -> None:
     if run.kind == "trained":
         stages["train"] = runs.training_stage(configuration, run).model_dump(mode="json")
     if run.kind != "imported":
-        for name in configuration.evaluation_sets:
-            stages[f"complete {name}"] = runs.completion_stage(configuration, run, name).model_dump(mode="json")
+        for name, evaluation_set in configuration.evaluation_sets.items():
+            if evaluation_set.is_completed:
+                stages[f"complete {name}"] = runs.completion_stage(configuration, run, name).model_dump(mode="json")
             stages[f"perplexity {name}"] = runs.perplexity_stage(configuration, run, name).model_dump(mode="json")
     print(yaml.safe_dump(stages, sort_keys=False), end="")
 

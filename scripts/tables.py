@@ -23,7 +23,9 @@ def main(options: argparse.Namespace) -> None:
 
     stage = read_settings(TablesStage, options.settings)
     files = PooledFiles(options.completions, options.perplexity, dict(options.metrics))
-    write_tables(read_results(files, stage.metrics), options.similarity, stage, options.output_folder)
+    write_tables(
+        read_results(files, stage.metrics, stage.unlike_base), options.similarity, stage, options.output_folder
+    )
 
 
 if __name__ == "__main__":

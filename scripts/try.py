@@ -58,7 +58,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
     page.add_argument("--port", type=int, default=7860, help="port, 0 for any free one (default: %(default)s)")
     page.add_argument("--votes", type=Path, default=Path("ratings/votes.csv"), help="CSV file (default: %(default)s)")
-    parser.add_argument("--engine", default="transformers", help="generation engine (default: %(default)s)")
+    parser.add_argument(
+        "--engine",
+        default="transformers",
+        help="transformers (default), or vllm: see make vllm",
+    )
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
 
 
@@ -74,7 +78,8 @@ def main(options: argparse.Namespace) -> None:
         raise FeynTuneError(f"--engine: there is no {options.engine!r}; there is {', '.join(ENGINES)}")
     if (options.id is None) != (options.set is None):
         raise FeynTuneError("--set and --id belong together: an evaluation set, and the id of one of its abstracts")
-    available = runs_with_models(parse_configuration(as_snakemake_reads(options.configfile, options.config)))
+    configuration = parse_configuration(as_snakemake_reads(options.configfile, options.config))
+    available = runs_with_models(configuration, options.engine)
     runs = chosen_runs(available, options.runs)
     if not runs:
         print("\n".join(available))

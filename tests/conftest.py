@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from support.models import save_random_llama
 from support.sentences import SENTENCES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,29 +33,15 @@ def dataset(tmp_path, abstracts):
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Folder of a random Llama of two layers, with a byte-level tokenizer that has BOS and EOS; context 256."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, bos_token_id=0, eos_token_id=1,
-        initializer_range=0.3,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    model.lm_head.weight.data[1] *= 2.5  # so that some texts end soon, others late
-    model.save_pretrained(folder)
-    return folder
+    return save_random_llama(folder, 2.5, hidden_size=32, num_attention_heads=4, num_key_value_heads=2)
+
+
+@pytest.fixture(scope="session")
+def wide_model(tmp_path_factory):
+    """Folder of a model like ``tiny_model`` with heads of 32 numbers, the fewest that vLLM takes."""
+    folder = tmp_path_factory.mktemp("models") / "wide"
+    return save_random_llama(folder, 1.5, hidden_size=64, num_attention_heads=2, num_key_value_heads=1)
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,8 @@ def _segments(model, rows, settings):
     """The project's built-in engine."""
     from feyntune.evaluation.generation.transformers_engine import TransformersEngine
 
-    TransformersEngine(model, settings).complete(sorted(rows, key=lambda row: -len(row.prompt)), lambda *_: None)
+    engine = TransformersEngine(model, settings, settings.batch_size)
+    engine.complete(sorted(rows, key=lambda row: -len(row.prompt)), lambda *_: None)
     return [row.new_ids for row in rows]
 
 
@@ -103,9 +104,9 @@ def _static(model, rows, settings):
     """Batches in data order, each until its longest row stops, by ``generate`` with the project's sampler."""
     from feyntune.evaluation.generation.transformers_engine import TransformersEngine
 
-    engine = TransformersEngine(model, settings)
-    for start in range(0, len(rows), settings.batch_size):
-        batch = rows[start : start + settings.batch_size]
+    engine = TransformersEngine(model, settings, settings.batch_size)
+    for start in range(0, len(rows), engine.batch):
+        batch = rows[start : start + engine.batch]
         width = max(len(row.prompt) for row in batch)
         padding = torch.tensor([width - len(row.prompt) for row in batch], device=device())
         tokens = torch.tensor([[EOS] * (width - len(row.prompt)) + row.prompt for row in batch], device=device())

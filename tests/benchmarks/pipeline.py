@@ -22,12 +22,9 @@ def prepare(size, folder):
 def _run(folder, cores):
     for each in ("results", ".snakemake"):
         shutil.rmtree(folder / each, ignore_errors=True)
-    for each in ("workflow", "scripts", "config"):  # the rules name their programs from the folder that they run in
-        if not (folder / each).exists():
-            (folder / each).symlink_to(PROJECT / each)
-    command = [sys.executable, "-m", "snakemake", "--profile", str(PROJECT / "profiles" / "local"), "--cores"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "workflow/Snakefile")]
+    command += ["--profile", str(PROJECT / "profiles/local"), "--cores", str(cores), TARGET]
     with open(folder / "log", "w") as log:
-        command += [str(cores), TARGET]
         begun = time.monotonic()
         subprocess.run(command, check=True, cwd=folder, stdout=log, stderr=log, env={**os.environ, "CI": "true"})
     return folder, cores * (time.monotonic() - begun)

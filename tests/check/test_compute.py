@@ -26,7 +26,7 @@ def test_a_configuration_that_needs_a_gpu_fails_without_one():
 
 def test_the_driver_is_named(monkeypatch):
     monkeypatch.setattr(compute.shutil, "which", lambda name: name)
-    monkeypatch.setattr(compute, "run", lambda command: "NVIDIA A100, 550.54.15, 40960 MiB, 3 MiB\n")
+    monkeypatch.setattr(compute, "output_of", lambda command: "NVIDIA A100, 550.54.15, 40960 MiB, 3 MiB\n")
     assert "driver 550.54.15" in compute.driver_finding(check_stage(gpu=1)).detail
 
 

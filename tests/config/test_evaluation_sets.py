@@ -4,7 +4,8 @@ import pytest
 
 from feyntune.config import evaluation_sets
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import resolve_runs
+from feyntune.config.runs import perplexity_stage, resolve_runs
+from feyntune.config.schema.perplexity import Perplexity
 from feyntune.core.errors import FeynTuneError
 
 DATASETS = {
@@ -107,3 +108,41 @@ def test_all_splits_in_order_and_their_name_on_the_hub():
     configuration, _ = declared([], tested={"dataset": "recent", "split": "all"})
     tested = configuration.evaluation_sets["tested"]
     assert (tested.splits, tested.hub_split) == (("test", "validation", "train"), "test")
+
+
+def test_plain_texts_are_compared_with_every_training_split_and_held_out_of_none():
+    configuration, runs = declared(["th", "both"], policy="hold_out", tested="th", wiki={"text": "w.jsonl"})
+    assert evaluation_sets.leak_sources(configuration, runs.values(), "wiki") == ["both", "th"]
+    assert evaluation_sets.held_out_of_training(configuration, "both") == []
+    stage = evaluation_sets.evaluation_set_stage(configuration, "wiki")
+    assert (stage.dataset, stage.split, stage.policy) == (None, None, "hold_out")
+    assert evaluation_sets.texts_stage(configuration, "wiki").model_dump() == {"column": "text", "words": 250}
+
+
+def test_plain_texts_have_perplexities_of_their_own_column():
+    configuration, runs = declared(tested="th", wiki={"text": "w.jsonl", "limit": 5})
+    configuration = configuration.model_copy(update={"perplexity": Perplexity(column="orig_abstract")})
+    stages = [perplexity_stage(configuration, runs["m_base"], name) for name in ("tested", "wiki")]
+    assert [(stage.perplexity.column, stage.limit) for stage in stages] == [("orig_abstract", None), ("abstract", 5)]
+    assert [each.is_completed for each in configuration.evaluation_sets.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"limit": 3}, "give either 'dataset', a name in 'datasets', or 'text', a file of plain texts"),
+        ({"dataset": "th", "text": "w.txt"}, "give either 'dataset'"),
+        ({"text": "w.txt", "split": "test"}, "'split' does not go with 'text'"),
+        ({"text": "w.txt", "completions": True}, "'completions' does not go with 'text'"),
+        ({"dataset": "th", "words": 5}, "'words' does not go with 'dataset'"),
+    ],
+)
+def test_a_set_is_of_a_dataset_or_of_plain_texts(entry, fault):
+    with pytest.raises(FeynTuneError) as caught:
+        declared(tested="th", other=entry)
+    assert str(caught.value).startswith(f"config: $.evaluation_sets.other: {fault}")
+
+
+def test_runs_must_complete_some_set():
+    with pytest.raises(FeynTuneError, match="runs complete none of them"):
+        declared(a={"dataset": "th", "completions": False}, b={"text": "w.txt"})

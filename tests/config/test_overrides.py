@@ -10,7 +10,10 @@ from support.config_examples import SMALL
 
 DEFAULTS = Configuration().model_dump()
 # Values that some key has to have so that it differs from its default; the others are found by ``other``.
-OTHER = {"name": "linear", "hub": None, "adapters": "me/{run}", "tables": "me/{table}"}
+OTHER = {
+    **{"name": "linear", "hub": None, "adapters": "me/{run}", "tables": "me/{table}"},
+    **{"merged": "me/{run}-m", "merged_weights": "original"},
+}
 
 
 def leaves(section, path=()):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -77,10 +78,24 @@ def test_a_second_run_finds_nothing_to_do(workspace):
     assert "Nothing to be done" in workspace.snakemake(*QUICK).stdout
 
 
-def test_a_deleted_table_is_made_again_and_is_the_same(workspace):
+def test_results_of_a_clock_that_was_set_back_are_no_reason_to_delete_a_result(workspace):
+    weights = workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
+    os.utime(weights, (1, time.time() + 7200))
+    path = workspace.folder / f"results/perplexity/hep-th/{TRAINED}.parquet"
+    path.unlink()
+    finished = workspace.snakemake(*QUICK, "--", str(path.relative_to(workspace.folder)))
+    assert finished.returncode == 0 and "1 results were dated in the future" in finished.stdout, finished.stdout
+    assert path.exists()
+
+
+def test_a_deleted_table_is_restored_or_made_again_and_is_the_same(workspace):
     path = workspace.folder / f"results/perplexity/hep-th/{BASE}.parquet"
     before = path.read_bytes()
     path.unlink()
+    finished = workspace.snakemake(*QUICK, "--", str(path.relative_to(workspace.folder)))
+    assert "restored from" in finished.stdout and path.read_bytes() == before
+    path.unlink()
+    shutil.rmtree(workspace.folder / "results/kept")
     finished = workspace.snakemake(*QUICK)
     assert finished.returncode == 0, finished.stdout
     assert path.read_bytes() == before
@@ -95,6 +110,17 @@ def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(worksp
     assert not (workspace.folder / "results/semscore/all.parquet").exists()
 
 
+def test_one_corrupt_file_costs_no_figure(workspace):
+    figures = workspace.folder / "results/figures"
+    before = {path.name: path.read_bytes() for path in figures.iterdir()}
+    (workspace.folder / f"results/similarity/hep-th/{TRAINED}.pt").write_bytes(b"rubbish")
+    finished = workspace.snakemake(*QUICK)
+    assert finished.returncode != 0
+    assert f"results/similarity/hep-th/{TRAINED}.pt: not a readable .pt file" in finished.stdout
+    assert {path.name: path.read_bytes() for path in figures.iterdir()} == before
+    assert (workspace.folder / "results/report.html").exists()
+
+
 def test_another_base_models_adapter_is_refused_in_one_line(workspace):
     path = workspace.folder / f"results/adapters/{TRAINED}/adapter_config.json"
     path.write_text(path.read_text().replace("results/demo/model", "meta-llama/Llama-2-7b-hf"))
@@ -105,20 +131,20 @@ def test_another_base_models_adapter_is_refused_in_one_line(workspace):
     assert not (workspace.folder / target).exists()
 
 
-def test_an_unknown_layer_is_refused_with_the_models_own(workspace):
-    finished = workspace.snakemake(
-        *QUICK, "--config", "layer_sets={qkv: [q_proj, query]}", "--", f"results/adapters/{TRAINED}/run.json"
-    )
+def test_an_unknown_layer_is_refused_with_the_models_own_and_the_finished_adapter_stays(workspace):
+    finished = workspace.snakemake(*QUICK, "--config", "layer_sets={qkv: [q_proj, query]}")
     assert finished.returncode != 0
     line = next(line for line in finished.stdout.splitlines() if "error:" in line)
-    assert "query" in line and "down_proj" in line
-    assert not (workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors").exists()
+    assert "query" in line and "down_proj" in line and "no job was started" in line
+    assert len(list((workspace.folder / f"results/adapters/{TRAINED}").iterdir())) == 4
+    assert "Nothing to be done" in workspace.snakemake(*QUICK).stdout
 
 
 def test_a_killed_training_leaves_nothing_declared_and_ends_with_the_same_weights(workspace):
     weights = workspace.folder / f"results/adapters/{TRAINED}/adapter_model.safetensors"
     before = weights.read_bytes()
     weights.unlink()
+    shutil.rmtree(workspace.folder / "results/kept")
     target = (*QUICK, "--", str(weights.relative_to(workspace.folder)))
     _kill_when(workspace, workspace.folder / f"results/checkpoints/{TRAINED}", target)
     assert not weights.exists()

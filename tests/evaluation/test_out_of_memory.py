@@ -58,7 +58,7 @@ def test_completion(tmp_path, tiny_model, dataset, fail):
     stage = CompletionStage(**COMMON, quantization={"method": "none"}, seed=1, generation={"max_new_tokens": 4})
     output = tmp_path / "out.parquet"
     job = completions.CompletionJob(stage, tiny_model, None, dataset, tmp_path / "shards", output, "code")
-    check(lambda: completions.run(job, lambda *_: SimpleNamespace(complete=fail)), "generation.batch_size (now 64)")
+    check(lambda: completions.run(job, lambda *_: SimpleNamespace(complete=fail)), "generation.batch_size (now auto)")
     assert not output.exists()
 
 

@@ -107,6 +107,40 @@ def test_a_job_may_use_the_memory_of_its_gpu(folder):
     assert held.gpu_seconds == held.seconds
 
 
+def check_of(folder, **rates):
+    """Write what `snakemake check` has measured."""
+    content = {"where": "compute", "findings": [], "rates": rates}
+    (folder / "results/check").mkdir(exist_ok=True)
+    (folder / "results/check/compute.json").write_text(json.dumps(content))
+
+
+def test_rates_that_the_check_measured_replace_those_of_the_table(folder):
+    by_table = plan().jobs["train/llama_hep-th_qkv"]
+    assert any("rates are from the table of devices" in line for line in plan().assumed)
+    half = devices.DEFAULT.operations * devices.PRODUCT / 2
+    check_of(folder, name="NVIDIA A100-SXM4-40GB", operations=half, bandwidth=1e12, memory=39.5 * 2**30)
+    made = plan()
+    measured = made.jobs["train/llama_hep-th_qkv"]
+    assert measured.seconds > by_table.seconds and measured.memory == 39.5 * 2**30
+    assert made.device.rate("training") == pytest.approx(devices.DEFAULT.rate("training") / 2)
+    assert any("A100, 40 GB" in line and "measured by `snakemake check`" in line for line in made.assumed)
+
+
+def test_rates_of_another_device_are_not_used(folder):
+    by_table = plan().jobs["train/llama_hep-th_qkv"].seconds
+    check_of(folder, name="NVIDIA H100 80GB HBM3", operations=7e14, bandwidth=3e12, memory=79 * 2**30)
+    assert plan(gpu_model="a100").jobs["train/llama_hep-th_qkv"].seconds == by_table
+    assert plan().device.name == "H100", "nothing names a GPU, so it is the one that was checked"
+    check_of(folder, name="x86_64 CPU, 2 threads", operations=5e10, bandwidth=1e10, memory=None)
+    assert plan().device == devices.DEFAULT
+
+
+def test_a_gpu_that_is_not_in_the_table_is_planned_with_by_its_measured_rates(folder):
+    check_of(folder, name="AMD Instinct MI300X", operations=6e14, bandwidth=4e12, memory=192 * 2**30)
+    made = plan()
+    assert made.device.name == "AMD Instinct MI300X" and made.jobs["train/llama_hep-th_qkv"].seconds > 0
+
+
 def test_a_restored_training_costs_no_gpu_time(folder, monkeypatch):
     monkeypatch.setattr("feyntune.planning.plan.restored_jobs", lambda _: {"train/llama_hep-th_qkv"})
     made = plan(runtime=60)

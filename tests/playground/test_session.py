@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.evaluation.generation import streaming
+from feyntune.evaluation.generation import transformers_streaming as streaming
 from feyntune.evaluation.generation.completions import CompletionJob, run
 from feyntune.evaluation.generation.transformers_engine import load_engine
 from feyntune.playground.display import completions_table, show
@@ -61,6 +61,14 @@ def test_texts_are_those_of_the_workflow(available, session, dataset, abstracts,
         run(CompletionJob(each.stage, each.base, each.adapter, data, tmp_path / "shards", output, "code"), load_engine)
         rows = pyarrow.parquet.read_table(output).to_pylist()
         assert texts[each.name] == next(row["prediction"] for row in rows if row["id"] == name)
+
+
+def test_vllm_without_its_environment_is_one_line(available, monkeypatch, tmp_path):
+    monkeypatch.setattr("feyntune.evaluation.generation.vllm_environment.PYTHON", tmp_path / "python")
+    with pytest.raises(
+        FeynTuneError, match=r"vllm needs the environment \.venv-vllm, which is missing: type `make vllm`"
+    ):
+        Session(list(available.values()), "vllm")
 
 
 def test_all_runs_grow_at_the_same_time_and_share_one_base_model(available, monkeypatch):

@@ -28,10 +28,11 @@ PROMPT = "We study $N=4$ theories; they are finite."
 TRUTH = "Their beta function vanishes."
 
 
-def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=(), runs=RUNS):
+def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", metrics=(), runs=RUNS, text_sets=()):
     """Write each run's results on ``count`` abstracts under ``folder``, and the pooled tables, as the workflow does.
 
-    ``metrics`` are names in ``METRICS`` besides semscore; ``runs`` are labels of runs on one set.
+    ``metrics`` are names in ``METRICS`` besides semscore; ``runs`` are labels of runs on one set. ``text_sets`` are
+    names of further sets, on which runs with a model have perplexities only.
     """
     rng = np.random.default_rng(0)
     hardness = rng.lognormal(2, 0.3, count)
@@ -40,15 +41,18 @@ def make_results(folder, count=30, prompt=PROMPT, prediction="It does not.", met
         _write(folder, "completions", run, _completions(count, prompt, prediction, imported=not run["model"]))
         _write(folder, "semscore", run, _scores(count, rng, 0.4 + 0.1 * place))
         if run in with_model:
-            _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place, rng))
+            _write(folder, "perplexity", run, _perplexities(count, hardness * 0.9**place))
             write_json(
                 folder / f"similarity/{run['set']}/{run['run']}.json", {"mean": 0.5, "off_diagonal_mean": 0.4 + place}
             )
+    on_texts = [{**run, "set": name} for name in text_sets for run in with_model]
+    for place, run in enumerate(on_texts):
+        _write(folder, "perplexity", run, _perplexities(count, hardness * 1.05**place))
     for name in metrics:
         for place, run in enumerate(runs):
             _write(folder, name, run, _values(METRICS[name], count, place))
     for kind in ("completions", "perplexity", "semscore", *metrics):
-        judged = with_model if kind == "perplexity" else runs
+        judged = [*with_model, *on_texts] if kind == "perplexity" else runs
         columns = file_columns(METRICS[kind]) if kind in METRICS else COLUMNS[kind]
         inputs = [folder / f"{kind}/{run['set']}/{run['run']}.parquet" for run in judged]
         pool_tables(columns, inputs, judged, pooled(folder, kind))
@@ -135,8 +139,8 @@ def _completions(count, prompt, prediction, imported):
     }
 
 
-def _perplexities(count, perplexities, rng):
-    tokens = rng.integers(20, 60, count)
+def _perplexities(count, perplexities):
+    tokens = np.random.default_rng(1).integers(20, 60, count)  # all runs have the same tokenizer
     nats = tokens * np.log(perplexities)
     bits = nats / math.log(2) / (4 * tokens)
     return {"id": _ids(count), "tokens": tokens, "nll": nats, "perplexity": perplexities, "bits_per_byte": bits}

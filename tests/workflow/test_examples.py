@@ -12,13 +12,13 @@ def checkout(tmp_path_factory):
     """A fresh checkout with a snapshot, and completions made elsewhere."""
     workspace = Workspace(tmp_path_factory.mktemp("examples"))
     (workspace.folder / "data").mkdir()
-    for name in ("arxiv-metadata-oai-snapshot.json", "chat.csv"):
+    for name in ("arxiv-metadata-oai-snapshot.json", "chat.csv", "encyclopedia.jsonl"):
         (workspace.folder / "data" / name).touch()
     return workspace
 
 
 def test_the_examples_are_these():
-    assert EXAMPLES == ["imported_completions.yaml", "mixture.yaml", "one_run.yaml"]
+    assert EXAMPLES == ["forgetting.yaml", "imported_completions.yaml", "mixture.yaml", "one_run.yaml"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,5 +1,6 @@
 """Results and the workflow in different folders: real runs of one dataset, and plans of everything."""
 
+import re
 import subprocess
 import sys
 
@@ -80,3 +81,13 @@ def test_another_workflow_uses_this_one_as_a_module(folder):
     assert "tables" in snakemake(folder, "all", "--dry-run", *options)
     assert "rule all" not in snakemake(folder, *options), "their first rule is the default target"
     check(folder, "own.parquet")
+
+
+def test_commands_use_nothing_that_a_module_or_another_folder_would_hide():
+    """Snakemake formats the commands of a module without the Python variables of its Snakefile."""
+    text = "".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").glob("*.smk")))
+    commands = "".join(re.findall(r"^    shell:\n((?:        .*\n?)+)", text, re.MULTILINE))
+    known = {"input", "output", "log", "params", "wildcards", "threads", "resources"}
+    assert set(re.findall(r"\{(\w+)", commands)) <= known
+    programs = re.findall(r"\S+\.py\b", commands)
+    assert len(programs) > 30 and all('"$FEYNTUNE_SCRIPTS/' in program for program in programs)

@@ -50,7 +50,7 @@ def test_the_profile_of_sulis_plans_the_papers_twenty_runs_on_its_gpus(tmp_path)
     assert done.returncode == 0, done.stdout
     shown = rows(done.stdout)
     assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "41"
-    assert "403 of 403 jobs" in done.stdout and "30 jobs at a time" in done.stdout
+    assert "404 of 404 jobs" in done.stdout and "30 jobs at a time" in done.stdout
     assert "GPU: A100, 40 GB" in done.stdout
     kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
     (run,) = kept["train/llama-3.1-8b_hep-th_all"]
@@ -80,7 +80,7 @@ def test_changed_code_is_named_and_nothing_runs(workspace):
 
 
 def test_a_deleted_result_and_a_finished_house_are_told(workspace):
-    assert "All 63 jobs are up to date: nothing would run." in workspace.snakemake(*PLAN).stdout
+    assert "All 64 jobs are up to date: nothing would run." in workspace.snakemake(*PLAN).stdout
     (workspace.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
     assert "deleted" in rows(workspace.snakemake(*PLAN).stdout)["perplexity"]
 
@@ -151,7 +151,7 @@ def test_a_plan_in_another_directory_counts_what_is_there(workspace, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     done = workspace.snakemake(*PLAN, "--directory", str(elsewhere), "--configfile", "config/config.yaml")
     assert done.returncode == 0, done.stdout
-    assert "63 of 63 jobs" in done.stdout
+    assert "64 of 64 jobs" in done.stdout
     assert sorted(path.name for path in (elsewhere / "results").iterdir()) == ["plan.json"]
     assert not (workspace.folder / "results/plan.json").exists()
 
@@ -160,7 +160,7 @@ def test_only_the_plan_is_printed(workspace):
     done = subprocess.run(
         workspace.command(*PLAN), cwd=workspace.folder, env=workspace.environment, capture_output=True, text=True
     )
-    assert done.stdout == "All 63 jobs are up to date: nothing would run.\n"
+    assert done.stdout == "All 64 jobs are up to date: nothing would run.\n"
     done = subprocess.run(
         workspace.command(*PLAN, "--forceall"),
         cwd=workspace.folder,

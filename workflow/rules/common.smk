@@ -15,6 +15,7 @@ from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
 from feyntune.core.secrets import WANDB
+from feyntune.core.dates import date_now
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import code_fingerprint as code
 
@@ -52,6 +53,7 @@ TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
 IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
 WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
+COMPLETED = [name for name, each in CONFIG.evaluation_sets.items() if each.is_completed]
 
 
 def one_of(names):
@@ -88,6 +90,12 @@ def settings(section):
     return json.dumps(values, sort_keys=True)
 
 
+def date_results_now():
+    """Correct dates in the future: Snakemake deletes a result that is older than its input when it is finished."""
+    if count := date_now(Path("results")):
+        print(f"{count} results were dated in the future; they are dated now")
+
+
 def most(resource):
     """The most that a job may ask for, by the profile: ``max_mem_mb`` and ``max_runtime`` under default-resources."""
     limit = (workflow.resource_settings.default_resources or {}).get(f"max_{resource}")
@@ -119,4 +127,6 @@ def threads_of(stage):
 def split_of(evaluation_set):
     """The file with the abstracts of an evaluation set."""
     entry = CONFIG.evaluation_sets[evaluation_set]
+    if entry.text:
+        return f"results/texts/{evaluation_set}.parquet"
     return f"results/datasets/{entry.dataset}/{entry.split}.parquet"

@@ -1,9 +1,24 @@
 # Completions of the evaluation sets by every run with a model.
 
+from feyntune.evaluation.generation import engine_file
+
 
 @functools.cache
 def completion_settings(run, evaluation_set):
     return declared.completion_stage(CONFIG, RUNS[run], evaluation_set)
+
+
+def completion_program(wildcards):
+    """The program of a run's generation engine; vLLM's starts in an environment of its own."""
+    engine = completion_settings(wildcards.run, wildcards.set).generation.engine
+    return "complete_vllm.py" if engine == "vllm" else "complete.py"
+
+
+def completion_code(wildcards):
+    """The fingerprint of that program and of the engine, which it imports by name."""
+    engine = completion_settings(wildcards.run, wildcards.set).generation.engine
+    programs = {"complete.py", completion_program(wildcards)}
+    return code(*sorted(programs), engine_file(engine))
 
 
 rule complete:
@@ -33,9 +48,11 @@ rule complete:
         settings=lambda wildcards: settings(
             completion_settings(wildcards.run, wildcards.set)
         ),
-        code=code("complete.py"),
+        program=completion_program,
+        code=completion_code,
     shell:
-        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/complete.py"'
+        'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/{params.program}"'
         " --base {params.base:q} {params.adapter} --dataset {input.dataset}"
         " --settings {params.settings:q} --shards results/shards/completions/{wildcards.set}/{wildcards.run}"
-        " --kept results/kept/complete/{wildcards.set}/{wildcards.run} --output {output} --log {log}"
+        " --kept results/kept/complete/{wildcards.set}/{wildcards.run}"
+        " --mem-mb {resources.mem_mb} --output {output} --log {log}"

@@ -6,6 +6,7 @@ import shlex
 
 from feyntune.config import evaluation_sets as evaluated
 from feyntune.config import references
+from feyntune.config.sources import SourceFiles, check_dates
 from feyntune.config.schema.data import DatasetStage
 from feyntune.config.schema.data import MixtureStage
 
@@ -14,8 +15,11 @@ SPLITS = ("train", "test", "validation")
 
 def datasets_of(*kinds):
     """Names of the datasets of these kinds, as a regular expression."""
-    names = [name for name, each in CONFIG.datasets.items() if each.kind in kinds]
-    return one_of(names)
+    return one_of(
+        name
+        for name, each in CONFIG.datasets.items()
+        if each.kind in kinds and name not in LEFT_DATASETS
+    )
 
 
 def split_files(names):
@@ -25,16 +29,18 @@ def split_files(names):
     ]
 
 
-def dataset_settings(wildcards):
+def dataset_stage(name):
     """What decides a dataset that is no mixture."""
-    dataset = CONFIG.datasets[wildcards.dataset]
-    return settings(
-        DatasetStage(
-            dataset=dataset,
-            control_papers=sorted(CONFIG.control_papers),
-            leaks=CONFIG.leaks,
-        )
+    return DatasetStage(
+        dataset=CONFIG.datasets[name],
+        control_papers=sorted(CONFIG.control_papers),
+        leaks=CONFIG.leaks,
     )
+
+
+def dataset_settings(wildcards):
+    """The same as JSON."""
+    return settings(dataset_stage(wildcards.dataset))
 
 
 def mixture_settings(wildcards):
@@ -57,23 +63,83 @@ def held_out_files(wildcards):
     return [f"results/datasets/{dataset}/{split}.parquet" for dataset, split in pairs]
 
 
-def present(paths):
+SNAPSHOT_SOURCES = {
+    name: SourceFiles(
+        place=f"$.snapshots.{name}",
+        files=[file],
+        settings=None,
+        outputs=[
+            f"results/snapshots/{name}.parquet",
+            f"results/snapshots/{name}.json",
+        ],
+        record=f"results/sources/snapshots/{name}.json",
+    )
+    for name, file in CONFIG.snapshots.items()
+}
+
+
+def local_dataset(name):
+    """The local files of a dataset."""
+    files = CONFIG.datasets[name].files
+    return SourceFiles(
+        place=f"$.datasets.{name}.files",
+        files=[files.train, files.test, files.validation],
+        settings=dataset_stage(name).model_dump(mode="json"),
+        outputs=[*split_files([name]), f"results/datasets/{name}/summary.json"],
+        record=f"results/sources/datasets/{name}.json",
+    )
+
+
+DATASET_SOURCES = {
+    name: local_dataset(name) for name, each in CONFIG.datasets.items() if each.files
+}
+
+
+TEXT_SOURCES = {
+    name: SourceFiles(
+        place=f"$.evaluation_sets.{name}.text",
+        files=[each.text],
+        settings=evaluated.texts_stage(CONFIG, name).model_dump(mode="json"),
+        outputs=[f"results/texts/{name}.parquet"],
+        record=f"results/sources/texts/{name}.json",
+    )
+    for name, each in CONFIG.evaluation_sets.items()
+    if each.text
+}
+
+
+def without_source(sources):
+    """Names of the sources that are gone while their results are valid: no rule makes those."""
+    try:
+        for source in sources.values():
+            check_dates(source.place, source.files)
+        left = [name for name, source in sources.items() if source.is_left()]
+    except FeynTuneError as error:
+        sys.exit(str(error))
+    for name in left:
+        print(sources[name].explain(), file=sys.stderr)
+    return left
+
+
+LEFT_SNAPSHOTS = without_source(SNAPSHOT_SOURCES)
+LEFT_DATASETS = without_source(DATASET_SOURCES)
+LEFT_TEXTS = without_source(TEXT_SOURCES)
+
+
+def present(source):
     """Those of the files that are there or that a rule makes; a plan can be made without, and the job tells."""
-    return [
-        path for path in paths if path.startswith("results/") or Path(path).exists()
-    ]
+    return [file for file in source.files if file not in source.missing]
 
 
 def snapshot_file(wildcards):
     """The file of a snapshot."""
-    return present([CONFIG.snapshots[wildcards.snapshot]])
+    return present(SNAPSHOT_SOURCES[wildcards.snapshot])
 
 
 def source_files(wildcards):
     """What a dataset that has its splits already is read from: local files, or the receipt of the hub's."""
-    files = CONFIG.datasets[wildcards.dataset].files
-    if files:
-        return present([files.train, files.test, files.validation])
+    if wildcards.dataset in DATASET_SOURCES:
+        return present(DATASET_SOURCES[wildcards.dataset])
     return f"results/datasets/{wildcards.dataset}/fetched.json"
 
 
@@ -125,6 +191,8 @@ rule read_snapshot:
         "results/logs/read_snapshot/{snapshot}.log",
     benchmark:
         "results/costs/read_snapshot/{snapshot}.tsv"
+    wildcard_constraints:
+        snapshot=one_of(name for name in CONFIG.snapshots if name not in LEFT_SNAPSHOTS),
     threads: threads_of("read_snapshot")
     resources:
         **request("read_snapshot"),
@@ -133,7 +201,7 @@ rule read_snapshot:
         code=code("read_snapshot.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/read_snapshot.py" --snapshot {params.snapshot:q} --store {output.store} --report {output.report}'
-        " --threads {threads} --log {log}"
+        " --record results/sources/snapshots/{wildcards.snapshot}.json --threads {threads} --log {log}"
 
 
 rule control_papers:
@@ -232,7 +300,31 @@ rule import_dataset:
         code=code("import_dataset.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/import_dataset.py" {params.source} --settings {params.settings:q}'
+        " --record results/sources/datasets/{wildcards.dataset}.json"
         " --folder results/datasets/{wildcards.dataset} --log {log}"
+
+
+rule read_texts:
+    """Read plain texts, for an evaluation set of perplexity only."""
+    input:
+        lambda wildcards: present(TEXT_SOURCES[wildcards.set]),
+    output:
+        "results/texts/{set}.parquet",
+    log:
+        "results/logs/read_texts/{set}.log",
+    wildcard_constraints:
+        set=one_of(name for name in TEXT_SOURCES if name not in LEFT_TEXTS),
+    resources:
+        **request("dataset"),
+    params:
+        text=lambda wildcards: CONFIG.evaluation_sets[wildcards.set].text,
+        settings=lambda wildcards: settings(
+            evaluated.texts_stage(CONFIG, wildcards.set)
+        ),
+        code=code("read_texts.py"),
+    shell:
+        'python "$FEYNTUNE_SCRIPTS/read_texts.py" --text {params.text:q} --settings {params.settings:q}'
+        " --record results/sources/texts/{wildcards.set}.json --output {output} --log {log}"
 
 
 rule hold_out:

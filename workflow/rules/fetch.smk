@@ -41,6 +41,10 @@ def files_in(folder, place):
         sys.exit(
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
+    try:
+        check_dates(place, files)
+    except FeynTuneError as error:
+        raise WorkflowError(str(error))
     return sorted(map(str, files))
 
 

@@ -51,9 +51,7 @@ def check_push(merged):
     kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
     with_adapter = [RUNS[run] for run in WITH_ADAPTER]
     try:
-        published.check_repositories(
-            CONFIG, with_adapter, kinds, CONFIG.evaluation_sets, merged
-        )
+        published.check_repositories(CONFIG, with_adapter, kinds, COMPLETED, merged)
     except FeynTuneError as error:
         sys.exit(str(error))
 
@@ -80,7 +78,7 @@ RECEIPTS = [
     ),
     *expand(
         f"{REFERENCE_TABLE}.json",
-        set=CONFIG.evaluation_sets,
+        set=COMPLETED,
         table=[table for table in TABLE_KINDS if judged_runs(table)],
     ),
 ]

@@ -34,7 +34,7 @@ IMPORTED_VALUES = {
     f"{kind}/{evaluation_set}/{run}": (run, kind, evaluation_set)
     for run, kind in IMPORTS
     if kind != "completions"
-    for evaluation_set in CONFIG.evaluation_sets
+    for evaluation_set in COMPLETED
 }
 
 

@@ -10,14 +10,22 @@ def judged_runs(kind):
     return [*WITH_MODEL, *(run for run in IMPORTED if kind in RUNS[run].imports)]
 
 
+@functools.cache
+def judged_pairs(kind):
+    """Pairs of evaluation set and run with results of a kind; sets that are not completed have perplexities only."""
+    sets = CONFIG.evaluation_sets if kind == "perplexity" else COMPLETED
+    return [
+        (each, run)
+        for each in sets
+        for run in judged_runs(kind)
+        if each in COMPLETED or run in WITH_MODEL
+    ]
+
+
 def pooled_inputs(kind):
     """One file for each evaluation set and run, in the order of `pooled_labels`."""
     suffix = "json" if kind == "similarity" else "parquet"
-    return expand(
-        f"results/{kind}/{{set}}/{{run}}.{suffix}",
-        set=CONFIG.evaluation_sets,
-        run=judged_runs(kind),
-    )
+    return [f"results/{kind}/{each}/{run}.{suffix}" for each, run in judged_pairs(kind)]
 
 
 @functools.cache
@@ -30,8 +38,7 @@ def pooled_labels(kind):
             "run": run,
             **{name: getattr(RUNS[run], name) for name in names},
         }
-        for evaluation_set in CONFIG.evaluation_sets
-        for run in judged_runs(kind)
+        for evaluation_set, run in judged_pairs(kind)
     ]
 
 
@@ -39,7 +46,9 @@ def reported_datasets():
     """The datasets that runs are trained on or judged on, each once."""
     trained = [RUNS[run].dataset for run in TRAINED]
     judged = [
-        evaluation_set.dataset for evaluation_set in CONFIG.evaluation_sets.values()
+        evaluation_set.dataset
+        for evaluation_set in CONFIG.evaluation_sets.values()
+        if evaluation_set.dataset
     ]
     return list(dict.fromkeys([*trained, *judged]))
 
@@ -109,18 +118,19 @@ rule collect:
         " --sets {input.sets} --output {output} --log {log}"
 
 
+# `update`: if a job fails, because of one damaged file for example, the earlier tables, figures and report stay.
 rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
     output:
-        table_files("results/tables"),
+        update(table_files("results/tables")),
     log:
         "results/logs/tables.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG)),
+        settings=settings(declared.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -137,11 +147,11 @@ rule figures:
         histories=HISTORIES,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
-            set=CONFIG.evaluation_sets,
+            set=COMPLETED,
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        update(figure_files("results/figures")),
     log:
         "results/logs/figures.log",
     resources:
@@ -169,7 +179,7 @@ rule report:
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
         ),
     output:
-        "results/report.html",
+        update("results/report.html"),
     log:
         "results/logs/report.log",
     resources:
@@ -184,3 +194,22 @@ rule report:
         " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
         " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"
+
+
+rule explore:
+    """Write the page on which all completions can be searched and sorted; its data are files beside it."""
+    input:
+        **POOLED,
+    output:
+        "results/explore/index.html",
+    log:
+        "results/logs/explore.log",
+    resources:
+        **request("summarise"),
+    params:
+        settings=settings(declared.explore_stage(CONFIG)),
+        metrics=METRICS,
+        code=code("explore.py"),
+    shell:
+        'python "$FEYNTUNE_SCRIPTS/explore.py" --completions {input.completions} --perplexity {input.perplexity}'
+        " --metrics {params.metrics} --settings {params.settings:q} --output {output} --log {log}"

@@ -1,5 +1,9 @@
 # One adapter for each trained run.
 
+import subprocess
+
+from feyntune.core.files import write_json
+
 
 def tracking(wildcards, threads):
     """How a training is tracked. It does not change the result: changing it reruns nothing.
@@ -30,10 +34,51 @@ def training_settings(run):
     return settings(declared.training_stage(CONFIG, RUNS[run]))
 
 
+# Runs whose trainings belong to the targets, stale or not. Snakemake calls the input functions of these jobs only.
+REQUESTED_TRAININGS = set()
+
+
+def training_base_files(wildcards):
+    """The files of the base model of a training, which is noted as requested."""
+    REQUESTED_TRAININGS.add(wildcards.run)
+    return base_files(wildcards)
+
+
+def planned_training(run):
+    """A run's training, for `check_trainings.py`."""
+    model = CONFIG.models[RUNS[run].model]
+    return {
+        "base": base_folder(run),
+        "gpus": declared.gpus(CONFIG, RUNS[run]),
+        "settings": training_settings(run),
+        "repository": model.hub,
+        "revision": model.revision,
+    }
+
+
+def check_trainings():
+    """Refuse requested trainings that cannot run, before Snakemake deletes the adapters that they would replace.
+
+    This is no job in front of `train`: Snakemake does not look whether the settings of a job changed if an `ancient`
+    input of it is made again, and without `ancient` each check would train again.
+    """
+    if not REQUESTED_TRAININGS:
+        return
+    trainings = list(map(planned_training, sorted(REQUESTED_TRAININGS)))
+    write_json("results/checks/trainings.json", {"trainings": trainings})
+    command = ["python", PROJECT / "scripts/check_trainings.py"]
+    command += ["--tracking", settings(CONFIG.tracking)]
+    command += ["--trainings", "results/checks/trainings.json"]
+    command += ["--record", "results/checks/passed.json"]
+    done = subprocess.run([*command, "--log", "results/logs/check_trainings.log"])
+    if done.returncode:
+        raise WorkflowError("no job was started")
+
+
 rule train:
     """Train the adapter of a run."""
     input:
-        base=base_files,
+        base=training_base_files,
         train=lambda wildcards: training_file(RUNS[wildcards.run].dataset),
         test=lambda wildcards: f"results/datasets/{RUNS[wildcards.run].dataset}/test.parquet",
         control_prompts=lambda wildcards: control_prompt_file(

@@ -7,8 +7,8 @@ import re
 import shutil
 
 from feyntune.check.findings import Finding
-from feyntune.check.login import run
 from feyntune.config.schema.check import CheckStage, SlurmRequest
+from feyntune.core.programs import output_of
 from feyntune.core.slurm import parse_duration
 
 
@@ -18,7 +18,7 @@ def cluster_findings(stage: CheckStage) -> list[Finding]:
         return [Finding("SLURM", "skip", "jobs run on this machine")]
     if not shutil.which("sinfo"):
         return [Finding("SLURM", "fail", "no sinfo on the path", "run on a login node of the cluster")]
-    if run(["scontrol", "ping"]) is None:
+    if output_of(["scontrol", "ping"]) is None:
         return [Finding("SLURM", "fail", "the controller does not answer", "wait, and try `scontrol ping`")]
     return [account_finding(stage.slurm), *partition_findings(stage, stage.slurm)]
 
@@ -31,7 +31,8 @@ def account_finding(request: SlurmRequest) -> Finding:
     if not account or account.startswith("$"):
         remedy = f"export {request.account.strip('${}')}=YOUR_ACCOUNT"
         return Finding("account", "fail", f"{request.account} is not set", remedy)
-    text = run(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={_user()}", "format=account"])
+    asked = ["show", "associations", f"user={_user()}", "format=account"]
+    text = output_of(["sacctmgr", "--noheader", "--parsable2", *asked])
     known = sorted(set((text or "").split()))
     if not known:
         return Finding("account", "skip", f"{account}; sacctmgr names no accounts to compare with")
@@ -49,10 +50,10 @@ def _user() -> str:
 def partition_findings(stage: CheckStage, request: SlurmRequest) -> list[Finding]:
     """Whether the partition exists, has the GPUs, and allows the largest job."""
     wanted = [f"--partition={request.partition}"] if request.partition else []
-    text = run(["sinfo", "--noheader", *wanted, "--format=%R|%G|%l|%m"]) or ""
+    text = output_of(["sinfo", "--noheader", *wanted, "--format=%R|%G|%l|%m"]) or ""
     rows = [line.strip().split("|") for line in text.splitlines() if line.count("|") == 3]
     if not rows:
-        known = sorted(set((run(["sinfo", "--noheader", "--format=%R"]) or "").split()))
+        known = sorted(set((output_of(["sinfo", "--noheader", "--format=%R"]) or "").split()))
         remedy = f"set slurm_partition in the profile to one of {', '.join(known)}"
         return [Finding("partition", "fail", f"no partition {request.partition}", remedy)]
     name = request.partition or rows[0][0]

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from feyntune.check.findings import Finding, State
-from feyntune.check.login import run
 from feyntune.config.schema.check import CheckStage
+from feyntune.core.programs import output_of
 from feyntune.core.secrets import HUB, WANDB
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def driver_finding(stage: CheckStage) -> Finding:
     """The driver's version, and the CUDA version that torch was built for."""
     import torch
 
-    text = run(QUERY) if shutil.which("nvidia-smi") else None
+    text = output_of(QUERY) if shutil.which("nvidia-smi") else None
     built = f"torch {torch.__version__} for {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPUs'}"
     if not text:
         detail = f"nvidia-smi does not answer; {built}"

@@ -1,27 +1,22 @@
-"""Checks of the machine where Snakemake runs: packages, inputs, the hub, disk space, file locks."""
+"""Checks of the machine where Snakemake runs: packages, inputs, the hub, file locks."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from feyntune.check.findings import Finding
+from feyntune.check.space import space_findings
 from feyntune.config.schema.check import CheckedFolder, CheckStage
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_json
 from feyntune.core.locks import locked
 from feyntune.core.secrets import HUB, WANDB, read_secret
 
 OLDEST_PYTHON = (3, 11)
-LOW_DISK = 20e9
-"""Free bytes below which a warning is given where no plan says how much is needed."""
-TIMEOUT = 30
-"""Seconds that a command or the hub has to answer."""
 
 
 def login_findings(stage: CheckStage, project: Path, results: Path) -> list[Finding]:
@@ -39,8 +34,7 @@ def login_findings(stage: CheckStage, project: Path, results: Path) -> list[Find
         *(folder_finding(folder) for folder in stage.folders),
         hub_finding(stage),
         tracking_finding(stage),
-        disk_finding(results),
-        quota_finding(results),
+        *space_findings(results, hub_cache()),
         lock_finding(results),
     ]
 
@@ -147,34 +141,11 @@ def tracking_finding(stage: CheckStage) -> Finding:
     return Finding("tracking", "pass", "WANDB_API_KEY is set")
 
 
-def disk_finding(results: Path) -> Finding:
-    """Free space where results go, against what the last plan predicts."""
-    results.mkdir(parents=True, exist_ok=True)
-    free, needed = shutil.disk_usage(results).free, _planned_bytes(results / "plan.json")
-    detail = f"{free / 1e9:.0f} GB free" + (f", {needed / 1e9:.0f} GB planned" if needed else "")
-    if needed and free < needed:
-        return Finding("disk", "fail", detail, "free some space, or run with --directory on a larger file system")
-    if free < LOW_DISK:
-        return Finding("disk", "warn", detail, "snakemake --executor plan says how much is needed")
-    return Finding("disk", "pass", detail)
+def hub_cache() -> Path:
+    """Where the hub's files are kept."""
+    from huggingface_hub.constants import HF_HUB_CACHE
 
-
-def _planned_bytes(plan: Path) -> float:
-    """Bytes that the jobs of the last plan write, by the newest prediction of each; 0 without a plan."""
-    try:
-        jobs = read_json(plan)["jobs"]
-        return float(sum(predictions[-1]["disk_bytes"] for predictions in jobs.values()))
-    except (FeynTuneError, KeyError, TypeError, IndexError):
-        return 0.0
-
-
-def quota_finding(results: Path) -> Finding:
-    """The user's quota on the file system of the results, where Lustre or the system tells it."""
-    user = str(os.getuid())
-    for command in (["lfs", "quota", "-h", "-u", user, str(results)], ["quota", "-s"]):
-        if shutil.which(command[0]) and (text := run(command)):
-            return Finding("quota", "pass", " ".join(text.split())[:160])
-    return Finding("quota", "skip", "neither lfs nor quota tells one")
+    return Path(HF_HUB_CACHE)
 
 
 def lock_finding(results: Path) -> Finding:
@@ -188,12 +159,3 @@ def lock_finding(results: Path) -> Finding:
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return Finding("file locks", "pass", f"on the file system of {results}")
-
-
-def run(command: list[str]) -> str | None:
-    """Output of a command; None if it is missing, fails, or does not answer in ``TIMEOUT`` seconds."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from feyntune.config.references import held_out, sources
-from feyntune.config.schema.evaluation import EvaluationSet, EvaluationSetStage, HoldOutStage
+from feyntune.config.schema.evaluation import EvaluationSet, EvaluationSetStage, HoldOutStage, TextsStage
 from feyntune.core.errors import FeynTuneError
 
 if TYPE_CHECKING:
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def check_evaluation_sets(configuration: Configuration, runs: Iterable[Run]) -> None:
-    """Raise FeynTuneError if a set consists of all splits of a dataset on which a run is trained."""
+    """Raise FeynTuneError if no set is completed, or one is all splits of a dataset on which a run is trained."""
+    if not any(each.is_completed for each in configuration.evaluation_sets.values()):
+        raise FeynTuneError("config: $.evaluation_sets: runs complete none of them; add a set of abstracts to complete")
     trained = {run.dataset: run.name for run in runs if run.dataset}
     for name, evaluation_set in configuration.evaluation_sets.items():
-        if evaluation_set.split != "all":
+        if evaluation_set.split != "all" or evaluation_set.dataset is None:
             continue
         below = set(sources(configuration.datasets, evaluation_set.dataset))
         for dataset, run in trained.items():
@@ -42,7 +44,7 @@ def is_free_of_leaks(configuration: Configuration, trained: str, evaluation_set:
         evaluation_set: the evaluation set.
     """
     datasets: Mapping[str, Dataset] = configuration.datasets
-    if evaluation_set.split not in ("test", "validation"):
+    if evaluation_set.dataset is None or evaluation_set.split not in ("test", "validation"):
         return False
     if datasets[trained].mix:
         unseen = held_out(datasets, trained, configuration.evaluation_sets.values())
@@ -65,7 +67,8 @@ def leak_sources(configuration: Configuration, runs: Iterable[Run], name: str) -
     evaluation_set = configuration.evaluation_sets[name]
     if evaluation_set.split == "train":
         return []
-    counted = [run for run in runs if configuration.leaks.policy != "hold_out" or run.kind != "trained"]
+    held_out = configuration.leaks.policy == "hold_out" and evaluation_set.dataset
+    counted = [run for run in runs if not held_out or run.kind != "trained"]
     trained = sorted({run.dataset for run in counted if run.dataset})
     return [dataset for dataset in trained if not is_free_of_leaks(configuration, dataset, evaluation_set)]
 
@@ -77,7 +80,7 @@ def evaluation_set_stage(configuration: Configuration, name: str) -> EvaluationS
     return EvaluationSetStage(
         name=name,
         dataset=evaluation_set.dataset,
-        split=evaluation_set.split,
+        split=evaluation_set.split if evaluation_set.dataset else None,
         limit=evaluation_set.limit,
         policy=None if evaluation_set.split == "train" else leaks.policy,
         near_duplicates=leaks,
@@ -97,9 +100,15 @@ def held_out_of_training(configuration: Configuration, dataset: str) -> list[tup
         for each in configuration.evaluation_sets.values()
         if each.split != "train" and not is_free_of_leaks(configuration, dataset, each)
     ]
-    return sorted({(each.dataset, split) for each in others for split in each.splits})
+    return sorted({(each.dataset, split) for each in others if each.dataset for split in each.splits})
 
 
 def hold_out_stage(configuration: Configuration, dataset: str) -> HoldOutStage:
     """What decides a training split from which evaluation sets are removed, besides these and the dataset."""
     return HoldOutStage(dataset=dataset, near_duplicates=configuration.leaks)
+
+
+def texts_stage(configuration: Configuration, name: str) -> TextsStage:
+    """What decides the passages of an evaluation set of plain texts, besides the file."""
+    entry = configuration.evaluation_sets[name]
+    return TextsStage(column=entry.column, words=entry.words)

@@ -81,8 +81,8 @@ def held_out(
             those of split `all`, which lose abstracts instead (`evaluation_sets.leak_sources`).
     """
     pairs = {(source, split) for source in sources(datasets, name) for split in ("test", "validation")}
-    evaluated = [each for each in evaluation_sets if each.split in ("test", "validation")]
-    pairs |= {(source, each.split) for each in evaluated for source in sources(datasets, each.dataset)}
+    evaluated = [(each.dataset, each.split) for each in evaluation_sets if each.split in ("test", "validation")]
+    pairs |= {(source, split) for dataset, split in evaluated if dataset for source in sources(datasets, dataset)}
     return sorted(pairs)
 
 

@@ -15,7 +15,7 @@ from feyntune.config.schema.imports import ImportStage
 from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
-from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage
+from feyntune.config.schema.report import ExploreStage, FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
 from feyntune.config.weights import evaluated_weights
@@ -127,6 +127,8 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
             yield f"$.runs.{run}.metrics", "metrics", metric
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
+    for pair in configuration.report.membership:
+        yield from (("$.report.membership", "evaluation_sets", name) for name in pair)
     if "compared_layers" in configuration.report.model_fields_set:
         for pair in configuration.report.compared_layers:
             yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
@@ -161,13 +163,17 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
 def completion_stage(configuration: Configuration, run: Run, evaluation_set: str) -> CompletionStage:
     """Settings that determine a run's completions of an evaluation set (a name), besides its adapter."""
     evaluated = _evaluated_model(configuration, run)
+    generation = _section(configuration, run, "generation", Generation)
     return CompletionStage(
         run=run.name,
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
-        generation=_section(configuration, run, "generation", Generation),
+        generation=generation,
         weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.complete.gpu, None
+            configuration.evaluation.weights,
+            evaluated.quantization,
+            configuration.resources.complete.gpu,
+            generation.engine,
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
@@ -196,11 +202,12 @@ def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
 
 def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str) -> PerplexityStage:
     """Settings that determine a run's perplexities and embeddings of an evaluation set (a name)."""
-    evaluated = _evaluated_model(configuration, run)
+    evaluated, entry = _evaluated_model(configuration, run), configuration.evaluation_sets[evaluation_set]
+    perplexity = _section(configuration, run, "perplexity", Perplexity)
     return PerplexityStage(
         run=run.name,
-        limit=configuration.evaluation_sets[evaluation_set].limit,
-        perplexity=_section(configuration, run, "perplexity", Perplexity),
+        limit=entry.limit,
+        perplexity=perplexity.model_copy(update={"column": "abstract"}) if entry.text else perplexity,
         weights=evaluated_weights(
             configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
         ),
@@ -289,13 +296,27 @@ def reported_metrics(configuration: Configuration) -> list[ReportedMetric]:
     return reported_all(configuration.metrics)
 
 
-def tables_stage(configuration: Configuration) -> TablesStage:
+def unlike_base(configuration: Configuration, runs: Mapping[str, Run]) -> list[str]:
+    """Names of runs that are evaluated with another quantisation or precision than the base run of their model.
+
+    Args:
+        configuration: the configuration.
+        runs: from ``resolve_runs``.
+    """
+    bases = {run.model: run for run in runs.values() if run.kind == "base"}
+    evaluated = {run.name: _evaluated_model(configuration, run) for run in runs.values() if run.kind != "imported"}
+    return [name for name, own in evaluated.items() if own != evaluated[bases.get(runs[name].model, runs[name]).name]]
+
+
+def tables_stage(configuration: Configuration, runs: Mapping[str, Run]) -> TablesStage:
     """Settings that determine the tables."""
     report = configuration.report
     return TablesStage(
         seed=configuration.seed,
         uncertainty=report.uncertainty,
         compared_layers=report.compared_layers,
+        membership=report.membership,
+        unlike_base=unlike_base(configuration, runs),
         metrics=reported_metrics(configuration),
     )
 
@@ -324,11 +345,17 @@ def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Figu
     )
 
 
+def explore_stage(configuration: Configuration) -> ExploreStage:
+    """Settings that determine the page of all completions."""
+    return ExploreStage(metrics=reported_metrics(configuration))
+
+
 def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageStage:
     """Settings that determine the report."""
     return PageStage(
         seed=configuration.seed,
         abstracts=configuration.report.abstracts,
+        unlike_base=unlike_base(configuration, runs),
         gpus=gpus_of_jobs(configuration, runs),
         metrics=reported_metrics(configuration),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.locks import Lock, take
+from feyntune.core.programs import output_of
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +27,6 @@ NO_GPUS = {"", "-1", "none", "void", "NoDevFiles"}
 """Values of CUDA_VISIBLE_DEVICES, of CUDA, containers and SLURM, that mean no GPU."""
 ALLOCATOR = "expandable_segments:True"
 """Setting of torch's allocator: memory that was freed in pieces can be used again for larger tensors."""
-TIMEOUT = 30
-"""Seconds that nvidia-smi has to answer."""
 
 _held: list[Lock] = []  # until the process ends
 
@@ -66,21 +64,12 @@ def visible_gpus(devices: str | Path = "/dev") -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name for name in (part.strip() for part in named.split(",")) if name not in NO_GPUS]
-    listed = _ask_nvidia_smi("-L")
+    listed = output_of(["nvidia-smi", "-L"])
     if listed:
         count = len(re.findall(r"^GPU \d+:", listed, re.MULTILINE))
     else:
         count = len([path for path in Path(devices).glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)])
     return [str(index) for index in range(count)]
-
-
-def _ask_nvidia_smi(*options: str) -> str:
-    """What nvidia-smi prints; nothing if it is missing or fails."""
-    try:
-        done = subprocess.run(["nvidia-smi", *options], capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
 
 
 def hold_gpus(count: int, gpus: Sequence[str], locks: str | Path = LOCKS) -> list[str]:
@@ -162,7 +151,7 @@ def _require_gpus(count: int) -> None:
 
 def _driver() -> str:
     """Driver and CUDA version as nvidia-smi prints them."""
-    text = _ask_nvidia_smi()
+    text = output_of(["nvidia-smi"]) or ""
     found = [re.search(rf"{name} Version: *([\d.]+)", text) for name in ("Driver", "CUDA")]
     if found[0] is None:
         return "no answer of nvidia-smi"

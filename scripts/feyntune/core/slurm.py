@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 
-TIMEOUT = 30
-"""Seconds that the controller has to answer."""
+from feyntune.core.programs import output_of
 
 
 def seconds_left() -> float | None:
@@ -21,12 +19,8 @@ def seconds_left() -> float | None:
         return None
     if "SLURM_JOB_END_TIME" in os.environ:  # from SLURM 23.02 on
         return max(0.0, int(os.environ["SLURM_JOB_END_TIME"]) - time.time())
-    command = ["squeue", "--noheader", f"--jobs={job}", "--format=%L"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return parse_duration(done.stdout.strip())
+    text = output_of(["squeue", "--noheader", f"--jobs={job}", "--format=%L"])
+    return parse_duration((text or "").strip())
 
 
 def parse_duration(text: str) -> float | None:

@@ -19,9 +19,10 @@ from feyntune.core.provenance import device_name
 from feyntune.core.shards import Shards
 from feyntune.core.tensors import write_tensors
 from feyntune.evaluation.abstracts import read_abstracts
+from feyntune.evaluation.membership import membership_scores
 from feyntune.evaluation.model import EvaluatedModel, load_evaluated
 from feyntune.evaluation.record import evaluation_record, job_fingerprint, kept_results
-from feyntune.models.likelihood import batches_by_length, forward_pass, token_losses
+from feyntune.models.likelihood import ForwardPass, batches_by_length, forward_pass, token_losses
 from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokenizer import encode
 from feyntune.models.tokens import ModelTokens
@@ -82,7 +83,7 @@ def run(job: PerplexityJob) -> None:
         shards = Shards(job.shards, job_fingerprint(job.code, job.stage, job.base, job.adapter, encoded.sequences))
         batch_tokens = settings.batch_tokens or usual_budget(model.causal.device)
         with Progress("perplexity", sum(map(len, encoded.sequences)), "tokens") as progress:
-            results = evaluate_all(model, ids, encoded.sequences, batch_tokens, shards, progress)
+            results = evaluate_all(model, ids, encoded.sequences, batch_tokens, shards, progress, settings.membership)
         write_results(job, model, ids, encoded, results)
         if kept:
             kept.keep(outputs)
@@ -162,12 +163,28 @@ def evaluate_batch(
     import torch
 
     with torch.inference_mode():
+        return _evaluated(causal, forward_pass(causal, sequences), first)
+
+
+def evaluate_batch_with_membership(
+    causal: PreTrainedModel, sequences: Sequence[Sequence[int]], first: int
+) -> tuple[list[float], numpy.ndarray, list[float]]:
+    """As ``evaluate_batch``, and for each sequence Min-K%++ (``membership_scores``), from the same forward pass."""
+    import torch
+
+    with torch.inference_mode():
         batch = forward_pass(causal, sequences)
-        pairs = zip(batch.states, batch.lengths, strict=True)
-        means = [states[first:length].float().mean(0) for states, length in pairs]
-        losses = token_losses(causal.get_output_embeddings(), batch)
-        sums = torch.stack([loss.sum(dtype=torch.float64) for loss in losses]).tolist()
-        return sums, torch.stack(means).cpu().numpy()
+        return (*_evaluated(causal, batch, first), membership_scores(causal.get_output_embeddings(), batch))
+
+
+def _evaluated(causal: PreTrainedModel, batch: ForwardPass, first: int) -> tuple[list[float], numpy.ndarray]:
+    import torch
+
+    pairs = zip(batch.states, batch.lengths, strict=True)
+    means = [states[first:length].float().mean(0) for states, length in pairs]
+    losses = token_losses(causal.get_output_embeddings(), batch)
+    sums = torch.stack([loss.sum(dtype=torch.float64) for loss in losses]).tolist()
+    return sums, torch.stack(means).cpu().numpy()
 
 
 def bos_state(model: EvaluatedModel) -> torch.Tensor | None:
@@ -205,6 +222,7 @@ def evaluate_all(
     batch_tokens: int,
     shards: Shards,
     progress: Progress,
+    membership: bool = False,
 ) -> pyarrow.Table:
     """Evaluate all sequences, batch by batch, longest first, starting after the batches in the shards.
 
@@ -215,9 +233,10 @@ def evaluate_all(
         batch_tokens: tokens per batch, padding included.
         shards: where finished batches are kept.
         progress: counts tokens.
+        membership: whether to compute Min-K%++, too.
 
     Returns:
-        A table ``index, nll, embedding``, in the order of the batches.
+        A table ``index, nll, embedding`` (and ``min_k_pp``), in the order of the batches.
 
     Raises:
         FeynTuneError: logits are not finite; names the abstract.
@@ -231,7 +250,7 @@ def evaluate_all(
         if finished > 0:
             finished -= len(batch)
         else:
-            new.append(_batch_table(model, ids, sequences, batch))
+            new.append(_batch_table(model, ids, sequences, batch, membership))
             if time.monotonic() - saved > SECONDS_BETWEEN_SHARDS:
                 shards.append(pyarrow.concat_tables(new))
                 tables, new, saved = [*tables, *new], [], time.monotonic()
@@ -240,12 +259,20 @@ def evaluate_all(
 
 
 def _batch_table(
-    model: EvaluatedModel, ids: Sequence[str], sequences: Sequence[Sequence[int]], batch: Sequence[int]
+    model: EvaluatedModel,
+    ids: Sequence[str],
+    sequences: Sequence[Sequence[int]],
+    batch: Sequence[int],
+    membership: bool,
 ) -> pyarrow.Table:
     import pyarrow
 
-    first = int(model.tokens.tokenizer.bos_token_id is not None)
-    sums, embeddings = evaluate_batch(model.causal, [sequences[index] for index in batch], first)
+    first, rows = int(model.tokens.tokenizer.bos_token_id is not None), [sequences[index] for index in batch]
+    scores: dict[str, list[float]] = {}
+    if membership:
+        sums, embeddings, scores["min_k_pp"] = evaluate_batch_with_membership(model.causal, rows, first)
+    else:
+        sums, embeddings = evaluate_batch(model.causal, rows, first)
     for index, nll in zip(batch, sums, strict=True):
         if not math.isfinite(nll):
             raise FeynTuneError(f"{ids[index]}: the model's logits are not finite; check that its weights are intact")
@@ -254,6 +281,7 @@ def _batch_table(
         "index": pyarrow.array(batch, pyarrow.int64()),
         "nll": pyarrow.array(sums, pyarrow.float64()),
         "embedding": pyarrow.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]),
+        **{name: pyarrow.array(values, pyarrow.float64()) for name, values in scores.items()},
     }
     return pyarrow.table(columns)
 
@@ -309,6 +337,8 @@ def write_results(
     record = evaluation_record(model.tokens.tokenizer, job.stage, device=device, truncated=encoded.truncated)
     lengths = torch.tensor([len(sequence) for sequence in encoded.sequences])
     table = perplexity_table(ids, encoded.texts, (lengths - 1).tolist(), results["nll"].to_pylist())
+    if "min_k_pp" in results.column_names:
+        table = table.append_column("min_k_pp", results["min_k_pp"])
     write_table(job.perplexity, table, record)
     flat = torch.from_numpy(results["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).copy())
     bos = bos_state(model)

@@ -158,6 +158,7 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
         sets={
             name: EvaluatedOn(repository=table_repository(configuration, "completions", name), split=entry.split)
             for name, entry in configuration.evaluation_sets.items()
+            if entry.is_completed
         },
         confidence=configuration.report.uncertainty.confidence,
     )
@@ -202,7 +203,7 @@ def reference_stage(
     return ReferenceStage(
         kind=kind,
         set=evaluation_set,
-        dataset=entry.dataset,
+        dataset=cast("str", entry.dataset),  # plain texts are not published
         split=entry.hub_split,
         limit=entry.limit,
         models=reference_names(configuration, runs),

@@ -250,8 +250,18 @@ def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
 def linear_layers(model_config: PretrainedConfig) -> list[str]:
     """Short names of the linear layers inside the transformer blocks of a model, sorted.
 
-    Builds the model without weights, which takes a second also for a large model.
+    Builds the model without weights, which takes a second also for a large model; once for equal configurations.
     """
+    described = model_config.to_json_string()
+    if described not in _layers:
+        _layers[described] = _find_linear_layers(model_config)
+    return _layers[described]
+
+
+_layers: dict[str, list[str]] = {}
+
+
+def _find_linear_layers(model_config: PretrainedConfig) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,16 +1,18 @@
 """A table of devices: their peak rates, and the fraction of the peak that each stage reaches.
 
-The peak rates are from the vendors' data sheets (dense bfloat16, without sparsity). The fractions are what is commonly
-reported for 4-bit models of billions of parameters; the measured times of earlier jobs correct both.
+The peak rates are from the vendors' data sheets (dense bfloat16, without sparsity), or from what `snakemake check` has
+measured on a GPU. The fractions are what is commonly reported for 4-bit models of billions of parameters; the measured
+times of earlier jobs correct both.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from feyntune.core.programs import output_of
 
 Phase = Literal["forward", "training"]
 """What a stage does with a model: forward passes, or forward and backward passes."""
@@ -77,6 +79,28 @@ def cpu(threads: int) -> Device:
     return Device("CPU", 25e9 * threads, 5e9 * threads, None, training=1, forward=1, layer=3e-4, start=6)
 
 
+PRODUCT = 0.75
+"""Fraction of a GPU's peak rate that a large matrix product in bfloat16 usually reaches."""
+COPY = 0.85
+"""Fraction of its memory bandwidth that a large copy usually reaches."""
+
+
+def measured_gpu(rates: Mapping[str, Any]) -> Device | None:
+    """The GPU that `snakemake check` has measured, with the peak rates that belong to its measured ones.
+
+    Args:
+        rates: ``check.compute.Rates`` as a dict: ``name``, ``operations``, ``bandwidth``, ``memory``.
+
+    Returns:
+        None for a CPU: its rate depends on what else runs there, so the table's stays.
+    """
+    if not rates["memory"]:
+        return None
+    known = find_gpu(rates["name"])
+    name = known.name if known else rates["name"]
+    return Device(name, rates["operations"] / PRODUCT, rates["bandwidth"] / COPY, rates["memory"])
+
+
 def find_gpu(text: str) -> Device | None:
     """The GPU that a text such as ``ampere_a100`` or ``NVIDIA H100 80GB HBM3`` names; None if the table lacks it."""
     words = set(re.findall(r"[a-z]*\d+[a-z]*|[a-z]+", text.lower()))
@@ -93,8 +117,5 @@ def comparable_name(text: str) -> str:
 
 def local_gpu() -> str | None:
     """The name that `nvidia-smi` gives to the GPU of this machine; None without one."""
-    if not shutil.which("nvidia-smi"):
-        return None
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout.strip() else None
+    text = output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
+    return text.splitlines()[0] if text and text.strip() else None

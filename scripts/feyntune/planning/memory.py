@@ -11,20 +11,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
+from feyntune.evaluation.generation.batching import row_bytes
 from feyntune.evaluation.perplexity import usual_budget
 from feyntune.models.likelihood import LOGITS_AT_ONCE
-from feyntune.training.fit import DTYPE_BYTES, MARGIN, activation_bytes
+from feyntune.models.shape import (
+    CONTEXT,
+    DTYPE_BYTES,
+    MARGIN,
+    block_parameters,
+    evaluation_weight_bytes,
+    head_parameters,
+    layer_sizes,
+    weight_bytes,
+)
+from feyntune.training.fit import activation_bytes
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.schema.demo import DemoModel
-    from feyntune.config.schema.evaluated import EvaluationStage
     from feyntune.config.schema.generation import CompletionStage
-    from feyntune.config.schema.models import Precision
     from feyntune.config.schema.perplexity import PerplexityStage
     from feyntune.config.schema.training import TrainingStage
 
@@ -68,6 +76,7 @@ _SAME = {
     "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
     "num_attention_heads": ("num_attention_heads", "n_head", "num_heads"),
     "num_key_value_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
     "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
     "vocab_size": ("vocab_size",),
 }
@@ -99,7 +108,7 @@ def read_shape(folder: Path) -> ModelShape | None:
     sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
     if sizes["hidden_size"] and not sizes["intermediate_size"]:
         sizes["intermediate_size"] = 4 * sizes["hidden_size"]
-    if None in [value for name, value in sizes.items() if name != "num_key_value_heads"]:
+    if None in [value for name, value in sizes.items() if name not in ("num_key_value_heads", "head_dim")]:
         return None
     try:
         return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
@@ -118,26 +127,6 @@ def _demo_shape(model: DemoModel, folder: Path) -> ModelShape | None:
         intermediate_size=3 * model.hidden_size,
         vocab_size=model.vocabulary,
     )
-
-
-def layer_sizes(shape: ModelShape) -> dict[str, tuple[int, int]]:
-    """Rows and columns of the linear layers of one block, by Llama's names for them."""
-    head = shape.hidden_size // shape.num_attention_heads
-    keys = head * (shape.num_key_value_heads or shape.num_attention_heads)
-    width, feed = shape.hidden_size, shape.intermediate_size
-    sizes = {"q_proj": (width, width), "k_proj": (width, keys), "v_proj": (width, keys), "o_proj": (width, width)}
-    sizes |= {"up_proj": (width, feed), "down_proj": (feed, width)}
-    return sizes | ({"gate_proj": (width, feed)} if shape.gated else {})
-
-
-def block_parameters(shape: ModelShape) -> int:
-    """Weights in the linear layers of all blocks: those that bitsandbytes quantises."""
-    return shape.num_hidden_layers * sum(rows * columns for rows, columns in layer_sizes(shape).values())
-
-
-def head_parameters(shape: ModelShape) -> int:
-    """Weights of the matrix from hidden states to the vocabulary."""
-    return shape.hidden_size * shape.vocab_size
 
 
 def lora_parameters(shape: ModelShape, target_modules: Sequence[str], rank: int) -> int:
@@ -161,19 +150,6 @@ def stored_bytes(shape: ModelShape) -> int:
     return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
 
 
-CONTEXT = 0.7e9
-"""Bytes that Python, the libraries and the CUDA context take before any weight."""
-
-
-def weight_bytes(shape: ModelShape, quantization: Quantization, precision: Precision) -> float:
-    """Bytes of a base model's weights in memory: blocks quantised, embeddings and head in ``dtype``."""
-    plain = DTYPE_BYTES[precision.dtype]
-    # 4 bits per weight, and a scale per 64 weights: 32 bits, or a little more than 8 if scales are quantised too.
-    four_bits = 0.5 + (0.016 if quantization.double else 0.0625)
-    of_blocks = {"nf4": four_bits, "fp4": four_bits, "int8": 1, "none": plain}[quantization.method]
-    return block_parameters(shape) * of_blocks + 2 * head_parameters(shape) * plain
-
-
 def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int, recompute: bool) -> float:
     """Peak memory of a training step in bytes.
 
@@ -189,25 +165,17 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
     return CONTEXT + MARGIN * (weights + 16 * trained + activations)
 
 
-def evaluation_weight_bytes(shape: ModelShape, stage: EvaluationStage) -> float:
-    """Bytes of the weights of an evaluated model in memory; dequantised ones are stored in ``dtype``."""
-    quantization = stage.quantization if stage.weights == "quantised" else Quantization(method="none")
-    return weight_bytes(shape, quantization, stage.precision)
-
-
-def completion_bytes(shape: ModelShape, stage: CompletionStage, length: float) -> float:
+def completion_bytes(shape: ModelShape, stage: CompletionStage, prompt: float, rows: int) -> float:
     """Peak memory of generation in bytes.
 
     Args:
         shape: shape of the base model.
         stage: settings of the completions.
-        length: tokens of the longest text, prompt and continuation.
+        prompt: tokens of the longest prompt.
+        rows: abstracts that are completed in parallel.
     """
-    plain, batch = DTYPE_BYTES[stage.precision.dtype], stage.generation.batch_size
-    heads = (shape.num_key_value_heads or shape.num_attention_heads) / shape.num_attention_heads
-    cache = 2 * shape.num_hidden_layers * shape.hidden_size * heads * plain * length
-    weights = evaluation_weight_bytes(shape, stage)
-    return CONTEXT + MARGIN * (weights + batch * (cache + shape.vocab_size * 12))
+    each = row_bytes(shape, stage, prompt, prompt + stage.generation.max_new_tokens)
+    return CONTEXT + MARGIN * (evaluation_weight_bytes(shape, stage) + rows * each)
 
 
 class _Device(NamedTuple):

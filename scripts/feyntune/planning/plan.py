@@ -7,11 +7,13 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
 from feyntune.planning import calibrate, devices
-from feyntune.planning.calibrate import device_name, measured_seconds
+from feyntune.planning.calibrate import device_name, engine_name, measured_seconds
 from feyntune.planning.devices import Device
 from feyntune.planning.jobs import RESTORED, Job, Offered, is_about_content
 from feyntune.planning.restored import restored_jobs
@@ -21,6 +23,9 @@ from feyntune.planning.work import Estimator, Work
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.runs import Run
+
+CHECK = Path("results/check/compute.json")
+"""What `snakemake check` has measured on a compute node."""
 
 
 def wall_seconds(jobs: Mapping[str, Job], seconds: Mapping[str, float], offered: Offered) -> float:
@@ -137,14 +142,16 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
         FeynTuneError: the configured GPU is not in the table.
     """
     jobs = _with_restored(jobs)
-    gpu = choose_gpu(configuration, jobs)
+    measured = checked_gpu()
+    gpu = choose_gpu(configuration, jobs, measured)
     sizes = Sizes(configuration, _outdated(jobs))
     estimator = Estimator(configuration, runs, sizes, gpu.memory)
     works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
     learned = _corrections(jobs, works, gpu)
     planned = {key: _planned(job, works[key], gpu, learned) for key, job in jobs.items() if job.stale}
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
-    assumed = [*_assumed(configuration, planned, sizes, gpu), *_shapeless(configuration, estimator), _basis(planned)]
+    about_data = _assumed(configuration, planned, sizes, gpu, gpu is measured)
+    assumed = [*about_data, *_shapeless(configuration, estimator), _basis(planned)]
     return Plan(planned, list(runs), len(jobs), wall, offered, gpu, assumed)
 
 
@@ -168,8 +175,18 @@ def _outdated(jobs: Mapping[str, Job]) -> set[str]:
     return {job.wildcards["dataset"] for key, job in jobs.items() if "dataset" in job.wildcards and outdated(key)}
 
 
-def choose_gpu(configuration: Configuration, jobs: Mapping[str, Job]) -> Device:
-    """The GPU that jobs run on: the configured one, the profile's, this machine's, or the default.
+def checked_gpu() -> Device | None:
+    """The GPU that `snakemake check` has measured; None if there was no check, or no GPU."""
+    return devices.measured_gpu(read_json(CHECK)["rates"]) if CHECK.is_file() else None
+
+
+def choose_gpu(configuration: Configuration, jobs: Mapping[str, Job], measured: Device | None = None) -> Device:
+    """The GPU that jobs run on: the configured one, the profile's, this machine's, the measured one, or the default.
+
+    Args:
+        configuration: the configuration.
+        jobs: all jobs by key.
+        measured: from ``checked_gpu``; its rates replace those of the table for the same GPU.
 
     Raises:
         FeynTuneError: the configured one is not in the table.
@@ -180,13 +197,20 @@ def choose_gpu(configuration: Configuration, jobs: Mapping[str, Job]) -> Device:
         raise FeynTuneError(f"config: $.planning.gpu: {configured!r} is not in the table; use the closest of {known}")
     asked = next((job.gpu_model for job in jobs.values() if job.gpu_model), None)
     named = (devices.find_gpu(text) for text in (configured, asked, devices.local_gpu()) if text)
-    return next(filter(None, named), devices.DEFAULT)
+    chosen = next(filter(None, named), measured or devices.DEFAULT)
+    return measured if measured and measured.name == chosen.name else chosen
 
 
 def _corrections(jobs: Mapping[str, Job], works: Mapping[str, Work], gpu: Device) -> dict[str, calibrate.Correction]:
+    """From jobs that used the planned generation engine, if any: another engine's speed says nothing about it."""
     measured = {key: seconds for key, job in jobs.items() if (seconds := measured_seconds(job))}
+    measured = {key: seconds for key, seconds in measured.items() if _same_engine(jobs[key], works[key])}
     names = {key: device_name(jobs[key]) for key in measured}
     return calibrate.corrections(jobs, works, measured, names, gpu)
+
+
+def _same_engine(job: Job, work: Work) -> bool:
+    return engine_name(job) in (None, work.engine)
 
 
 def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.Correction]) -> Planned:
@@ -197,10 +221,13 @@ def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.
     return Planned(job, work, prediction.seconds, prediction.measured, memory)
 
 
-def _assumed(configuration: Configuration, planned: Mapping[str, Planned], sizes: Sizes, gpu: Device) -> Iterator[str]:
+def _assumed(
+    configuration: Configuration, planned: Mapping[str, Planned], sizes: Sizes, gpu: Device, is_measured: bool
+) -> Iterator[str]:
     """Sentences about the GPU and about datasets that do not exist yet."""
     if gpu.memory and any(each.job.gpu for each in planned.values()):
-        yield f"GPU: {gpu.name}, {gpu.memory / 2**30:.0f} GB (planning.gpu names another)"
+        source = f"measured by `snakemake check` ({CHECK})" if is_measured else "from the table of devices"
+        yield f"GPU: {gpu.name}, {gpu.memory / 2**30:.0f} GB (planning.gpu names another); its rates are {source}"
     restored = Counter(each.job.stage for each in planned.values() if each.job.restored)
     if restored:
         counts = ", ".join(f"{count} {stage}" for stage, count in restored.items())

@@ -123,6 +123,7 @@ REQUEST_OF = {
     "hold_out": "dataset",
     "join_splits": "dataset",
     "evaluation_set": "dataset",
+    "read_texts": "dataset",
     "prepare_metric": "metrics",
     "prepare_cpu_metric": "metrics",
     "metric": "metrics",

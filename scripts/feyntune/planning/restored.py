@@ -17,8 +17,6 @@ from feyntune.planning.jobs import Job
 
 STAGES = ("train", "complete", "perplexity")
 """Rules whose results are kept; a training comes before the evaluations of its adapter."""
-CHECKS = frozenset({"check_training"})
-"""Rules whose outputs are inputs by their existence only."""
 TRAINING_INPUTS = ("train", "test", "control_prompts")
 
 
@@ -46,7 +44,7 @@ def restored_jobs(jobs: Mapping[str, Job], results: Path = Path("results")) -> s
 
 def _inputs_known(job: Job, jobs: Mapping[str, Job], found: Mapping[str, KeptResults]) -> bool:
     """Whether all inputs of a job are there, or will be restored."""
-    return not any(jobs[need].stale and need not in found and jobs[need].stage not in CHECKS for need in job.needs)
+    return not any(jobs[need].stale and need not in found for need in job.needs)
 
 
 def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResults | None:

@@ -26,6 +26,8 @@ OTHER = 15_000
 """Papers of a category whose size is not known: a guess."""
 LINE = 1_650
 """Bytes per paper in a snapshot."""
+WORD = 6
+"""Bytes of a word with its space."""
 FRACTIONS = {"train": 0.7, "test": 0.15, "validation": 0.15}
 SAMPLED = 300
 """Abstracts whose tokens are counted: this gives the mean to two or three percent."""
@@ -109,12 +111,29 @@ class Sizes:
     def rows(self, evaluation_set: str) -> int:
         """Abstracts in an evaluation set."""
         entry = self.configuration.evaluation_sets[evaluation_set]
+        if entry.dataset is None:
+            passages = self._passages(evaluation_set)
+            return min(passages, entry.limit or passages)
         rows = sum(self.dataset(entry.dataset).rows[split] for split in entry.splits)
         return min(rows, entry.limit or rows)
 
+    def _passages(self, evaluation_set: str) -> int:
+        """Passages of plain texts: counted, else estimated by the size of the file."""
+        entry = self.configuration.evaluation_sets[evaluation_set]
+        made = self.results / f"texts/{evaluation_set}.parquet"
+        if made.is_file():
+            return _rows_in(made)
+        path = Path(str(entry.text))
+        return max(1, path.stat().st_size // (WORD * entry.words)) if path.is_file() else OTHER
+
     @functools.cache  # noqa: B019
-    def tokens(self, dataset: str, model_folder: str | Path) -> float:
-        """Mean tokens per abstract without special tokens: of a sample, where dataset and tokenizer exist."""
+    def tokens(self, dataset: str | None, model_folder: str | Path) -> float:
+        """Mean tokens per abstract without special tokens: of a sample, where dataset and tokenizer exist.
+
+        None as the dataset means plain texts, whose passages are about as long as abstracts.
+        """
+        if dataset is None:
+            return self.configuration.planning.words_per_abstract * self.configuration.planning.tokens_per_word
         abstracts = self.results / f"datasets/{dataset}/train.parquet"
         counted = None if dataset in self.outdated else _counted(abstracts, Path(model_folder) / "tokenizer.json")
         return counted or self.dataset(dataset).words * self.configuration.planning.tokens_per_word

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from feyntune.config import runs as declared
 from feyntune.core.schema import Source
+from feyntune.evaluation.generation.batching import rows_that_fit
 from feyntune.evaluation.metrics import metric_class
+from feyntune.models.shape import cache_bytes
 from feyntune.planning import memory
 from feyntune.planning.devices import DEFAULT
 from feyntune.planning.memory import (
@@ -28,6 +30,7 @@ from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
+    from feyntune.config.schema.generation import CompletionStage
     from feyntune.config.schema.planning import ModelShape
     from feyntune.config.schema.training import Training, TrainingStage
     from feyntune.evaluation.metrics.embedding import EmbeddingSettings
@@ -38,6 +41,12 @@ LONGEST = 4
 """The longest abstracts have about this many times the mean number of tokens."""
 PADDING = 1.3
 """Tokens of a batch with padding, relative to those without."""
+OCCUPIED = {"transformers": 0.85, "vllm": 1.0}
+"""Fraction of a batch's rows that are not finished yet, by engine: the built-in one replaces an eighth at a time."""
+LAUNCHED = {"transformers": 1.0, "vllm": 0.1}
+"""Time to launch the kernels of a decoding step, relative to ``Device.layer``, by engine: vLLM replays CUDA graphs."""
+STARTS = {"transformers": 5.0, "vllm": 60.0}
+"""Seconds in which an engine starts, besides importing torch and reading weights; vLLM compiles and captures graphs."""
 
 
 @dataclass
@@ -52,10 +61,10 @@ class Work:
     """Decides the fraction of a device's peak rate that they reach."""
     steps: float = 0
     """Decoding steps: tokens that are generated one after another, by whole batches."""
-    layers: int = 0
-    """Blocks of the model that each step runs through."""
+    layers: float = 0
+    """Blocks of the model that each step runs through, where launching their kernels takes time."""
     moved: float = 0
-    """Bytes of weights that each step reads."""
+    """Bytes of weights and KV cache that each step reads."""
     loaded: float = 0
     """Bytes read from disk at the start."""
     seconds: float = 5
@@ -64,6 +73,8 @@ class Work:
     """Peak memory in bytes, of a GPU if the job has one; None if it is not known."""
     disk: float = 0
     """Bytes that it writes."""
+    engine: str | None = None
+    """Generation engine; None for a job that completes nothing."""
     known: bool = True
     """Whether the shape of its model is known."""
 
@@ -111,7 +122,7 @@ class Estimator:
         """Name of a run's model; only imported completions, which no stage with a model reads, may have none."""
         return cast("str", self.runs[run].model)
 
-    def _tokens(self, run: str, dataset: str) -> float:
+    def _tokens(self, run: str, dataset: str | None) -> float:
         """Mean tokens per abstract of a dataset, by the tokenizer of a run's model."""
         name = self._model(run)
         return self.sizes.tokens(dataset, self.configuration.models[name].path or f"results/models/{name}")
@@ -184,17 +195,33 @@ class Estimator:
         wanted = prompt if self.runs[run].has_adapter else generation.max_new_tokens
         new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
         if not shape:
-            return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3)
+            return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=generation.engine)
+        longest = LONGEST / 2 * prompt
+        batch = min(self._rows_in_parallel(shape, stage, longest), rows)
+        cache = cache_bytes(shape, memory.DTYPE_BYTES[stage.precision.dtype], batch * (prompt + new / 2))
+        # CUDA graphs leave a GPU no gaps: the operations of new tokens happen while weights are read.
+        overlapped = generation.engine == "vllm" and self.configuration.resources.complete.gpu
+        computed = prompt if overlapped else prompt + new
         return Work(
             tokens=rows * (prompt + new),
-            operations=rows * (prompt + new) * forward_operations(shape, prompt + new),
-            steps=rows * new / min(generation.batch_size, rows) / 0.85,  # an eighth of a batch is replaced at a time
-            layers=shape.num_hidden_layers,
-            moved=memory.evaluation_weight_bytes(shape, stage),
+            operations=rows * computed * forward_operations(shape, prompt + new),
+            steps=rows * new / batch / OCCUPIED[generation.engine],
+            layers=shape.num_hidden_layers * LAUNCHED[generation.engine],
+            moved=memory.evaluation_weight_bytes(shape, stage) + cache,
             loaded=stored_bytes(shape),
-            peak=memory.completion_bytes(shape, stage, LONGEST / 2 * prompt + generation.max_new_tokens),
+            seconds=STARTS[generation.engine],
+            peak=memory.completion_bytes(shape, stage, longest, batch),
             disk=rows * 3e3,
+            engine=generation.engine,
         )
+
+    def _rows_in_parallel(self, shape: ModelShape, stage: CompletionStage, prompt: float) -> int:
+        """The rows of a completion job's batches, as the job will choose them; ``prompt``: tokens of the longest."""
+        asked = self.configuration.resources.complete
+        device: Literal["cuda", "cpu"] = "cuda" if asked.gpu else "cpu"
+        there = (self.gpu_memory or DEFAULT.memory) if asked.gpu else 1e6 * asked.mem_mb
+        assert there is not None, "every GPU of the table has a memory"
+        return rows_that_fit(shape, stage, prompt, prompt + stage.generation.max_new_tokens, there, device)
 
     def _perplexity(self, set: str, run: str) -> Work:
         shape, rows = self._shape(run), self.sizes.rows(set)
@@ -315,6 +342,10 @@ class Estimator:
     def _figures(self) -> Work:
         return Work(seconds=15 + 2 * len(self.runs), disk=5e6)
 
+    def _explore(self) -> Work:
+        completions = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs)
+        return Work(seconds=5 + completions / 2_000, disk=completions * 1_000)
+
     def _report(self) -> Work:
         return Work(seconds=10, disk=8e6)
 
@@ -342,11 +373,12 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "collect": Estimator._collect,
     "tables": Estimator._tables,
     "figures": Estimator._figures,
+    "explore": Estimator._explore,
     "report": Estimator._report,
 }
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
 SHORT = frozenset(
     "check_compute check_metrics control_papers demo_metric_model evaluation_set import_completions"
-    " import_values".split()
+    " import_values read_texts".split()
 )
 """Rules that ask for resources but take seconds, or a minute: the default ``Work`` describes them."""

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-TABLES = ("summary", "distributions", "comparisons", "similarity", "quantities")
+TABLES = ("summary", "distributions", "comparisons", "changes", "membership", "similarity", "quantities")
 TABLE_FORMATS = ("csv", "tex", "html")
 FIGURES = (
     "intervals",
     "differences",
+    "changes",
     "distributions",
     "learning_curves",
     "cosine_histograms",

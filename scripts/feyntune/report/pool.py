@@ -11,6 +11,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import (
     MADE_AGAIN,
     PARQUET,
+    parquet_errors,
     read_json,
     read_table,
     reason,
@@ -35,6 +36,8 @@ COLUMNS = {
     "perplexity": ("id", "tokens", "nll", "perplexity", "bits_per_byte"),
 }  # fmt: skip
 """Columns of the stages' tables; every other kind is a metric's."""
+OPTIONAL = {"perplexity": ("min_k_pp",)}
+"""Numbers by kind that not every configuration asks for."""
 MISSING = "missing"
 """The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
 INAPPLICABLE = "inapplicable"
@@ -47,6 +50,7 @@ def pool_tables(
     runs: Sequence[Labels],
     output: Path,
     sets: Mapping[str, pyarrow.Array] | None = None,
+    optional: Sequence[str] = (),
 ) -> None:
     """Write the tables of all runs as one, a row group for each run: no more than one run is ever in memory.
 
@@ -59,12 +63,15 @@ def pool_tables(
         runs: the labels of each input.
         output: the parquet file to write.
         sets: by name, the ids of evaluation sets; rows of other abstracts are left out. None: take all rows.
+        optional: numbers to take where a file has them, null where it has not; left out where no file has.
 
     Raises:
         FeynTuneError: a file lacks a column, has another type in it, or has an abstract twice.
     """
     import pyarrow.parquet
 
+    present = {name for path in inputs for name in column_names(path)} if optional else set()
+    columns = [*columns, *(name for name in optional if name in present)]
     records = [table_provenance(path) for path in inputs]
     listed = {
         key: [
@@ -74,11 +81,11 @@ def pool_tables(
         ]
         for key in (MISSING, INAPPLICABLE)
     }
-    first = _labelled(inputs[0], columns, runs[0], sets).schema
+    first = _labelled(inputs[0], columns, runs[0], sets, optional).schema
     schema = first.with_metadata({"feyntune": json.dumps(listed, sort_keys=True)})
     with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
         for path, run in zip(inputs, runs, strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run, sets), schema, path))
+            writer.write_table(_cast(_labelled(path, columns, run, sets, optional), schema, path))
 
 
 def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:
@@ -106,12 +113,19 @@ def _labels(run: Labels) -> dict[str, str | None]:
 
 
 def _labelled(
-    path: Path, columns: Sequence[str], run: Labels, sets: Mapping[str, pyarrow.Array] | None
+    path: Path,
+    columns: Sequence[str],
+    run: Labels,
+    sets: Mapping[str, pyarrow.Array] | None,
+    optional: Sequence[str],
 ) -> pyarrow.Table:
     import pyarrow
     import pyarrow.compute as pc
 
-    table = read_table(path, columns=list(columns)).select(list(columns)).replace_schema_metadata(None)
+    own = [name for name in columns if name not in optional or name in column_names(path)]
+    table = read_table(path, columns=own).select(own).replace_schema_metadata(None)
+    for name in (name for name in columns if name not in own):
+        table = table.append_column(name, pyarrow.nulls(len(table), pyarrow.float64()))
     check_unique(table["id"].to_pylist(), path)
     if sets:
         table = table.filter(pc.is_in(table["id"], value_set=sets[str(run["set"])]))
@@ -119,6 +133,14 @@ def _labelled(
         column = pyarrow.repeat(pyarrow.scalar(run[name], pyarrow.string()), len(table))
         table = table.add_column(position, name, column)
     return table
+
+
+def column_names(path: Path) -> list[str]:
+    """Names of a parquet file's columns. Raises FeynTuneError if it cannot be read."""
+    import pyarrow.parquet
+
+    with parquet_errors(path):
+        return list(pyarrow.parquet.read_schema(path).names)
 
 
 def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.Table:

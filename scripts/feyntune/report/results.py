@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.evaluation.metrics import ReportedMetric
-from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING
+from feyntune.report.marks import marks_of
+from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING, OPTIONAL, column_names
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +48,14 @@ PERPLEXITY = (
         description="Negative log-likelihood in bits, by the bytes of the text: comparable between tokenizers.",
     ),
 )
+MEMBERSHIP = Quantity(
+    "min_k_pp",
+    "Min-K%++",
+    None,
+    description="How much a text looks like training data to the model (arXiv:2404.02936): the mean, over the fifth of"
+    " its tokens that are least likely, of the log-likelihood in standard deviations from what the model expects.",
+)
+"""A quantity of runs for which it was asked for (``perplexity.membership``)."""
 COMPLETION = (
     Quantity("new_tokens", "New tokens", None, description="Tokens that the model wrote."),
     Quantity(
@@ -94,6 +103,8 @@ class Results:
     """By set: the same for (``nll`` in nats, ``tokens``, ``bytes``) and run."""
     missing: list[Missing] = field(default_factory=list)
     """What could not be computed."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """By run: the marks (``marks.MEANINGS``) of those that do not compare with others without a caveat."""
 
     def known(self, quantity: str) -> bool:
         """Whether any run has a value of a quantity (by name)."""
@@ -114,12 +125,13 @@ class PooledFiles:
     """By the metric's name."""
 
 
-def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric]) -> Results:
+def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric], unlike_base: Collection[str] = ()) -> Results:
     """Read the pooled tables.
 
     Args:
         files: where they are.
         metrics: the metrics in the order in which they are shown; each has a file.
+        unlike_base: names of runs that are not evaluated as their base run is.
 
     Raises:
         FeynTuneError: a file is missing or lacks a column, or there is no row at all.
@@ -129,13 +141,31 @@ def read_results(files: PooledFiles, metrics: Sequence[ReportedMetric]) -> Resul
             raise FeynTuneError(f"--metrics: no file for {metric.name!r}; give {metric.name}=FILE")
     tables = [_completions(files.completions), _perplexity(files.perplexity)]
     tables += [_metric(files.metrics[metric.name], metric) for metric in metrics]
-    quantities = all_quantities(metrics)
-    runs = _runs(tables)
+    quantities, runs = all_quantities(metrics), _runs(tables)
+    if MEMBERSHIP.name in tables[1]:
+        quantities.insert(len(PERPLEXITY), MEMBERSHIP)
     names = [quantity.name for quantity in quantities]
     values = {name: _by_abstract(tables, name, names) for name in runs["set"].unique()}
     tokens = {name: _by_abstract(tables[1:2], name, ["nll", "tokens", "bytes"]) for name in values}
     missing = [each for metric in metrics for each in missing_values(files.metrics[metric.name], metric)]
-    return Results(runs, quantities, values, tokens, missing)
+    if not all(have_same_tokens(each["tokens"]) for each in tokens.values() if "tokens" in each):
+        quantities = by_bytes(quantities)
+    return Results(runs, quantities, values, tokens, missing, marks_of(runs, unlike_base))
+
+
+def have_same_tokens(tokens: pandas.DataFrame) -> bool:
+    """Whether all runs counted equally many tokens in each text, as runs with the same tokenizer do.
+
+    Args:
+        tokens: numbers of tokens, a row for each text and a column for each run; NaN where it is not known.
+    """
+    return bool((tokens.nunique(axis=1) <= 1).all())
+
+
+def by_bytes(quantities: Iterable[Quantity]) -> list[Quantity]:
+    """Quantities with bits per byte as a headline instead of perplexity, which does not compare between tokenizers."""
+    headline = {"perplexity": False, "bits_per_byte": True}
+    return [replace(each, headline=headline.get(each.name, each.headline)) for each in quantities]
 
 
 def _read(path: Path, columns: Sequence[str]) -> pandas.DataFrame:
@@ -152,7 +182,8 @@ def _completions(path: Path) -> pandas.DataFrame:
 def _perplexity(path: Path) -> pandas.DataFrame:
     import math
 
-    table = _read(path, ["tokens", "nll", "perplexity", "bits_per_byte"])
+    optional = [name for name in OPTIONAL["perplexity"] if name in column_names(path)]
+    table = _read(path, ["tokens", "nll", "perplexity", "bits_per_byte", *optional])
     return table.assign(bytes=table["nll"] / math.log(2) / table["bits_per_byte"])
 
 

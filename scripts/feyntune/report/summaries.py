@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import Uncertainty
 from feyntune.core.errors import FeynTuneError
-from feyntune.report.results import Quantity, Results
+from feyntune.report.results import Quantity, Results, have_same_tokens
 from feyntune.report.significance import decidable, holm, paired_p_values, smallest_p_values
 from feyntune.report.statistics import mean_intervals, ratio_intervals
 
@@ -96,7 +96,8 @@ def _named(quantity: str, column: str) -> str:
 def summary(results: Results, distributions: pandas.DataFrame, corpus: pandas.DataFrame) -> pandas.DataFrame:
     """A row for each set and run: labels, abstracts, the corpus-wide numbers, each quantity's mean and interval.
 
-    A quantity's columns are its name, ``_low`` and ``_high`` (percentile), ``_bca_low`` and ``_bca_high``.
+    A quantity's columns are its name, ``_low`` and ``_high`` (percentile), ``_bca_low`` and ``_bca_high``. The last
+    column are the run's ``marks``.
     """
     import pandas
 
@@ -109,7 +110,8 @@ def summary(results: Results, distributions: pandas.DataFrame, corpus: pandas.Da
         for quantity in results.quantities
         for column in ("mean", *BOUNDS)
     }
-    return pandas.concat([table, pandas.DataFrame(columns, index=table.index)], axis=1).reset_index()
+    complete = pandas.concat([table, pandas.DataFrame(columns, index=table.index)], axis=1).reset_index()
+    return complete.assign(marks=[results.marks.get(run, "") for run in complete["run"]])
 
 
 def comparisons(
@@ -131,7 +133,9 @@ def comparisons(
 
     pairs = {name: _pairs(runs, list(compared_layers)) for name, runs in results.runs.groupby("set", sort=False)}
     parts = [
-        _of_quantity(name, values[quantity.name], quantity, pairs[name], uncertainty, seed)
+        _of_quantity(
+            name, values[quantity.name], quantity, _comparable(results, name, quantity, pairs[name]), uncertainty, seed
+        )
         for name, values in results.values.items()
         for quantity in results.quantities
         if pairs[name] and quantity.direction and quantity.name in values
@@ -161,6 +165,18 @@ def _pairs(runs: pandas.DataFrame, compared_layers: Sequence[tuple[str, str]]) -
         and (row.model, row.dataset) == (other.model, other.dataset)
     ]
     return against_base + between_layers
+
+
+def _comparable(
+    results: Results, name: str, quantity: Quantity, pairs: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The pairs that a quantity can compare: perplexities need the same tokenizer."""
+    tokens = results.tokens.get(name)
+    if quantity.name != "perplexity" or tokens is None or "tokens" not in tokens:
+        return list(pairs)
+    numbers = tokens["tokens"]
+    known = set(numbers.columns)
+    return [pair for pair in pairs if not set(pair) <= known or have_same_tokens(numbers[list(pair)])]
 
 
 def _known(label: object) -> bool:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
+from feyntune.report.changes import changes, changes_layout
+from feyntune.report.marks import footnote, with_marks
+from feyntune.report.membership import membership, membership_layout
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -129,6 +132,10 @@ CAPTIONS = {
     "distributions": "Each quantity over the abstracts, with {percent} bootstrap intervals of the mean.",
     "comparisons": "Mean differences on the same abstracts with {percent} percentile bootstrap intervals; p of a paired"
     " permutation test, and corrected by Holm for all comparisons of a quantity on a set; fractions of abstracts.",
+    "changes": "Change in bits per byte of each run against its base model on each set, on the same texts, with"
+    " {percent} percentile bootstrap intervals; below zero the run predicts them better.",
+    "membership": "How well Min-K%++ separates texts that a model may have been trained on from texts that it cannot"
+    " have seen: area under the ROC curve with {percent} intervals (DeLong). 0.5: not at all; 1: perfectly.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
 }
@@ -146,15 +153,20 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
     compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed)
+    changed = changes(compared, described, results.runs)
+    separated = membership(results, stage.membership, stage.uncertainty.confidence)
     similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
     tables = {
         "summary": (summed, summary_layout(summed, results.quantities)),
         "distributions": (described, distributions_layout(described, results.quantities)),
         "comparisons": (compared, comparisons_layout(compared, results.quantities)),
+        "changes": (changed, changes_layout(changed)),
+        "membership": (separated, membership_layout(separated)),
         "similarity": (similar, similarity_layout(similar)),
         "quantities": (listed, quantities_layout(listed)),
     }
     hints = {each.title: each.description for each in results.quantities}
-    percent = f"{100 * stage.uncertainty.confidence:g}%"
+    percent, notes = f"{100 * stage.uncertainty.confidence:g}%", footnote(results.marks)
     for name, (exact, shown) in tables.items():
-        write_formats(Path(folder) / name, exact, shown, CAPTIONS[name].format(percent=percent), hints)
+        caption = CAPTIONS[name].format(percent=percent) + notes * ("Run" in shown)
+        write_formats(Path(folder) / name, exact, with_marks(shown, results.marks), caption, hints)

@@ -71,7 +71,9 @@ def write_formats(
     write_text(f"{stem}.html", html_table(shown, hints))
 
 
-PROSE = frozenset({"Better", "Meaning", "Name in files"})
+MEANING = "Meaning"
+"""The column of sentences, which are broken into lines."""
+PROSE = frozenset({"Better", MEANING, "Name in files"})
 TEXT_COLUMNS = frozenset({"Set", "Run", "Against", "Quantity", "Category", "Model", "Stage", "Job", *PROSE})
 """Columns that are aligned left; the others hold numbers and are aligned right."""
 
@@ -118,7 +120,7 @@ def html_table(shown: pandas.DataFrame, hints: Mapping[str, str] = NO_HINTS) -> 
     return template.render(
         columns=list(shown),
         rows=shown.to_dict("records"),
-        kind=lambda name: prose_class if name in PROSE else "" if name in TEXT_COLUMNS else number_class,
+        kind=lambda name: prose_class if name == MEANING else "" if name in TEXT_COLUMNS else number_class,
         unbroken=_unbroken,
         hint=lambda text: Markup(' title="{}"').format(hints[text]) if text in hints else "",
     )

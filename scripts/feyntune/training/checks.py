@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError
@@ -15,24 +16,42 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from feyntune.config.schema.models import Precision, Quantization
-    from feyntune.config.schema.training import Optimizer, Training, TrainingStage
+    from feyntune.config.schema.training import Optimizer, Tracking, Training, TrainingStage
     from feyntune.training.job import TrainingJob
 
 
 def check_job(job: TrainingJob) -> PretrainedConfig:
-    """Check everything that needs no model; returns the model's configuration."""
-    stage = job.settings
-    check_batch_size(stage.training, max(job.gpus, 1))
-    if not (job.base / "config.json").is_file():
-        raise FeynTuneError(f"{job.base}: has no config.json; name a Hugging Face model folder in models.*.path")
-    check_machine(stage.quantization, stage.precision, job.gpus, pick_device())
+    """Check everything that needs no model, and this machine; returns the model's configuration."""
+    check_machine(job.settings.quantization, job.settings.precision, job.gpus, pick_device())
+    return check_settings(job.settings, job.base, job.gpus, job.tracking)
+
+
+def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracking) -> PretrainedConfig:
+    """Check everything that needs no weights, no data and no GPU.
+
+    Args:
+        stage: settings of the training.
+        base: folder of the base model.
+        gpus: data-parallel processes; 0: one on the CPU.
+        tracking: tracking settings.
+
+    Returns:
+        The model's configuration.
+
+    Raises:
+        FeynTuneError: the training cannot run.
+    """
+    check_batch_size(stage.training, max(gpus, 1))
+    if not (base / "config.json").is_file():
+        raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
     check_initialisation(stage)
     check_arguments(stage)
     from feyntune.training.tracking import check_trackers
 
-    check_trackers(job.tracking)
-    config = load_config(job.base)
+    check_trackers(tracking)
+    config = load_config(base)
     check_target_modules(stage.target_modules, config)
+    longest_sequence(stage.training, config)
     return config
 
 

@@ -19,13 +19,8 @@ from feyntune.training.microbatches import micro_batches_per_device
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig
 
     from feyntune.config.schema.training import Training
-
-DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-MARGIN = 1.1
-"""Factor on computed sizes, for what allocators waste."""
 
 
 @dataclass(frozen=True)
@@ -56,31 +51,6 @@ def activation_bytes(shape: ModelShape, number_bytes: int, tokens: float, recomp
     kept = inputs + block if recompute else shape.num_hidden_layers * block
     logits = min(LOGITS_AT_ONCE, tokens * shape.vocab_size) * (8 + 2 * number_bytes)  # twice in float32, twice rounded
     return tokens * kept + logits
-
-
-def cache_bytes(shape: ModelShape, number_bytes: int, tokens: float) -> float:
-    """Bytes of the KV cache of so many tokens."""
-    head = shape.hidden_size // shape.num_attention_heads
-    width = head * (shape.num_key_value_heads or shape.num_attention_heads)
-    return 2 * shape.num_hidden_layers * width * number_bytes * tokens
-
-
-def shape_of(config: PretrainedConfig) -> ModelShape:
-    """The sizes in a model's configuration that decide how much memory it needs."""
-    text = config.get_text_config()
-    feed = next((getattr(text, name) for name in ("intermediate_size", "ffn_dim", "n_inner") if _has(text, name)), None)
-    return ModelShape(
-        hidden_size=text.hidden_size,
-        intermediate_size=feed or 4 * text.hidden_size,
-        num_hidden_layers=text.num_hidden_layers,
-        num_attention_heads=text.num_attention_heads,
-        num_key_value_heads=getattr(text, "num_key_value_heads", None),
-        vocab_size=text.vocab_size,
-    )
-
-
-def _has(config: PretrainedConfig, name: str) -> bool:
-    return isinstance(getattr(config, name, None), int)
 
 
 def possible_fits(training: Training, abstracts: int) -> list[Fit]:

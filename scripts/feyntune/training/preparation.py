@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 from feyntune.core.cli import say
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
+from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.models.tokens import context_length
 from feyntune.training import checks, distributed
 from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
 from feyntune.training.fit import (
-    DTYPE_BYTES,
-    MARGIN,
     Demand,
     FitPlan,
     activation_bytes,
-    cache_bytes,
     free_bytes,
     largest_micro_batch,
     possible_fits,
-    shape_of,
 )
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps

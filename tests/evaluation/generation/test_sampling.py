@@ -3,24 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2_contingency, chisquare, kstest
+from scipy.stats import chi2_contingency, kstest
 
 from feyntune.config.schema.generation import Generation
 from feyntune.core.errors import FeynTuneError
 from feyntune.evaluation.generation import sampling
 from feyntune.evaluation.generation.engine import stream_key
-
-WORDS = 12
-SCORES = torch.randn(WORDS, generator=torch.Generator().manual_seed(3)) * 2
-ROWS = 40_000
-SETTINGS = [
-    {"temperature": 1.0},
-    {"temperature": 0.7},
-    {"temperature": 2.0, "top_k": 5},
-    {"temperature": 0.7, "top_p": 0.8},
-    {"temperature": 1.5, "min_p": 0.1},
-    {"temperature": 0.9, "top_k": 8, "top_p": 0.9, "min_p": 0.02},
-]
+from support.distributions import ROWS, SCORES, SETTINGS, WORDS, distribution, p_value
 
 
 def keys(count, run="tiny"):
@@ -32,28 +21,6 @@ def samples(settings, keys, position=7):
     tokens = torch.zeros(len(keys), position, dtype=torch.long)
     scores = sampling.distribution_processors(Generation(**settings))(tokens, SCORES.expand(len(keys), WORDS).clone())
     return sampling.GumbelMax(keys, torch.zeros(len(keys), dtype=torch.long))(tokens, scores).argmax(dim=1)
-
-
-def distribution(temperature=1.0, top_k=None, top_p=1.0, min_p=0.0):
-    """Probabilities by the definition of each setting, one after the other."""
-    chances = np.exp(SCORES.double().numpy() / temperature)
-    chances /= chances.sum()
-    order = np.argsort(-chances)
-    if top_k:
-        chances[order[top_k:]] = 0
-        chances /= chances.sum()
-    if top_p < 1:
-        before = np.cumsum(chances[order]) - chances[order]
-        chances[order[before >= top_p]] = 0
-        chances /= chances.sum()
-    chances[chances < min_p * chances.max()] = 0
-    return chances / chances.sum()
-
-
-def p_value(tokens, chances):
-    counts = np.bincount(tokens, minlength=WORDS)
-    assert counts[chances == 0].sum() == 0
-    return chisquare(counts[chances > 0], chances[chances > 0] * len(tokens)).pvalue
 
 
 def test_the_generator_is_splitmix64():

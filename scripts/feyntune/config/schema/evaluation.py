@@ -1,25 +1,53 @@
 """Settings of the evaluation: the abstracts, and the number formats of the models."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from feyntune.config.schema.data import NearDuplicates
 from feyntune.config.schema.models import Precision, Quantization
-from feyntune.core.schema import Count, Name, Section
+from feyntune.core.schema import Count, Name, PathText, Section
 
 
 class EvaluationSet(Section):
-    """Abstracts on which runs are evaluated."""
+    """Abstracts of a dataset, or plain texts, on which runs are evaluated."""
 
-    dataset: Name
+    dataset: Name | None = None
     """A name in `datasets`."""
     split: Literal["test", "validation", "train", "all"] = "test"
     """One of its splits; or `all` three, of a dataset on which no run is trained."""
     limit: Count | None = None
     """Use only this many abstracts, the first of the split; null: all."""
+    completions: bool = True
+    """Whether abstracts are completed, too, and the completions judged by all metrics. False: perplexity and bits per
+    byte only, which shows at little cost what a run has lost in other fields."""
+    text: PathText | None = None
+    """Instead of a dataset: a file of plain texts, for perplexity and bits per byte only. JSON lines or parquet with a
+    column of texts, or `.txt` with texts separated by blank lines."""
+    column: str = Field("text", min_length=1)
+    """The column of texts in such a file."""
+    words: Count = 250
+    """Longer texts are divided into passages of at most this many words."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.text is None):
+            raise ValueError("give either 'dataset', a name in 'datasets', or 'text', a file of plain texts")
+        unfit = {"split", "completions"} if self.text else {"column", "words"}
+        if wrong := sorted(unfit & self.model_fields_set):
+            raise ValueError(f"{wrong[0]!r} does not go with {'text' if self.text else 'dataset'!r}")
+        return self
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether runs complete its abstracts."""
+        return self.completions and not self.text
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits of the dataset that it consists of, in order."""
+        """The splits of the dataset that it consists of, in order; none for plain texts."""
+        if self.text:
+            return ()
         return ("test", "validation", "train") if self.split == "all" else (self.split,)
 
     @property
@@ -33,9 +61,9 @@ class EvaluationSetStage(Section):
 
     name: Name
     """The evaluation set."""
-    dataset: Name
-    """Its dataset."""
-    split: str
+    dataset: Name | None
+    """Its dataset; null for plain texts."""
+    split: str | None
     """Its split of that dataset."""
     limit: int | None
     """How many abstracts of the split, the first ones; null: all."""
@@ -43,6 +71,15 @@ class EvaluationSetStage(Section):
     """What to do with abstracts of training splits; null: nothing, because the set is a training split itself."""
     near_duplicates: NearDuplicates
     """When an abstract is a near-duplicate of a training abstract."""
+
+
+class TextsStage(Section):
+    """Settings of `read_texts.py`."""
+
+    column: str
+    """The column of texts in JSON lines and parquet files."""
+    words: int
+    """Longer texts are divided into passages of at most this many words."""
 
 
 class HoldOutStage(Section):

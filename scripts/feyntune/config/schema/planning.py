@@ -14,6 +14,8 @@ class ModelShape(Section):
     """Attention heads."""
     num_key_value_heads: Count | None = None
     """Key and value heads; null: as many as attention heads."""
+    head_dim: Count | None = None
+    """Width of a head; null: `hidden_size` / `num_attention_heads`."""
     intermediate_size: Count
     """Width of the feed-forward layers."""
     vocab_size: Count
@@ -27,7 +29,7 @@ class Planning(Section):
 
     gpu: str | None = None
     """Model of the GPUs, such as `A100`, `H100`, `RTX 4090`; null: what the profile requests, or what this machine
-    has, or an A100 with 40 GB."""
+    has, or what `snakemake check` has measured, or an A100 with 40 GB."""
     words_per_abstract: Positive = 100
     """Words per abstract of a dataset that does not exist yet (hep-th has 99)."""
     tokens_per_word: Positive = 1.5

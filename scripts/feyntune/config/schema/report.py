@@ -25,6 +25,10 @@ class Report(Section):
     """How intervals and p-values are computed."""
     compared_layers: list[tuple[Name, Name]] = [("all", "qkv")]
     """Pairs of layer sets that are compared on the same abstracts, for each model and dataset that has both."""
+    membership: list[tuple[Name, Name]] = []
+    """Pairs of evaluation sets that are compared by Min-K%++ (`perplexity.membership`), such as `[seen, unseen]`: the
+    first of texts that models may have been trained on (`split: train`), the second of texts that they cannot have
+    seen. A table shows how well the score separates them for each run."""
     heatmap_rows: int = Field(1000, ge=2, le=20_000)
     """Abstracts in the figures of cosines; larger evaluation sets are sampled randomly."""
     abstracts: CountOrZero = 20
@@ -46,6 +50,10 @@ class TablesStage(Section):
     """Intervals and tests."""
     compared_layers: list[tuple[str, str]]
     """Pairs of layer sets that are compared."""
+    membership: list[tuple[str, str]] = []
+    """Pairs of evaluation sets that are compared by Min-K%++."""
+    unlike_base: list[str] = []
+    """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""
 
@@ -63,6 +71,13 @@ class FiguresStage(Section):
     """The metrics, in the order in which they are shown."""
 
 
+class ExploreStage(Section):
+    """Settings of `explore.py`."""
+
+    metrics: list[ReportedMetric] = []
+    """The metrics, in the order in which they are shown."""
+
+
 class PageStage(Section):
     """Settings of `report.py`."""
 
@@ -72,5 +87,7 @@ class PageStage(Section):
     """Abstracts whose completions are shown side by side."""
     gpus: dict[str, int] = {}
     """As for the figures."""
+    unlike_base: list[str] = []
+    """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""

@@ -46,14 +46,20 @@ class CompletionJob:
     """Fingerprint of the program's code."""
     kept: Path | None = None
     """Folder in which finished completions of this job are kept; None: they are not kept."""
+    memory: float | None = None
+    """Bytes that it may use on a CPU; None: half of the machine's."""
 
 
-def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], Engine]) -> None:
+LoadEngine = Callable[[CompletionJob, ModelTokens, Sequence[Row]], Engine]
+"""Loads the model of a job and returns the engine; the rows are all of the job's, of which some may be finished."""
+
+
+def run(job: CompletionJob, load_engine: LoadEngine) -> None:
     """Complete the evaluation set and write the table; resume from the shards of a killed job.
 
     Args:
         job: the job.
-        load_engine: loads the model and returns the engine.
+        load_engine: ``load_engine`` of an engine's module.
 
     Raises:
         FeynTuneError: an input is not valid, or memory is not sufficient; what is finished is kept.
@@ -74,7 +80,7 @@ def run(job: CompletionJob, load_engine: Callable[[CompletionJob, ModelTokens], 
         prompts = [row.prompt for row in rows]
         shards = Shards(job.shards, job_fingerprint(job.code, stage, job.base, job.adapter, prompts))
         waiting = resume(rows, shards.read())
-        engine = load_engine(job, tokens)
+        engine = load_engine(job, tokens, rows)
         _complete(engine, rows, waiting, shards)
         table = completion_table(tokens.tokenizer, rows, halves)
         write_table(job.output, table, evaluation_record(tokens.tokenizer, stage, **engine.record(), **counts))

@@ -16,6 +16,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from feyntune.core.provenance import device_name
+from feyntune.evaluation.generation.batching import choose_rows
 from feyntune.evaluation.generation.completions import CompletionJob
 from feyntune.evaluation.generation.engine import Row, SaveCallback
 from feyntune.evaluation.generation.kv_cache import empty_cache, join_caches
@@ -33,9 +34,11 @@ ROWS_PER_FINISHED = 8
 copy the KV cache more often."""
 
 
-def load_engine(job: CompletionJob, tokens: ModelTokens) -> TransformersEngine:
-    """Load the model of a job into the built-in engine."""
-    return TransformersEngine(load_evaluated(job.base, job.adapter, job.stage, decoding=True), job.stage.generation)
+def load_engine(job: CompletionJob, tokens: ModelTokens, rows: Sequence[Row]) -> TransformersEngine:
+    """Load the model of a job into the built-in engine; ``rows`` are all of the job's."""
+    model = load_evaluated(job.base, job.adapter, job.stage, decoding=True)
+    batch = choose_rows(model.causal.config, job.stage, rows, model.causal.device, job.memory)
+    return TransformersEngine(model, job.stage.generation, batch)
 
 
 class TransformersEngine:
@@ -44,10 +47,11 @@ class TransformersEngine:
     Args:
         model: the model.
         settings: generation settings.
+        batch: rows that it completes in parallel.
     """
 
-    def __init__(self, model: EvaluatedModel, settings: Generation) -> None:
-        self.causal, self.settings = model.causal, settings
+    def __init__(self, model: EvaluatedModel, settings: Generation, batch: int) -> None:
+        self.causal, self.settings, self.batch = model.causal, settings, batch
         self.eos_ids, self.pad_id = model.tokens.eos_ids, model.tokens.tokenizer.pad_token_id
         # The generation settings in the model's folder must not apply, only those of this project.
         self.causal.generation_config = GenerationConfig()
@@ -86,7 +90,7 @@ class TransformersEngine:
         Returns:
             The unfinished rows, their cache, and the rows from the queue, of which some may have finished.
         """
-        free = self.settings.batch_size - len(rows)
+        free = self.batch - len(rows)
         new = [queue.popleft() for _ in range(min(free, len(queue)))]
         parts = [(rows, cache)] if rows else []
         if new:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import FiguresStage
 from feyntune.core.files import read_table
-from feyntune.report.figures import cosines, learning, quantities, time
+from feyntune.report.figures import changes, cosines, learning, quantities, time
 from feyntune.report.figures.style import SETTINGS, save
 from feyntune.report.made_files import read_exact_table
 from feyntune.report.results import Results
@@ -38,7 +38,8 @@ def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, 
     """Draw every figure of ``outputs.FIGURES`` and write it into ``folder``."""
     import matplotlib
 
-    comparisons, means = (read_exact_table(sources.tables, name) for name in ("comparisons", "distributions"))
+    names = ("comparisons", "distributions", "changes")
+    comparisons, means, changed = (read_exact_table(sources.tables, name) for name in names)
     curves = {path.parent.name: read_table(path).to_pandas() for path in sources.history}
     matrices = _in_order(sources.matrices, results.runs)
     sampled = cosines.sample_matrices(matrices, stage.heatmap_rows, stage.seed)
@@ -46,6 +47,7 @@ def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, 
         figures = {
             "intervals": quantities.intervals_figure(results, means),
             "differences": quantities.differences_figure(results, comparisons),
+            "changes": changes.changes_figure(changed),
             "distributions": quantities.distributions_figure(results),
             "learning_curves": learning.learning_figure(results.runs, curves),
             "cosine_histograms": cosines.histograms_figure(results.runs, sampled),

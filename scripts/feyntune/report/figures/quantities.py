@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from feyntune.report.figures.rows import draw_interval, draw_ridges, look_of, panels, rice_bins
@@ -21,6 +21,12 @@ def _titles(quantities: Sequence[Quantity]) -> dict[str, str]:
     return {each.name: each.title.replace(" of ", "\nof ") for each in quantities}
 
 
+def _titles_of(table: pandas.DataFrame, titles: Mapping[str, str], sets: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Titles of the quantities that each set has in a table: plain texts have none of completions."""
+    present = set(zip(table["set"], table["quantity"], strict=True))
+    return {name: {key: title for key, title in titles.items() if (name, key) in present} for name in sets}
+
+
 def intervals_figure(results: Results, table: pandas.DataFrame) -> Figure:
     """The paper's figure: means with error bars, for each run.
 
@@ -29,8 +35,8 @@ def intervals_figure(results: Results, table: pandas.DataFrame) -> Figure:
         table: ``distributions.csv``.
     """
     looks, titles = appearances(results.runs["layers"]), _titles(results.headlines())
-    rows_of = {name: list(runs["run"]) for name, runs in results.runs.groupby("set", sort=False)}
-    figure, axes = panels(list(rows_of), titles, rows_of)
+    rows_of = {str(name): list(runs["run"]) for name, runs in results.runs.groupby("set", sort=False)}
+    figure, axes = panels(_titles_of(table, titles, rows_of), rows_of)
     for (name, quantity), points in table[table["quantity"].isin(titles)].groupby(["set", "quantity"]):
         for point in points.to_dict("records"):
             run = point["run"]
@@ -54,8 +60,8 @@ def differences_figure(results: Results, table: pandas.DataFrame) -> Figure:
     table = table.assign(pair=[_pair(results.runs, row.run, row.against) for row in table.itertuples()])
     bases = results.runs.loc[results.runs["layers"] == "base", "run"]
     table = table.sort_values("against", key=lambda against: ~against.isin(bases), kind="stable")
-    rows_of = {name: list(dict.fromkeys(rows["pair"])) for name, rows in table.groupby("set", sort=False)}
-    figure, axes = panels(list(rows_of), titles, rows_of)
+    rows_of = {str(name): list(dict.fromkeys(rows["pair"])) for name, rows in table.groupby("set", sort=False)}
+    figure, axes = panels(_titles_of(table, titles, rows_of), rows_of)
     for point in table.rename(columns={"difference": "mean"}).to_dict("records"):
         axis, row = axes[point["set"], point["quantity"]], rows_of[point["set"]].index(point["pair"])
         draw_interval(axis, row, point, look_of(results.runs, looks, point["run"]), filled=point["p_holm"] < LEVEL)
@@ -83,8 +89,12 @@ def _pair(runs: pandas.DataFrame, run: str, against: str) -> str:
 def distributions_figure(results: Results) -> Figure:
     """Histograms of each headline quantity over the abstracts, for each run; perplexity on a logarithmic axis."""
     looks, titles = appearances(results.runs["layers"]), _titles(results.headlines())
-    runs_of = dict(iter(results.runs.groupby("set", sort=False)))
-    figure, axes = panels(list(runs_of), titles, {name: list(runs["run"]) for name, runs in runs_of.items()})
+    runs_of = {str(name): runs for name, runs in results.runs.groupby("set", sort=False)}
+    titles_of = {
+        name: {key: title for key, title in titles.items() if key in values and values[key].notna().any(axis=None)}
+        for name, values in results.values.items()
+    }
+    figure, axes = panels(titles_of, {name: list(runs["run"]) for name, runs in runs_of.items()})
     for (name, quantity), axis in axes.items():
         runs, columns = runs_of[name], results.values[name].get(quantity)
         numbers = [

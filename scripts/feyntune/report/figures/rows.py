@@ -21,19 +21,18 @@ COLUMNS = 4
 
 
 def panels(
-    sets: Sequence[str], titles: Mapping[str, str], rows_of: Mapping[str, Sequence[str]]
+    titles_of: Mapping[str, Mapping[str, str]], rows_of: Mapping[str, Sequence[str]]
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """A figure with a line of panels for each set, or several lines, and in them one panel for each title.
 
     Args:
-        sets: names of evaluation sets.
-        titles: titles of the panels by key.
+        titles_of: by evaluation set, titles of its panels by key.
         rows_of: labels of the rows by set.
 
     Returns:
         The figure, and the axes by (set, key).
     """
-    lines = [(name, keys) for name in sets for keys in _split(list(titles))]
+    lines = [(name, keys) for name, titles in titles_of.items() for keys in _split(list(titles))]
     columns = max(len(keys) for _, keys in lines)
     heights = [len(rows_of[name]) * ROW + 0.6 for name, _ in lines]
     figure = new_figure(max(WIDTH, 2 + 1.7 * columns), sum(heights) + 0.4)
@@ -42,7 +41,8 @@ def panels(
     for row, (name, keys) in zip(grid, lines, strict=True):
         for place, (axis, key) in enumerate(zip(row, keys, strict=False)):
             label_rows(axis, rows_of[name], shown=place == 0)
-            axis.set_title(titles[key] if len(sets) == 1 else f"{titles[key]} on {name}")
+            title = titles_of[name][key]
+            axis.set_title(title if len(titles_of) == 1 else f"{title} on {name}")
             axes[name, key] = axis
         for axis in row[len(keys) :]:
             axis.remove()

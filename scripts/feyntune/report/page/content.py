@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
@@ -15,10 +15,14 @@ from feyntune.core.provenance import provenance
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
+from feyntune.report.marks import footnote
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
 from feyntune.report.typeset import html_table
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class PageSources:
 TABLE_TITLES = {
     "summary": "Summary",
     "comparisons": "Paired comparisons",
+    "changes": "What runs gained and lost",
+    "membership": "Known and unseen texts",
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
@@ -55,7 +61,7 @@ TABLE_TITLES = {
 """Titles of tables by name; captions come with the tables."""
 
 LONG = 60
-"""Tables with more rows are folded."""
+"""Tables with more rows are folded, but for the summary."""
 
 FIGURE_CAPTIONS = {
     "intervals": (
@@ -68,6 +74,12 @@ FIGURE_CAPTIONS = {
         "Paired differences",
         "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: not significant"
         " (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
+    ),
+    "changes": (
+        "What runs gained and lost",
+        "Change in bits per byte of each run against its base model on each set. Below zero (purple): the run predicts"
+        " these texts better; above (orange): training cost it some of what the base model knew. Numbers in parentheses"
+        " are not significant (Holm-corrected p of 0.05 or more).",
     ),
     "distributions": (
         "Distributions",
@@ -100,7 +112,9 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
-        "runs": results.runs.astype(object).where(results.runs.notna(), None).to_dict("records"),
+        "footnote": footnote(results.marks),
+        "marks": results.marks,
+        "runs": _runs(results.runs),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),
         "missing": missing_lines(results.missing),
@@ -115,6 +129,13 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
         "costs": _costs(sources, stage),
         "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
     }
+
+
+def _runs(runs: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The runs, each once, with the sets on which it is evaluated."""
+    known = runs.astype(object).where(runs.notna(), None)
+    sets = known.groupby("run")["set"].agg(", ".join)
+    return known.drop_duplicates("run").assign(sets=lambda each: each["run"].map(sets)).to_dict("records")
 
 
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
@@ -134,7 +155,7 @@ def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
     html = read_html(folder, name)
     rows = html.count("<tr>") - 1
     shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
-    return {**shown, "rows": rows, "long": rows > LONG}
+    return {**shown, "rows": rows, "long": rows > LONG and name != "summary"}
 
 
 def _costs(sources: PageSources, stage: PageStage) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ def render(content: Mapping[str, Any]) -> str:
     return render_page(FOLDER, "page", "img-src data:", content)
 
 
-def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any]) -> str:
+def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any], scripts: Sequence[str] = ()) -> str:
     """The HTML of a page with its style and its script in it.
 
     The policy in its head names its own style and script by their digests and forbids everything else, so that even
@@ -30,19 +30,21 @@ def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any]
         name: name of these files.
         policy: what else the page may do, as directives of a content security policy.
         content: variables of the template.
+        scripts: sources of further scripts, as in such a policy.
     """
     from markupsafe import Markup
 
     style, script = (Markup((folder / f"{name}.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-    rules = security_policy(folder, name, policy)
+    rules = security_policy(folder, name, policy, scripts)
     template = environment(folder).get_template(f"{name}.html")
     return template.render(style=style, script=script, policy=Markup(rules), **content)
 
 
-def security_policy(folder: Path, name: str, policy: str) -> str:
+def security_policy(folder: Path, name: str, policy: str, scripts: Sequence[str] = ()) -> str:
     """The content security policy of a page; arguments as of ``render_page``."""
     style, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return f"default-src 'none'; {policy}; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    sources = " ".join([f"'{_digest(script)}'", *scripts])
+    return f"default-src 'none'; {policy}; style-src '{_digest(style)}'; script-src {sources}"
 
 
 def environment(folder: Path) -> Environment:

@@ -60,6 +60,8 @@ def sampled_abstracts(path: Path, results: Results, count: int, seed: int) -> li
 def _sample(values: pandas.DataFrame, count: int, seed: int) -> list[str]:
     import numpy
 
+    if "new_tokens" not in values:  # no run completed this set
+        return []
     completed = values["new_tokens"].notna().sum(axis=1)
     common = list(completed.index[completed == completed.max()])
     chosen = numpy.random.default_rng(seed).choice(len(common), min(count, len(common)), replace=False)
@@ -77,5 +79,5 @@ def _abstract(rows: pandas.DataFrame, results: Results, values: pandas.Series) -
 
 def _numbers(results: Results, values: pandas.Series, run: str) -> list[tuple[str, str]]:
     """The headline quantities that judge the completion; perplexity judges the abstract."""
-    judged = [each for each in results.headlines() if each.name != "perplexity"]
+    judged = [each for each in results.headlines() if each.name not in ("perplexity", "bits_per_byte")]
     return [(each.title, number(values[each.name, run], 2)) for each in judged if (each.name, run) in values]

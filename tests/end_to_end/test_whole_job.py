@@ -110,6 +110,17 @@ def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(worksp
     assert not (workspace.folder / "results/semscore/all.parquet").exists()
 
 
+def test_one_corrupt_file_costs_no_figure(workspace):
+    figures = workspace.folder / "results/figures"
+    before = {path.name: path.read_bytes() for path in figures.iterdir()}
+    (workspace.folder / f"results/similarity/hep-th/{TRAINED}.pt").write_bytes(b"rubbish")
+    finished = workspace.snakemake(*QUICK)
+    assert finished.returncode != 0
+    assert f"results/similarity/hep-th/{TRAINED}.pt: not a readable .pt file" in finished.stdout
+    assert {path.name: path.read_bytes() for path in figures.iterdir()} == before
+    assert (workspace.folder / "results/report.html").exists()
+
+
 def test_another_base_models_adapter_is_refused_in_one_line(workspace):
     path = workspace.folder / f"results/adapters/{TRAINED}/adapter_config.json"
     path.write_text(path.read_text().replace("results/demo/model", "meta-llama/Llama-2-7b-hf"))

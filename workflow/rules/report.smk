@@ -118,12 +118,13 @@ rule collect:
         " --sets {input.sets} --output {output} --log {log}"
 
 
+# `update`: if a job fails, because of one damaged file for example, the earlier tables, figures and report stay.
 rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
     output:
-        table_files("results/tables"),
+        update(table_files("results/tables")),
     log:
         "results/logs/tables.log",
     resources:
@@ -150,7 +151,7 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        update(figure_files("results/figures")),
     log:
         "results/logs/figures.log",
     resources:
@@ -178,7 +179,7 @@ rule report:
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
         ),
     output:
-        "results/report.html",
+        update("results/report.html"),
     log:
         "results/logs/report.log",
     resources:

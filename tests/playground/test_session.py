@@ -1,5 +1,6 @@
 """Trying runs on one's own text: which runs there are, and that their texts are those of the workflow."""
 
+import argparse
 import io
 import json
 import sys
@@ -136,8 +137,6 @@ def trying(configuration, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run_program(*words):
-        import argparse
-
         parser = argparse.ArgumentParser()
         program.arguments(parser)
         program.main(parser.parse_args([*words, "--configfile", "mine.yaml"]))
@@ -161,6 +160,18 @@ def test_the_program_completes_an_option_a_file_and_the_standard_input(trying, t
     assert f"{TEXT}\n\n# ours.v1 (5 tokens, cut off at the longest length)\n" in said[0]
     assert said[0].index("# ours.v1") < said[0].index("# tiny_base")
     assert said[0] != trying(*options, "--text", TEXT, "--seed", "7")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ours.v1", "--config", "seed=7"], ["--config", "seed=7", "ours.v1"], ["--configfile", "a.yaml", "ours.v1"]],
+)
+def test_names_of_runs_stand_anywhere(words):
+    parser = argparse.ArgumentParser()
+    program.arguments(parser)
+    options = parser.parse_args(words)
+    names, files, pairs = program.sort_names(options.runs, options.configfile, options.config)
+    assert names == ["ours.v1"] and len(files) == 1 and pairs in ([], ["seed=7"])
 
 
 @pytest.mark.parametrize(

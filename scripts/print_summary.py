@@ -102,7 +102,7 @@ def read_rows(tables: Path, name: str, needed: Sequence[str]) -> list[Row]:
     path = tables / f"{name}.csv"
     if not path.is_file():
         raise FeynTuneError(f"{path}: no such file; run snakemake first")
-    rows = [row for _, row in read_spreadsheet(path, needed).rows]
+    rows: list[Row] = [row for _, row in read_spreadsheet(path, needed).rows]
     check_rows(tables, name, len(rows))
     return rows
 

@@ -29,7 +29,7 @@ def read_exact_table(folder: Path, name: str) -> pandas.DataFrame:
 
 
 def check_rows(folder: Path, name: str, count: int) -> None:
-    """Raise FeynTuneError if the CSV file of a table, of ``count`` rows, is cut, or the HTML file has another number."""
+    """Raise FeynTuneError if the CSV file of a table, of ``count`` rows, is cut, or the HTML file has other rows."""
     _read(folder / f"{name}.csv", end="\n")
     rows = read_html(folder, name).count("<tr>") - 1
     if count != rows:

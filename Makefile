@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup FORCE plugins wandb vllm wheels demo test test-slurm test-vllm gpu-test bench lint types format audit \
+.PHONY: help setup FORCE plugins wandb vllm wheels demo test chaos test-slurm test-vllm gpu-test bench lint types format audit \
     licences lock check-locks clean
 
 PYTHON ?= python3
@@ -128,6 +128,9 @@ demo: setup  ## set up, plan, then run the whole job on the embedded default
 
 test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+chaos: .venv/dev-ready  ## set up, then kill the whole job 60 times, in every stage, and compare its results with a quiet run's
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos tests/end_to_end/test_chaos.py
 
 test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; installs it where it is missing (Debian)
 	tests/slurm/install.sh

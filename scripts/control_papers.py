@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from feyntune.core.cli import about, launch, say
+from feyntune.core.cli import about, json_list, launch, say
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, required=True, help="parquet file written by read_snapshot.py")
-    parser.add_argument("--ids", type=json.loads, required=True, help="JSON list of their arXiv ids")
+    parser.add_argument("--ids", type=json_list, required=True, help="JSON list of their arXiv ids")
     parser.add_argument("--output", type=Path, required=True, help="parquet file with the columns of a dataset")
 
 

@@ -35,9 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Write both files."""
     from feyntune.config.load import Configuration
-    from feyntune.core.files import write_json, write_text
+    from feyntune.core.files import unreadable, write_json, write_text
 
-    prose = options.page.read_text(encoding="utf-8").split(MARKER)[0]
+    with unreadable(options.page, "not a text in UTF-8", UnicodeDecodeError, remedy="name another page"):
+        prose = options.page.read_text(encoding="utf-8").split(MARKER)[0]
     write_text(options.page, prose + MARKER + "\n" + "\n".join([*describe(Configuration), *describe_metrics(), ""]))
     write_json(options.schema, json_schema())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 import webbrowser
@@ -12,6 +11,9 @@ from pathlib import Path
 
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import MADE_AGAIN
+from feyntune.core.spreadsheets import read_spreadsheet
+from feyntune.report.made_files import check_rows
 from feyntune.report.marks import MEANINGS, UNKNOWN, UNLIKE, footnote
 from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals, number
@@ -19,6 +21,7 @@ from feyntune.report.typeset import interval, interval_decimals, number
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
+RUN = ("set", "run", "model", "dataset")
 MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 PLAIN_SIGNS = str.maketrans({UNKNOWN: "(a)", UNLIKE: "(b)"})
@@ -34,11 +37,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Print the table and where everything is."""
     tables = options.results / "tables"
-    rows, quantities, pairs = (read_rows(tables / f"{name}.csv") for name in ("summary", "quantities", "comparisons"))
+    quantities = read_rows(tables, "quantities", ("quantity", "title", "headline", "better"))
     headline = {each["quantity"]: each for each in quantities if each["headline"] == "True"}
+    if not headline:
+        raise FeynTuneError(f"{tables}/quantities.csv: no quantity is a headline; {MADE_AGAIN}")
+    first, *others = headline  # perplexity, or bits per byte where tokenizers differ
+    rows = read_rows(tables, "summary", (*RUN, *headline, f"{first}_low", f"{first}_high"))
+    pairs = read_rows(tables, "comparisons", ("set", "run", "against", "quantity", "difference", "p_holm"))
     marks = MARKS if _can_show("".join(MARKS.values())) else PLAIN_MARKS
     verdicts = {key: marks[verdict] for key, verdict in against_base(rows, pairs, headline).items()}
-    first, *others = headline  # perplexity, or bits per byte where tokenizers differ
     titles = [f"{headline[first]['title'].lower()} [interval]", *(headline[name]["title"] for name in others)]
     print_columns([["set", "run", *titles], *cells(rows, [first, *others], verdicts)])
     if verdicts:
@@ -86,16 +93,18 @@ def _can_show(text: str) -> bool:
     return True
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV table.
+def read_rows(tables: Path, name: str, needed: Sequence[str]) -> list[Row]:
+    """The rows of a table, from its CSV file; the HTML file must have as many.
 
     Raises:
-        FeynTuneError: no such file.
+        FeynTuneError: a file is missing or damaged.
     """
+    path = tables / f"{name}.csv"
     if not path.is_file():
         raise FeynTuneError(f"{path}: no such file; run snakemake first")
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    rows = [row for _, row in read_spreadsheet(path, needed).rows]
+    check_rows(tables, name, len(rows))
+    return rows
 
 
 def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> list[list[str]]:

@@ -5,12 +5,11 @@ the settings or the data, reported in one line; 1, an unexpected error.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 from feyntune.config.schema.training import Tracking, TrainingStage
-from feyntune.core.cli import about, launch, read_settings
+from feyntune.core.cli import about, json_list, launch, read_settings
 from feyntune.core.fingerprint import code_fingerprint
 
 STARTED = time.monotonic()
@@ -20,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
     parser.add_argument(
-        "--base-names", type=json.loads, default=[], help="its names (JSON list); the first goes into the adapter"
+        "--base-names", type=json_list, default=[], help="its names (JSON list); the first goes into the adapter"
     )
     parser.add_argument("--train", type=Path, required=True, help="training split: parquet with id, abstract")
     parser.add_argument("--test", type=Path, required=True, help="test split, for evaluation during training")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from feyntune.core.cli import launch, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.gpus import REQUESTED
-from show import DEFAULT, as_snakemake_reads
+from show import DEFAULT, ENDINGS, as_snakemake_reads
 
 if TYPE_CHECKING:
     from feyntune.playground.models import TriedRun
@@ -58,7 +58,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
     page.add_argument("--port", type=int, default=7860, help="port, 0 for any free one (default: %(default)s)")
     page.add_argument("--votes", type=Path, default=Path("ratings/votes.csv"), help="CSV file (default: %(default)s)")
-    parser.add_argument("--engine", default="transformers", help="generation engine (default: %(default)s)")
+    parser.add_argument(
+        "--engine",
+        default="transformers",
+        help="transformers (default), or vllm: see make vllm",
+    )
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
 
 
@@ -74,14 +78,34 @@ def main(options: argparse.Namespace) -> None:
         raise FeynTuneError(f"--engine: there is no {options.engine!r}; there is {', '.join(ENGINES)}")
     if (options.id is None) != (options.set is None):
         raise FeynTuneError("--set and --id belong together: an evaluation set, and the id of one of its abstracts")
-    available = runs_with_models(parse_configuration(as_snakemake_reads(options.configfile, options.config)))
-    runs = chosen_runs(available, options.runs)
+    names, files, pairs = sort_names(options.runs, options.configfile, options.config)
+    configuration = parse_configuration(as_snakemake_reads(files, pairs))
+    available = runs_with_models(configuration, options.engine)
+    runs = chosen_runs(available, names)
     if not runs:
         print("\n".join(available))
     elif options.serve:
         serve_page(runs, options)
     else:
         complete(runs, options)
+
+
+def sort_names(
+    runs: Sequence[str], files: Sequence[Path], pairs: Sequence[str]
+) -> tuple[list[str], list[Path], list[str]]:
+    """Take names of runs from the end of other lists of values, where argparse counts them.
+
+    Args:
+        runs: names that argparse has found.
+        files: values of ``--configfile``.
+        pairs: values of ``--config``.
+
+    Returns:
+        Names, files and pairs.
+    """
+    known = [file for file in files if file.suffix in ENDINGS or file.exists()]
+    names = [*runs, *(str(file) for file in files if file not in known), *(pair for pair in pairs if "=" not in pair)]
+    return names, known or [DEFAULT], [pair for pair in pairs if "=" in pair]
 
 
 def complete(runs: Sequence[TriedRun], options: argparse.Namespace) -> None:

@@ -35,3 +35,17 @@ def test_two_snapshots_may_not_share_a_file():
     with pytest.raises(FeynTuneError, match=r"\$\.snapshots\.x\.controls: another snapshot has a file of this name"):
         check_names(parse_configuration({"snapshots": {"x": "a", "x.controls": "b"}}))
     check_names(parse_configuration({"snapshots": {"y": "a", "x.controls": "b"}}))
+
+
+def test_names_that_collide_after_suffixes_are_refused():
+    models = {"llama": {"path": "a"}, "llama.nf4-double-bfloat16": {"path": "b"}}
+    with pytest.raises(
+        FeynTuneError, match=r"\$\.models\.llama\.nf4-double-bfloat16: the dequantised weights of 'llama'"
+    ):
+        check_names(parse_configuration({"models": models}))
+    check_names(parse_configuration({"models": {"other": {"path": "a"}, "llama.nf4-bfloat16": {"path": "b"}}}))
+    sets = {"all.parquet": {"dataset": "d"}}
+    with pytest.raises(
+        FeynTuneError, match=r"\$\.evaluation_sets\.all\.parquet: the results of all runs have this name"
+    ):
+        check_names(parse_configuration({"evaluation_sets": sets}))

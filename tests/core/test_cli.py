@@ -1,5 +1,6 @@
 """The frame of programs: what the terminal shows, what the log contains, how errors end."""
 
+import argparse
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from feyntune.core.cli import json_list
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -109,3 +112,11 @@ def test_ordinary_variables_are_not_secrets(tmp_path):
 def test_control_characters_do_not_reach_the_terminal(tmp_path):
     done = run(tmp_path, "say('\\x1b[2Jclear\\x07 ü'); raise FeynTuneError('\\x1b]0;title\\x07')")
     assert "\x1b" not in done.stdout and "\x07" not in done.stdout and "clear" in done.stdout and "ü" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["", "{}", "3", "[1", "null", "[" * 9000])
+def test_an_option_that_must_be_a_json_list_is_refused_otherwise(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a JSON list") as caught:
+        json_list(text)
+    assert len(str(caught.value)) <= 200
+    assert json_list('["a", 1]') == ["a", 1]

@@ -1,5 +1,6 @@
 """complete.py and perplexity.py from end to end on a tiny model: adapters, kills, and the record of a result."""
 
+import copy
 import json
 import os
 import signal
@@ -12,13 +13,18 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from feyntune.config.schema.generation import CompletionStage
+from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.core import provenance
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
 from feyntune.core.locks import locked
-from feyntune.evaluation.model import load_evaluated
+from feyntune.evaluation.model import cast_adapters, load_evaluated
+from feyntune.models.likelihood import forward_pass, token_losses
+from feyntune.models.load import load_adapter, load_base
 from support.programs import load_program
 
 perplexity = load_program("perplexity")
@@ -117,6 +123,47 @@ def test_merging_changes_logits_by_rounding_only(tiny_model, tiny_adapter):
             for decoding in (True, False)
         )
     assert torch.allclose(merged, apart, atol=1e-4)
+
+
+def token_losses_of(causal):
+    tokens = torch.arange(2, 200)[None]
+    with torch.no_grad():
+        return torch.stack(token_losses(causal.get_output_embeddings(), forward_pass(causal, tokens)))
+
+
+@pytest.mark.parametrize("method", ["none", "nf4"])
+def test_no_adapter_is_cast_at_each_layer_and_token(tiny_model, tiny_adapter, monkeypatch, method):
+    exact, settings = (
+        PerplexityStage.model_validate_json(
+            stage(perplexity={}, quantization={"method": method}, precision={"dtype": dtype})
+        )
+        for dtype in ("float32", "bfloat16")
+    )
+    base = load_base(tiny_model, settings.quantization, settings.precision).eval()
+    models = [
+        load_evaluated(tiny_model, tiny_adapter, exact).causal,
+        load_evaluated(tiny_model, tiny_adapter, settings).causal,
+        load_adapter(base, tiny_adapter, ["tiny"]).get_base_model(),  # as peft loads it
+    ]
+    casts = []
+    monkeypatch.setattr(
+        BaseTunerLayer, "_cast_input_dtype", lambda layer, x, dtype: casts.append((x.dtype, dtype)) or x.to(dtype)
+    )
+    exact, cast_once, cast_always = map(token_losses_of, models)
+    assert casts[6:12] == [(torch.bfloat16, torch.bfloat16)] * 6
+    assert casts[12:] == [(torch.bfloat16, torch.float32)] * 6
+    rounding = [(losses - exact).abs().mean() for losses in (cast_once, cast_always)]
+    assert 0 < rounding[0] < 1.3 * rounding[1]
+    assert abs(cast_once.mean() - cast_always.mean()) < 0.005
+
+
+def test_adapters_with_norms_of_their_weights_stay_in_float32(tiny_model):
+    settings = PerplexityStage.model_validate_json(stage(perplexity={}, precision={"dtype": "bfloat16"}))
+    base = load_base(tiny_model, settings.quantization, settings.precision)
+    for dora, dtype in ((True, torch.float32), (False, torch.bfloat16)):
+        config = LoraConfig(r=4, target_modules=["q_proj"], use_dora=dora)
+        model = cast_adapters(get_peft_model(copy.deepcopy(base), config), settings.precision)
+        assert {weight.dtype for name, weight in model.named_parameters() if "lora_" in name} == {dtype}
 
 
 def test_an_adapter_of_another_model_is_refused(tmp_path, parse, tiny_model, tiny_adapter, dataset):

@@ -66,6 +66,8 @@ def test_the_folder_has_the_tokenizer_and_digests(tiny_model, tmp_path):
     assert tokenizers[0](text)["input_ids"] == tokenizers[1](text)["input_ids"]
     digests = json.loads((tmp_path / "out" / dequantize.DIGESTS).read_text())
     assert digests == {"model.safetensors": digest(tmp_path / "out" / "model.safetensors")}
+    modes = {path.stat().st_mode for path in (tmp_path / "out").iterdir()}
+    assert len(modes) == 1  # whoever may read the configuration may read the weights
 
 
 def test_files_of_an_earlier_model_are_removed(tiny_model, tmp_path, monkeypatch):

@@ -175,6 +175,8 @@ def test_faults_of_a_completion_are_told(server, changes, line):
         ({"Content_Type": "text/plain"}, 415),  # what a form of another site could send without asking
         ({"Host": "localhost:9999", "Origin": "http://localhost:9999"}, 400),  # a tunnel; the body is wrong
         ({"Host": "[::1]:80"}, 400),
+        ({"Host": "192.0.2.1:80"}, 400),  # an address, not a name that somebody can point elsewhere
+        ({"Host": "[::1"}, 403),
     ],
 )
 def test_requests_that_other_sites_cause_are_refused(server, headers, status):
@@ -214,6 +216,12 @@ def test_a_page_that_is_closed_stops_the_completion(server, session, monkeypatch
     assert ended.wait(30)
     monkeypatch.undo()
     complete(server)  # the models are free again
+
+
+def test_a_server_for_the_network_shows_a_name_that_others_can_open():
+    with PageServer("0.0.0.0") as server:
+        assert server.address == f"http://{socket.getfqdn()}:{server.server_address[1]}{server.prefix}"
+        assert {socket.getfqdn(), socket.gethostname(), "localhost"} <= server.hosts
 
 
 def test_a_port_in_use_is_one_line(server):

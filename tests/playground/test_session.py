@@ -1,5 +1,6 @@
 """Trying runs on one's own text: which runs there are, and that their texts are those of the workflow."""
 
+import argparse
 import io
 import json
 import sys
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.evaluation.generation import streaming
+from feyntune.evaluation.generation import transformers_streaming as streaming
 from feyntune.evaluation.generation.completions import CompletionJob, run
 from feyntune.evaluation.generation.transformers_engine import load_engine
 from feyntune.playground.display import completions_table, show
@@ -61,6 +62,14 @@ def test_texts_are_those_of_the_workflow(available, session, dataset, abstracts,
         run(CompletionJob(each.stage, each.base, each.adapter, data, tmp_path / "shards", output, "code"), load_engine)
         rows = pyarrow.parquet.read_table(output).to_pylist()
         assert texts[each.name] == next(row["prediction"] for row in rows if row["id"] == name)
+
+
+def test_vllm_without_its_environment_is_one_line(available, monkeypatch, tmp_path):
+    monkeypatch.setattr("feyntune.evaluation.generation.vllm_environment.PYTHON", tmp_path / "python")
+    with pytest.raises(
+        FeynTuneError, match=r"vllm needs the environment \.venv-vllm, which is missing: type `make vllm`"
+    ):
+        Session(list(available.values()), "vllm")
 
 
 def test_all_runs_grow_at_the_same_time_and_share_one_base_model(available, monkeypatch):
@@ -128,8 +137,6 @@ def trying(configuration, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run_program(*words):
-        import argparse
-
         parser = argparse.ArgumentParser()
         program.arguments(parser)
         program.main(parser.parse_args([*words, "--configfile", "mine.yaml"]))
@@ -153,6 +160,18 @@ def test_the_program_completes_an_option_a_file_and_the_standard_input(trying, t
     assert f"{TEXT}\n\n# ours.v1 (5 tokens, cut off at the longest length)\n" in said[0]
     assert said[0].index("# ours.v1") < said[0].index("# tiny_base")
     assert said[0] != trying(*options, "--text", TEXT, "--seed", "7")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ours.v1", "--config", "seed=7"], ["--config", "seed=7", "ours.v1"], ["--configfile", "a.yaml", "ours.v1"]],
+)
+def test_names_of_runs_stand_anywhere(words):
+    parser = argparse.ArgumentParser()
+    program.arguments(parser)
+    options = parser.parse_args(words)
+    names, files, pairs = program.sort_names(options.runs, options.configfile, options.config)
+    assert names == ["ours.v1"] and len(files) == 1 and pairs in ([], ["seed=7"])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from feyntune.report.tables import write_tables
 from support import made_results
 from support.damage import DAMAGES, damage, refusal
 from support.metrics import SEMSCORE
+from support.programs import call
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,16 @@ def test_a_damaged_input_of_the_figures_is_one_line(folder, how, tmp_path):
         damage(folder / file, how)
         refusal(lambda: draw(folder, tmp_path / "out"), folder, file, tmp_path / "out")
         (folder / file).write_bytes(original)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_table_is_not_on_the_terminal(folder, how):
+    for name in ("summary", "quantities", "comparisons"):
+        original = (folder / f"tables/{name}.csv").read_bytes()
+        damage(folder / f"tables/{name}.csv", how)
+        refusal(lambda: call("print_summary", "--results", folder), folder, f"tables/{name}.csv")
+        (folder / f"tables/{name}.csv").write_bytes(original)
+    call("print_summary", "--results", folder)
 
 
 @pytest.mark.parametrize("how", DAMAGES)

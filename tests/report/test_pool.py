@@ -13,6 +13,7 @@ from feyntune.evaluation.metrics import file_columns
 from feyntune.report.pool import LABELS, pool_statistics, pool_tables
 from support import made_results
 from support.metrics import SEMSCORE
+from support.programs import call
 
 SCORES = {"id": ["a", "b"], "score": [0.1, 0.2], "score_continuation": [None, 0.3], "truncated": [False, True]}
 
@@ -88,6 +89,13 @@ def test_the_program_refuses_labels_that_do_not_match(tmp_path):
     done = subprocess.run([*command, "--output", tmp_path / "all.parquet"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--runs: 0 entries for 1 inputs" in done.stdout
+
+
+@pytest.mark.parametrize("runs", ['["a"]', '[{"run": "a"}]'])
+def test_labels_that_are_no_runs_are_refused(tmp_path, runs):
+    path = write(tmp_path / "in.parquet")
+    with pytest.raises(FeynTuneError, match="has not all of set, run, model, dataset, layers"):
+        call("collect", "--kind", "jina", "--inputs", path, "--runs", runs, "--output", tmp_path / "all.parquet")
 
 
 def test_the_made_results_are_pooled_in_order(tmp_path):

@@ -1,5 +1,6 @@
 """The programs in ``scripts/``, imported under names of their own so that they shadow no other module."""
 
+import argparse
 import importlib.util
 import sys
 
@@ -14,3 +15,10 @@ def load_program(name):
         sys.modules[module_name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[module_name])
     return sys.modules[module_name]
+
+
+def call(name, *arguments):
+    """Run a program's ``main`` in this process with these arguments of its command line."""
+    program, parser = load_program(name), argparse.ArgumentParser()
+    program.arguments(parser)
+    program.main(parser.parse_args(list(map(str, arguments))))

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 
 from feyntune.core.errors import FeynTuneError, StoppedInTime
 from feyntune.models.tokenizer import load_tokenizer
-from feyntune.training import job
+from feyntune.training import checkpoints, job
 from feyntune.training.data import encode_abstracts
 from feyntune.training.microbatches import IGNORED, collate, distribute, pack
 from support.small_training import settings, training_job, weights, write_data
@@ -270,6 +271,24 @@ def test_died_anywhere_and_resumed_equals_uninterrupted_to_the_bit(
         with pytest.raises(Died):
             job.train(training_job(tiny_model, data, tmp_path))
     assert not (tmp_path / "adapter").exists()
+    job.train(training_job(tiny_model, data, tmp_path))
+    assert weights(tmp_path) == weights(finished)
+
+
+def test_a_disk_that_fills_up_names_the_checkpoint_and_loses_no_progress(
+    tiny_model, data, finished, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+
+    with monkeypatch.context() as patch:
+        saved = iter(range(1, 10**6))
+        original = torch.save
+        patch.setattr(torch, "save", lambda *given, **more: full() if next(saved) > 4 else original(*given, **more))
+        with pytest.raises(FeynTuneError, match=r"checkpoint-\d+: cannot be written: the disk is full"):
+            job.train(training_job(tiny_model, data, tmp_path))
+    whole = checkpoints.newest_complete(tmp_path / "checkpoints")
+    assert 0 < checkpoints.step_of(whole) < 9
     job.train(training_job(tiny_model, data, tmp_path))
     assert weights(tmp_path) == weights(finished)
 

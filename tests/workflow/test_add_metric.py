@@ -86,7 +86,7 @@ def rows(path):
 def test_only_the_new_metric_and_what_is_made_of_all_metrics_is_stale(added):
     _, stale, _ = added
     kinds = {path.split("/")[1] for path in stale}
-    assert kinds == {"length_ratio", "tables", "figures", "report.html", "metrics_complete.json"}
+    assert kinds == {"length_ratio", "tables", "figures", "explore", "report.html", "metrics_complete.json"}
     assert f"results/length_ratio/hep-th/{RUNS[1]['run']}.parquet" in stale
 
 

@@ -1,4 +1,4 @@
-"""A target that Snakemake would take for a configuration is explained in one line."""
+"""A target that Snakemake would take for a configuration, and one that it cannot read, are explained in one line."""
 
 import subprocess
 import sys
@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from snakemake_executor_plugin_plan.arguments import (
+    configurations,
+    explain_mistakes,
     explain_targets_among_configurations,
     targets_among_configurations,
 )
@@ -47,3 +49,36 @@ def test_snakemake_prints_one_line():
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"--configfile takes all values that follow it, so {TARGET!r}") and len(line) <= 200
+
+
+def test_configurations_are_found_in_both_forms():
+    command = ["snakemake", "-n", "--configfile", "a.yaml", "b.yaml", "--config", "seed=1", "--configfiles=c.yaml"]
+    assert list(configurations(command)) == ["a.yaml", "b.yaml", "c.yaml"]
+
+
+UNREADABLE = {
+    "no such file": None,
+    "not a text in UTF-8": "seed: 1 # ü".encode("latin-1"),
+    "an anchor contains itself": b"models: &a {m: {path: x}, n: *a}",
+    "not valid YAML": b"seed: 2024-99-99",
+    "no keys at the top level": b"",
+}
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_a_configuration_that_snakemake_cannot_read_is_one_line(tmp_path, fault):
+    path, content = tmp_path / "mine.yaml", UNREADABLE[fault]
+    if content is not None:
+        path.write_bytes(content)
+    loaded = set(sys.modules)
+    with pytest.raises(SystemExit) as caught:
+        explain_mistakes(["/usr/bin/snakemake", "--configfile", str(path)])
+    assert str(caught.value).startswith(f"config: {path}: ") and fault in str(caught.value)
+    assert set(sys.modules) >= loaded  # the tests' own library stays
+
+
+def test_snakemake_itself_prints_one_line(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", tmp_path / "none.yaml"]
+    done = subprocess.run(command, cwd=PROJECT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"config: {tmp_path}/none.yaml: no such file; check the path\n"

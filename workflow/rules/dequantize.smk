@@ -17,7 +17,11 @@ def adapter_files(wildcards):
     if run.adapter and run.adapter.hub:
         return f"results/adapters/{run.name}/fetched.json"
     return [
-        f"{adapter_folder(run.name)}/{file}"
+        must_exist(
+            f"{adapter_folder(run.name)}/{file}",
+            f"$.runs.{run.name}.adapter.path",
+            "name the folder of a PEFT adapter",
+        )
         for file in ("adapter_model.safetensors", "adapter_config.json")
     ]
 

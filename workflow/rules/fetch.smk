@@ -23,6 +23,13 @@ def adapter_folder(run):
     return folders.adapter_folder(RUNS[run])
 
 
+def must_exist(path, place, remedy):
+    """End with one line if a file that the configuration names is missing, and no rule makes it; return its path."""
+    if not path.startswith("results/") and not Path(path).exists():
+        sys.exit(f"config: {place}: no such file: {path!r}; {remedy}")
+    return path
+
+
 @functools.cache
 def files_in(folder, place):
     """The files of a local model folder; for the embedded default those that the workflow will make."""
@@ -30,7 +37,8 @@ def files_in(folder, place):
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
     if not files:
-        raise WorkflowError(
+        # Not an exception: Snakemake would show the traceback of this function.
+        sys.exit(
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
     try:

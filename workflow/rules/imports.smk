@@ -15,7 +15,12 @@ def imported_table(run, kind):
 def imported_files(run, kind):
     """The input of a job: a local file, or the receipt of a dataset of the hub."""
     source = RUNS[run].imports[kind]
-    return source.path or f"{import_folder(run, kind)}/fetched.json"
+    if not source.path:
+        return f"{import_folder(run, kind)}/fetched.json"
+    key = f"metrics.{kind}" if kind in CONFIG.metrics else kind
+    return must_exist(
+        source.path, f"$.runs.{run}.{key}", "put it there, or correct the path"
+    )
 
 
 def import_settings(run, evaluation_set, kind):

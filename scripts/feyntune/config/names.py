@@ -9,6 +9,9 @@ from feyntune.config.load import Configuration
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import is_registry
 
+DEQUANTISED = re.compile(r"(.+)\.(nf4|fp4)(-double)?-(bfloat16|float16|float32)")
+"""Names of the folders of ``config.weights.dequantised_name``."""
+
 
 def check_names(configuration: Configuration, folders: frozenset[str] = frozenset()) -> None:
     """Refuse names that would make two results one.
@@ -25,6 +28,14 @@ def check_names(configuration: Configuration, folders: frozenset[str] = frozense
     for name in configuration.snapshots:
         if name.endswith(".controls") and name.removesuffix(".controls") in configuration.snapshots:
             raise FeynTuneError(f"config: $.snapshots.{name}: another snapshot has a file of this name; rename it")
+    if "all.parquet" in configuration.evaluation_sets:
+        raise FeynTuneError("config: $.evaluation_sets.all.parquet: the results of all runs have this name; rename it")
+    for name in configuration.models:
+        found = DEQUANTISED.fullmatch(name)
+        if found and found[1] in configuration.models:
+            raise FeynTuneError(
+                f"config: $.models.{name}: the dequantised weights of {found[1]!r} have this name; rename it"
+            )
 
 
 def result_folders(project: Path) -> frozenset[str]:

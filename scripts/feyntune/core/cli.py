@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar, cast
 
 from feyntune.core.errors import FeynTuneError, printable, shorten
 from feyntune.core.provenance import provenance
@@ -82,6 +82,17 @@ def read_settings(section: type[Settings], text: str) -> Settings:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))[:80]
         raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()[:100]}; see scripts/show.py") from None
+
+
+def json_list(text: str) -> list[Any]:
+    """The value of an option that is a JSON list, for ``type=`` of argparse."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, list):
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is not a JSON list")
+    return content
 
 
 def _terminate(*_: object) -> None:

@@ -108,7 +108,7 @@ def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str], op
 
 def missing_column(path: Path, name: str, needed: Sequence[str], present: Sequence[str]) -> FeynTuneError:
     """The error that a table lacks a column; it lists columns that begin alike, or else the first ones."""
-    wanted = " and ".join(map(repr, needed))
+    wanted = " and ".join(map(repr, needed[:3])) + (" and more" if len(needed) > 3 else "")
     similar = sorted(each for each in present if each.startswith(name.split("_")[0]))
     return FeynTuneError(f"{path}: no column {name!r} among columns {wanted}; it has {_some(similar or present)}")
 

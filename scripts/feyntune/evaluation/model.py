@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.evaluated import EvaluationStage
-from feyntune.config.schema.models import Quantization
+from feyntune.config.schema.models import Precision, Quantization
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokens import ModelTokens, load_tokens
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -46,6 +47,34 @@ def load_evaluated(
     causal = load_base(base, quantization, precision).eval()
     if adapter:
         adapted = load_adapter(causal, adapter, stage.base_names)
-        merges = decoding and quantization.method == "none"
-        causal = adapted.merge_and_unload() if merges else adapted.get_base_model()
+        if decoding and quantization.method == "none":
+            causal = adapted.merge_and_unload()
+        else:
+            causal = cast_adapters(adapted, precision).get_base_model()
     return EvaluatedModel(causal, tokens)
+
+
+def cast_adapters(model: PeftModel, precision: Precision) -> PeftModel:
+    """Change LoRA matrices to the number format of the computation.
+
+    They are trained and saved in float32. In another format than its input, peft casts the input of every layer, and
+    computes the update in float32. Training computes it in the format of the computation as well, by autocast. DoRA and
+    other variants of LoRA stay in float32: they compute norms of their weights.
+
+    Args:
+        model: a model with adapters that are not merged.
+        precision: its ``dtype`` is the format.
+
+    Returns:
+        The same model.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    dtype = getattr(torch, precision.dtype)
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            for name in layer.lora_A.keys() - layer.lora_variant.keys():
+                layer.lora_A[name].to(dtype=dtype)
+                layer.lora_B[name].to(dtype=dtype)
+    return model

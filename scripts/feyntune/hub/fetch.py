@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import write_json
+from feyntune.core.files import reason, write_json
 from feyntune.core.secrets import HUB, read_secret
 from feyntune.hub.remote_code import add_code
 
@@ -131,8 +131,7 @@ def _remedy(error: Exception) -> str:
         return f"{STATUSES[status]} (status {status})"
     if status:
         return f"the hub fails (status {status}); run `snakemake fetch` again later"
-    reason = str(error).strip().splitlines()[0]
-    return f"cannot fetch it ({reason}); run `snakemake fetch` where there is a network"
+    return f"cannot fetch it ({reason(error)}); run `snakemake fetch` where there is a network"
 
 
 def _link(target: Path, link: Path) -> None:

@@ -74,6 +74,8 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
             if not (aside / path.name).exists():
                 shutil.copyfile(path, aside / path.name)
         weights = sorted(aside.glob("*.safetensors"))
+        for path in weights:
+            shutil.copymode(aside / "config.json", path)  # the library lets only their owner read them
         write_json(aside / DIGESTS, {path.name: digest(path) for path in weights})
 
 

@@ -136,6 +136,11 @@ def device_name(job: Job) -> str | None:
     return _record(job.outputs).get("device")
 
 
+def engine_name(job: Job) -> str | None:
+    """The generation engine that a job's results name; None if they name none."""
+    return _record(job.outputs).get("engine")
+
+
 def _record(outputs: Sequence[str]) -> dict[str, Any]:
     """The record in a training's `run.json`, or in a parquet file; empty if there is none, or a damaged one."""
     for path in map(Path, outputs):

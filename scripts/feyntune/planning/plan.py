@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
 from feyntune.planning import calibrate, devices
-from feyntune.planning.calibrate import device_name, measured_seconds
+from feyntune.planning.calibrate import device_name, engine_name, measured_seconds
 from feyntune.planning.devices import Device
 from feyntune.planning.jobs import RESTORED, Job, Offered, is_about_content
 from feyntune.planning.restored import restored_jobs
@@ -202,9 +202,15 @@ def choose_gpu(configuration: Configuration, jobs: Mapping[str, Job], measured: 
 
 
 def _corrections(jobs: Mapping[str, Job], works: Mapping[str, Work], gpu: Device) -> dict[str, calibrate.Correction]:
+    """From jobs that used the planned generation engine, if any: another engine's speed says nothing about it."""
     measured = {key: seconds for key, job in jobs.items() if (seconds := measured_seconds(job))}
+    measured = {key: seconds for key, seconds in measured.items() if _same_engine(jobs[key], works[key])}
     names = {key: device_name(jobs[key]) for key in measured}
     return calibrate.corrections(jobs, works, measured, names, gpu)
+
+
+def _same_engine(job: Job, work: Work) -> bool:
+    return engine_name(job) in (None, work.engine)
 
 
 def _planned(job: Job, work: Work, gpu: Device, learned: Mapping[str, calibrate.Correction]) -> Planned:

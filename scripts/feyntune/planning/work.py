@@ -73,6 +73,8 @@ class Work:
     """Peak memory in bytes, of a GPU if the job has one; None if it is not known."""
     disk: float = 0
     """Bytes that it writes."""
+    engine: str | None = None
+    """Generation engine; None for a job that completes nothing."""
     known: bool = True
     """Whether the shape of its model is known."""
 
@@ -193,13 +195,16 @@ class Estimator:
         wanted = prompt if self.runs[run].has_adapter else generation.max_new_tokens
         new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
         if not shape:
-            return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3)
+            return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=generation.engine)
         longest = LONGEST / 2 * prompt
         batch = min(self._rows_in_parallel(shape, stage, longest), rows)
         cache = cache_bytes(shape, memory.DTYPE_BYTES[stage.precision.dtype], batch * (prompt + new / 2))
+        # CUDA graphs leave a GPU no gaps: the operations of new tokens happen while weights are read.
+        overlapped = generation.engine == "vllm" and self.configuration.resources.complete.gpu
+        computed = prompt if overlapped else prompt + new
         return Work(
             tokens=rows * (prompt + new),
-            operations=rows * (prompt + new) * forward_operations(shape, prompt + new),
+            operations=rows * computed * forward_operations(shape, prompt + new),
             steps=rows * new / batch / OCCUPIED[generation.engine],
             layers=shape.num_hidden_layers * LAUNCHED[generation.engine],
             moved=memory.evaluation_weight_bytes(shape, stage) + cache,
@@ -207,6 +212,7 @@ class Estimator:
             seconds=STARTS[generation.engine],
             peak=memory.completion_bytes(shape, stage, longest, batch),
             disk=rows * 3e3,
+            engine=generation.engine,
         )
 
     def _rows_in_parallel(self, shape: ModelShape, stage: CompletionStage, prompt: float) -> int:

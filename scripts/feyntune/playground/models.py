@@ -41,9 +41,9 @@ class TriedRun:
         return str(self.base), how
 
 
-def runs_with_models(configuration: Configuration) -> dict[str, TriedRun]:
-    """The runs of a configuration that can be tried, by name."""
-    found = {name: _tried(configuration, run) for name, run in resolve_runs(configuration).items() if run.model}
+def runs_with_models(configuration: Configuration, engine: str = "transformers") -> dict[str, TriedRun]:
+    """The runs of a configuration that can be tried with an engine, by name."""
+    found = {name: _tried(configuration, run, engine) for name, run in resolve_runs(configuration).items() if run.model}
     return {name: run for name, run in found.items() if _has_files(run)}
 
 
@@ -73,22 +73,17 @@ def _listed(names: Mapping[str, object], width: int = 66) -> str:
     return ", ".join(shown) + more
 
 
-def _tried(configuration: Configuration, run: Run) -> TriedRun:
+def _tried(configuration: Configuration, run: Run, engine: str) -> TriedRun:
     stage = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
     base = Path(model_folder(configuration, "models", str(run.model)))
-    if stage.weights != "quantised":
-        dequantised = base_of_evaluations(stage, str(run.model))
-        if (dequantised / "config.json").is_file():
-            base = dequantised
-        else:  # the same numbers, dequantised at every use
-            stage = stage.model_copy(update={"weights": "quantised"})
+    if stage.weights != "quantised" or (engine == "vllm" and stage.quantization.method != "none"):
+        dequantised = Path("results/models") / dequantised_name(str(run.model), stage.quantization, stage.precision)
+        is_there = (dequantised / "config.json").is_file()
+        base = dequantised if is_there else base
+        # Quantised weights are the same numbers, dequantised at every use.
+        stage = stage.model_copy(update={"weights": "dequantised" if is_there else "quantised"})
     adapter = Path(adapter_folder(run)) if run.has_adapter else None
     return TriedRun(run.name, stage, base, adapter, str(run.model), run.layers)
-
-
-def base_of_evaluations(stage: CompletionStage, model: str) -> Path:
-    """Where the workflow keeps the dequantised weights of a base model."""
-    return Path("results/models") / dequantised_name(model, stage.quantization, stage.precision)
 
 
 def _has_files(run: TriedRun) -> bool:

@@ -7,8 +7,10 @@ anywhere, and texts of models reach it as HTML that ``report.page.latex`` has ma
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hmac
+import ipaddress
 import json
 import secrets
 import socket
@@ -29,6 +31,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of the loopback. Through a tunnel (``ssh -L``) a browser asks for them with another port."""
 FOLDER = Path(__file__).parent
 POLICY = "connect-src 'self'; base-uri 'none'; form-action 'none'"
+ANY = ("0.0.0.0", "::")
+"""Hosts that stand for all addresses of a machine."""
 LARGEST = 200_000
 """Bytes that a request may have."""
 
@@ -59,6 +63,7 @@ class PageServer(ThreadingHTTPServer):
             fault = "is in use" if in_use else f"cannot be used ({error})"
             raise FeynTuneError(f"port {port} of {host} {fault}; name another by --port, or 0 for a free one") from None
         self.hosts = LOOPBACK if host in LOOPBACK else LOOPBACK | {host, socket.gethostname(), socket.getfqdn()}
+        self.shown = socket.getfqdn() if host in ANY else f"[{host}]" if ":" in host else host
         self.prefix = f"/{secrets.token_urlsafe(16)}/"
         self.policy = security_policy(FOLDER, "page", f"{POLICY}; frame-ancestors 'none'")
 
@@ -76,9 +81,7 @@ class PageServer(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         """The page's address."""
-        host, port = self.server_address[:2]
-        shown = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"http://{shown}:{port}{self.prefix}"
+        return f"http://{self.shown}:{self.server_address[1]}{self.prefix}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -133,7 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_ours(self) -> bool:
         """Whether the request names this machine, and no other site has caused it."""
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        named = urllib.parse.urlsplit(f"//{host}").hostname in self._page_server.hosts
+        try:
+            name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        named = name in self._page_server.hosts or _is_number(name)
         return named and origin in (None, f"http://{host}") and self.headers.get("Sec-Fetch-Site") != "cross-site"
 
     def _body(self) -> bytes | None:
@@ -193,3 +200,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
+
+
+def _is_number(host: str) -> bool:
+    """Whether a host is an IP address, which no other site can make its own, as it can with a name."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return True
+    return False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.config.load import parse_section
@@ -54,16 +54,8 @@ class Growth:
     """Why it ended; None while it grows."""
 
 
-def _load_transformers(base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage) -> StreamingEngine:
-    from feyntune.evaluation.generation.streaming import StreamingTransformers
-
-    return StreamingTransformers(base, adapters, stage)
-
-
-ENGINES: dict[str, Callable[[Path, Mapping[str, Path | None], CompletionStage], StreamingEngine]] = {
-    "transformers": _load_transformers,
-}
-"""Engines by name: each loads a base model (its folder, the adapters by run, how it is loaded)."""
+ENGINES = typing.get_args(Generation.model_fields["engine"].annotation)
+"""Names of the engines."""
 
 
 def with_changes(stage: CompletionStage, prompt: Prompt) -> CompletionStage:
@@ -83,16 +75,19 @@ class Session:
 
     Args:
         runs: the runs.
-        engine: a key of ``ENGINES``.
+        engine: one of ``ENGINES``.
     """
 
     def __init__(self, runs: Sequence[TriedRun], engine: str = "transformers") -> None:
+        from feyntune.evaluation.generation.streaming import streaming_loader
+
         self.runs = {run.name: run for run in runs}
         groups: dict[tuple[str, str], list[TriedRun]] = {}
         for run in runs:
             groups.setdefault(run.shared, []).append(run)
+        load = streaming_loader(engine)
         self.engines: dict[tuple[str, str], StreamingEngine] = {
-            shared: ENGINES[engine](members[0].base, {run.name: run.adapter for run in members}, members[0].stage)
+            shared: load(members[0].base, {run.name: run.adapter for run in members}, members[0].stage)
             for shared, members in groups.items()
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import xml.etree.ElementTree
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +22,18 @@ def read_exact_table(folder: Path, name: str) -> pandas.DataFrame:
     import pandas
 
     path = folder / f"{name}.csv"
-    text = _read(path, end="\n")
     with unreadable(path, "not a table", ValueError):  # as are pandas' own errors
-        table = pandas.read_csv(io.StringIO(text))
-    rows = read_html(folder, name).count("<tr>") - 1
-    if len(table) != rows:
-        raise FeynTuneError(f"{path}: {len(table):,} rows, and {rows:,} in {name}.html; {MADE_AGAIN}")
+        table = pandas.read_csv(path)
+    check_rows(folder, name, len(table))
     return table
+
+
+def check_rows(folder: Path, name: str, count: int) -> None:
+    """Raise FeynTuneError if the CSV file of a table, of ``count`` rows, is cut, or the HTML file has another number."""
+    _read(folder / f"{name}.csv", end="\n")
+    rows = read_html(folder, name).count("<tr>") - 1
+    if count != rows:
+        raise FeynTuneError(f"{folder / f'{name}.csv'}: {count:,} rows, and {rows:,} in {name}.html; {MADE_AGAIN}")
 
 
 def read_html(folder: Path, name: str) -> str:

@@ -12,6 +12,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.core.cli import say
+from feyntune.core.system_errors import writing
 from feyntune.models.memory import is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
@@ -225,12 +226,12 @@ class AdapterTrainer(Trainer):
             save_adapter(self.model, Path(output_dir or cast("str", self.args.output_dir)))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        with self.meter.part("checkpoints"):
+        folder = Path(cast("str", self.args.output_dir))
+        checkpoint = folder / f"checkpoint-{self.state.global_step}"
+        with self.meter.part("checkpoints"), writing(checkpoint):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
-                folder = Path(cast("str", self.args.output_dir))
-                checkpoint = folder / f"checkpoint-{self.state.global_step}"
                 self.meter.save(checkpoint)
                 checkpoints.seal(checkpoint)
                 checkpoints.keep_newest(folder, KEPT)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
-from .arguments import explain_targets_among_configurations
+from .arguments import explain_mistakes
 from .executor import Executor
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
-explain_targets_among_configurations(sys.argv)
+explain_mistakes(sys.argv)
 
 common_settings = CommonSettings(
     # Never true, also for plans of a cluster: beside a remote executor, Snakemake runs local rules for real.

@@ -1,35 +1,23 @@
-"""Completions of one prompt by several runs, shown while they grow: the interface of an engine, and the built-in one.
+"""Completions of one prompt by several runs, shown while they grow: the interface of an engine.
 
-All runs of an engine have the same base model, which is loaded once. They take turns: each extends its own row by a few
-tokens, with its own adapter and its own KV cache. A row's text is the one that ``complete`` of the same engine writes
-for the same prompt and key, up to rounding.
+All runs of an engine have the same base model, which is in memory once. A row's text is the one that the engine of the
+same name writes for the same prompt and key, up to rounding.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from feyntune.core.provenance import device_name
+from feyntune.config.schema.generation import Generation
 from feyntune.evaluation.generation.engine import Row
-from feyntune.evaluation.generation.kv_cache import empty_cache
-from feyntune.evaluation.generation.transformers_engine import TransformersEngine
-from feyntune.evaluation.model import EvaluatedModel, load_evaluated
-from feyntune.models.load import load_adapter
 from feyntune.models.tokens import ModelTokens
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import Cache
-
-    from feyntune.config.schema.evaluated import EvaluationStage
-    from feyntune.config.schema.generation import Generation
-
-TURN = 4
-"""New tokens between two changes of the adapter. Lower values grow more evenly; higher values save time."""
+    from feyntune.config.schema.generation import CompletionStage
 
 
 @dataclass(frozen=True)
@@ -53,57 +41,16 @@ class StreamingEngine(Protocol):
         """Complete all rows in place, at the same time; yield a row whenever it has grown or stopped.
 
         Raises:
-            FeynTuneError: the model's logits are NaN.
+            FeynTuneError: the model's logits are NaN, or the engine fails.
         """
 
 
-class StreamingTransformers:
-    """The built-in engine.
-
-    Args:
-        base: folder of the base model.
-        adapters: by run the folder of its PEFT adapter, or None for the base model alone.
-        stage: settings that say how the base model is loaded.
-    """
-
-    def __init__(self, base: Path, adapters: Mapping[str, Path | None], stage: EvaluationStage) -> None:
-        model = load_evaluated(base, None, stage, decoding=True)
-        self.causal, self.tokens, self.device = model.causal, model.tokens, device_name(model.causal.device)
-        self.names = {run: f"run{index}" for index, run in enumerate(adapters)}  # peft does not allow dots
-        self.adapted: PeftModel | None = None
-        self.with_adapter = {run for run, folder in adapters.items() if folder}
-        for run, folder in adapters.items():
-            if folder:
-                self.adapted = load_adapter(self.adapted or self.causal, folder, stage.base_names, self.names[run])
-
-    def stream(self, rows: Sequence[GrowingRow]) -> Iterator[GrowingRow]:
-        """As ``StreamingEngine`` describes."""
-        model = EvaluatedModel(self.causal, self.tokens)
-        engines = [_Turns(model, each.settings, batch=1) for each in rows]
-        caches = [empty_cache() for _ in rows]
-        while not all(each.row.stopped for each in rows):
-            for index, growing in enumerate(rows):
-                if not growing.row.stopped:
-                    with self._adapter_of(growing.run):
-                        caches[index] = engines[index].turn(growing.row, caches[index])
-                    yield growing
-
-    @contextlib.contextmanager
-    def _adapter_of(self, run: str) -> Iterator[None]:
-        """Use a run's adapter, or none, inside the block."""
-        if self.adapted is None:
-            yield
-        elif run in self.with_adapter:
-            self.adapted.set_adapter(self.names[run])
-            yield
-        else:
-            with self.adapted.disable_adapter():
-                yield
+LoadStreaming = Callable[[Path, Mapping[str, Path | None], "CompletionStage"], StreamingEngine]
+"""Loads a base model. Its arguments: the model's folder; by run the folder of a PEFT adapter, or None for the base
+model alone; settings that say how it is loaded."""
 
 
-class _Turns(TransformersEngine):
-    """Extends one row a few tokens at a time."""
-
-    def turn(self, row: Row, cache: Cache) -> Cache:
-        """Extend the row by at most ``TURN`` tokens; returns the extended cache."""
-        return self._segment([row], cache, TURN)
+def streaming_loader(name: str) -> LoadStreaming:
+    """The function ``load_streaming`` of an engine's module ``{name}_streaming``, by the name of the engine."""
+    loader: LoadStreaming = importlib.import_module(f"{__package__}.{name}_streaming").load_streaming
+    return loader

@@ -6,11 +6,7 @@ from pathlib import Path
 from feyntune.core.cli import json_list, launch
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table
-<<<<<<< HEAD
-from feyntune.report.pool import COLUMNS, LABELS, pool_statistics, pool_tables
-=======
-from feyntune.report.pool import COLUMNS, OPTIONAL, pool_statistics, pool_tables
->>>>>>> main
+from feyntune.report.pool import COLUMNS, LABELS, OPTIONAL, pool_statistics, pool_tables
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

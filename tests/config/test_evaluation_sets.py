@@ -134,6 +134,8 @@ def test_plain_texts_have_perplexities_of_their_own_column():
         ({"dataset": "th", "text": "w.txt"}, "give either 'dataset'"),
         ({"text": "w.txt", "split": "test"}, "'split' does not go with 'text'"),
         ({"text": "w.txt", "completions": True}, "'completions' does not go with 'text'"),
+        ({"text": "w.txt", "since": "2024-01-01"}, "'since' does not go with 'text'"),
+        ({"dataset": "th", "since": "2024-01-02", "until": "2024-01-01"}, "'since' (2024-01-02) is after 'until'"),
         ({"dataset": "th", "words": 5}, "'words' does not go with 'dataset'"),
     ],
 )

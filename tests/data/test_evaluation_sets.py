@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from feyntune.config.schema.evaluation import EvaluationSetStage, HoldOutStage
+from feyntune.config.schema.evaluation import DatesStage, EvaluationSetStage, HoldOutStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, write_table
-from feyntune.data.evaluation_sets import evaluation_set_message, hold_out, make_evaluation_set
+from feyntune.data.evaluation_sets import evaluation_set_message, hold_out, make_evaluation_set, select_dates
 from support.papers import error_line, record, run, table_of
+from support.programs import load_program
 
 LONG = [f"word{number}" for number in range(100)]
 NEAR = record(7, abstract=" ".join(LONG))
@@ -170,3 +171,18 @@ def test_joined_splits_are_in_the_given_order(test_split, write, tmp_path):
     done = run("join_splits.py", "--splits", *splits, "--output", tmp_path / "new/all.parquet")
     assert "join_splits new: 12 abstracts" in done.stdout, done.stdout
     assert ids_of(read_table(tmp_path / "new/all.parquet")) == numbered(*range(8), 20, 21, 22, 9)
+
+
+def test_only_abstracts_of_certain_days_belong_to_a_dated_set(write, tmp_path, parse):
+    created = [f"Mon, {day} Jan 2024 10:00:00 GMT" for day in range(1, 7)]
+    first = [[{"version": "v1", "created": each}, {"version": "v2", "created": created[-1]}] for each in created]
+    split = write("dated", [record(number, versions=versions) for number, versions in enumerate(first)], "test")
+    found = select_dates(split, DatesStage(since="2024-01-03", until="2024-01-05"))
+    assert ids_of(found) == numbered(2, 3, 4) and found.schema.names == read_table(split).schema.names
+    assert ids_of(select_dates(split, DatesStage(since="2024-01-05", until=None))) == numbered(4, 5)
+    assert ids_of(select_dates(split, DatesStage(since=None, until="2024-01-01"))) == numbered(0)
+    with pytest.raises(FeynTuneError, match="no abstract from 2099-01-01 until the end; change since"):
+        select_dates(split, DatesStage(since="2099-01-01", until=None))
+    program, settings = load_program("select_dates"), json.dumps({"since": "2024-01-05", "until": None})
+    program.main(parse(program, split=split, settings=settings, output=tmp_path / "dated.parquet"))
+    assert ids_of(read_table(tmp_path / "dated.parquet")) == numbered(4, 5)

@@ -129,4 +129,6 @@ def split_of(evaluation_set):
     entry = CONFIG.evaluation_sets[evaluation_set]
     if entry.text:
         return f"results/texts/{evaluation_set}.parquet"
+    if entry.is_dated:
+        return f"results/dated/{evaluation_set}.parquet"
     return f"results/datasets/{entry.dataset}/{entry.split}.parquet"

@@ -327,6 +327,32 @@ rule read_texts:
         " --record results/sources/texts/{wildcards.set}.json --output {output} --log {log}"
 
 
+rule select_dates:
+    """Take the abstracts of certain days from a split, for an evaluation set."""
+    input:
+        lambda wildcards: "results/datasets/{each.dataset}/{each.split}.parquet".format(
+            each=CONFIG.evaluation_sets[wildcards.set]
+        ),
+    output:
+        "results/dated/{set}.parquet",
+    log:
+        "results/logs/select_dates/{set}.log",
+    wildcard_constraints:
+        set=one_of(
+            name for name, each in CONFIG.evaluation_sets.items() if each.is_dated
+        ),
+    resources:
+        **request("dataset"),
+    params:
+        settings=lambda wildcards: settings(
+            evaluated.dates_stage(CONFIG, wildcards.set)
+        ),
+        code=code("select_dates.py"),
+    shell:
+        'python "$FEYNTUNE_SCRIPTS/select_dates.py" --split {input} --settings {params.settings:q}'
+        " --output {output} --log {log}"
+
+
 rule hold_out:
     """Remove the abstracts of evaluation sets from a training split."""
     input:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from feyntune.config.references import held_out, sources
-from feyntune.config.schema.evaluation import EvaluationSet, EvaluationSetStage, HoldOutStage, TextsStage
+from feyntune.config.schema.evaluation import DatesStage, EvaluationSet, EvaluationSetStage, HoldOutStage, TextsStage
 from feyntune.core.errors import FeynTuneError
 
 if TYPE_CHECKING:
@@ -112,3 +112,9 @@ def texts_stage(configuration: Configuration, name: str) -> TextsStage:
     """What decides the passages of an evaluation set of plain texts, besides the file."""
     entry = configuration.evaluation_sets[name]
     return TextsStage(column=entry.column, words=entry.words)
+
+
+def dates_stage(configuration: Configuration, name: str) -> DatesStage:
+    """The days of the abstracts of an evaluation set."""
+    entry = configuration.evaluation_sets[name]
+    return DatesStage(since=entry.since, until=entry.until)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow
 
-from feyntune.config.schema.evaluation import EvaluationSetStage, HoldOutStage
+from feyntune.config.schema.evaluation import DatesStage, EvaluationSetStage, HoldOutStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.leakage import EXAMPLES, refuse_empty, without_leaks
-from feyntune.data.papers import Rows
+from feyntune.data.papers import Rows, first_days
+from feyntune.data.selection import is_within
 
 TEXTS = ["id", "abstract"]
 
@@ -23,6 +24,20 @@ class Filtered(NamedTuple):
 
     papers: pyarrow.Table
     summary: dict[str, Any]
+
+
+def select_dates(split: Path, stage: DatesStage) -> pyarrow.Table:
+    """The abstracts of a split whose first version is of certain days, by ``papers.first_days``.
+
+    Raises:
+        FeynTuneError: there is none.
+    """
+    papers = read_table(split)
+    found = papers.filter(pyarrow.array(is_within(first_days(papers), stage.since, stage.until)))
+    if not len(found):
+        bounds = f"from {stage.since or 'the beginning'} until {stage.until or 'the end'}"
+        raise FeynTuneError(f"{split}: no abstract {bounds}; change since and until of the evaluation set")
+    return found
 
 
 def make_evaluation_set(stage: EvaluationSetStage, split: Path, trained: Mapping[str, Path]) -> Filtered:

@@ -74,7 +74,7 @@ def select_papers(store: Path, dataset: Dataset, control_papers: Sequence[str]) 
     rows = np.flatnonzero(pc.and_(wanted, pc.invert(control)))
     papers = papers.take(rows)
     if dataset.since or dataset.until:
-        within = _is_within(first_days(papers), dataset.since, dataset.until)
+        within = is_within(first_days(papers), dataset.since, dataset.until)
         rows, papers = rows[within], papers.filter(pyarrow.array(within))
     if not len(rows):
         raise FeynTuneError(f"no paper of {', '.join(dataset.categories)} from {dataset.since} until {dataset.until}")
@@ -103,7 +103,8 @@ def _expression(pattern: str) -> str:
     return re.escape(pattern[:-2]) + r"(\.\S+)?" if pattern.endswith(".*") else re.escape(pattern)
 
 
-def _is_within(days: Column, since: datetime.date | None, until: datetime.date | None) -> NDArray[np.bool_]:
+def is_within(days: Column, since: datetime.date | None, until: datetime.date | None) -> NDArray[np.bool_]:
+    """Which days are not before ``since`` and not after ``until`` (None: no bound); unknown days are not."""
     after = pc.greater_equal(days, since or datetime.date.min)
     before = pc.less_equal(days, until or datetime.date.max)
     return np.asarray(pc.fill_null(pc.and_(after, before), False), dtype=bool)

@@ -124,6 +124,7 @@ REQUEST_OF = {
     "join_splits": "dataset",
     "evaluation_set": "dataset",
     "read_texts": "dataset",
+    "select_dates": "dataset",
     "prepare_metric": "metrics",
     "prepare_cpu_metric": "metrics",
     "metric": "metrics",

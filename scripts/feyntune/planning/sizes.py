@@ -114,6 +114,9 @@ class Sizes:
         if entry.dataset is None:
             passages = self._passages(evaluation_set)
             return min(passages, entry.limit or passages)
+        dated = self.results / f"dated/{evaluation_set}.parquet"
+        if entry.is_dated and dated.is_file():
+            return min(_rows_in(dated), entry.limit or ARXIV)
         rows = sum(self.dataset(entry.dataset).rows[split] for split in entry.splits)
         return min(rows, entry.limit or rows)
 

@@ -379,6 +379,6 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
 """The function that estimates a rule's work, by the rule's name; its keyword arguments are the rule's wildcards."""
 SHORT = frozenset(
     "check_compute check_metrics control_papers demo_metric_model evaluation_set import_completions"
-    " import_values read_texts".split()
+    " import_values read_texts select_dates".split()
 )
 """Rules that ask for resources but take seconds, or a minute: the default ``Work`` describes them."""

@@ -1,5 +1,6 @@
 """Settings of the evaluation: the abstracts, and the number formats of the models."""
 
+import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +19,11 @@ class EvaluationSet(Section):
     """One of its splits; or `all` three, of a dataset on which no run is trained."""
     limit: Count | None = None
     """Use only this many abstracts, the first of the split; null: all."""
+    since: datetime.date | None = None
+    """Use only abstracts whose first version is of this day or later, such as the day after the knowledge cutoff of a
+    model, which cannot have seen them."""
+    until: datetime.date | None = None
+    """Use only abstracts whose first version is of this day or earlier."""
     completions: bool = True
     """Whether abstracts are completed, too, and the completions judged by all metrics. False: perplexity and bits per
     byte only, which shows at little cost what a run has lost in other fields."""
@@ -33,10 +39,17 @@ class EvaluationSet(Section):
     def _one_source(self) -> Self:
         if (self.dataset is None) == (self.text is None):
             raise ValueError("give either 'dataset', a name in 'datasets', or 'text', a file of plain texts")
-        unfit = {"split", "completions"} if self.text else {"column", "words"}
+        if self.since and self.until and self.since > self.until:
+            raise ValueError(f"'since' ({self.since}) is after 'until' ({self.until})")
+        unfit = {"split", "completions", "since", "until"} if self.text else {"column", "words"}
         if wrong := sorted(unfit & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} does not go with {'text' if self.text else 'dataset'!r}")
         return self
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether only abstracts of certain days belong to it."""
+        return bool(self.since or self.until)
 
     @property
     def is_completed(self) -> bool:
@@ -80,6 +93,15 @@ class TextsStage(Section):
     """The column of texts in JSON lines and parquet files."""
     words: int
     """Longer texts are divided into passages of at most this many words."""
+
+
+class DatesStage(Section):
+    """Settings of `select_dates.py`."""
+
+    since: datetime.date | None
+    """First day."""
+    until: datetime.date | None
+    """Last day."""
 
 
 class HoldOutStage(Section):

@@ -21,7 +21,7 @@ from feyntune.report.typeset import interval, interval_decimals, number
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
-RUN = ("set", "run", "model", "dataset")
+RUN = ("set", "run", "model", "dataset", "marks")
 MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 PLAIN_SIGNS = str.maketrans({UNKNOWN: "(a)", UNLIKE: "(b)"})

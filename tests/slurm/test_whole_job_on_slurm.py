@@ -34,6 +34,7 @@ ASKED = {
     "tables": (1, 1000, 10, 0),
     "figures": (1, 1000, 10, 0),
     "report": (1, 1000, 10, 0),
+    "explore": (1, 1000, 10, 0),
     "check_metrics": (1, 1000, 10, 0),
     # The demo's own material, by the profile.
     "demo_snapshot": (1, 3850, 60, 0),
@@ -96,7 +97,7 @@ def test_every_job_went_through_sbatch_with_what_its_rule_asks_for(jobs):
 
 def test_no_job_was_started_twice_and_none_failed(jobs):
     started = [job["Comment"] for found in jobs.values() for job in found]
-    assert len(started) == len(set(started)) == 37
+    assert len(started) == len(set(started)) == 38
     assert {job["JobState"] for found in jobs.values() for job in found} == {"COMPLETED"}
     assert {job["Restarts"] for found in jobs.values() for job in found} == {"0"}
 

@@ -113,7 +113,7 @@ def test_the_card_has_the_results_with_intervals_beside_the_base(tables):
     card = make_card(tables)
     row = tables["summary"].set_index("run").loc[RUN]
     line = next(line for line in card.splitlines() if line.startswith("| Perplexity |"))
-    assert f"{row['perplexity']:.3f} [{row['perplexity_low']:.3f}, {row['perplexity_high']:.3f}]" in line
+    assert f"{row['perplexity']:.1f} [{row['perplexity_low']:.1f}, {row['perplexity_high']:.1f}]" in line
     assert "|  | tiny_base | tiny_hep-th_all |" in card
     assert "95% bootstrap intervals" in card
     assert "| unseen | tiny_base | Perplexity | 30 |" in card

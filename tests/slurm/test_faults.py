@@ -227,7 +227,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(cluster, small_disk
     target = small_disk / "results/demo/snapshot.jsonl"
     code, said = Driver(cluster, small_disk, *options, "--", "results/demo/snapshot.jsonl").wait()
     assert code != 0
-    assert "slurm: demo_snapshot: SLURM-job" in said and "No space left on device" in said
+    assert "slurm: demo_snapshot: SLURM-job" in said and "the disk is full; free some space and run again" in said
     assert list(target.parent.glob("*")) + list(target.parent.glob(".*")) == []
     subprocess.run(["mount", "-o", "remount,size=60m", small_disk / "results"], check=True)
     code, said = Driver(cluster, small_disk, *options, "--", "results/demo/snapshot.jsonl").wait()

@@ -116,7 +116,7 @@ def results(workspace):
     """The content of every result; of what is measured, such as times, only that it is there."""
     folder = workspace.folder / "results"
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    kept = {name: content for name, content in found.items() if not name.startswith(("logs/", "costs/"))}
+    kept = {name: content for name, content in found.items() if not name.startswith(("logs/", "costs/", "kept/"))}
     for name in ("report.html", "figures/time.png", "figures/time.svg"):
         kept[name] = name in kept
     for name in [name for name in kept if name.endswith("run.json")]:

@@ -216,5 +216,7 @@ def table_provenance(path: str | Path) -> dict[str, Any]:
     """
     import pyarrow.parquet
 
-    with parquet_errors(path), unreadable(path, "its metadata is not valid", ValueError):
-        return json.loads((pyarrow.parquet.read_schema(path).metadata or {}).get(b"feyntune", b"{}"))
+    with parquet_errors(path):
+        metadata = pyarrow.parquet.read_schema(path).metadata or {}
+    with unreadable(path, "its metadata is not valid", ValueError):
+        return json.loads(metadata.get(b"feyntune", b"{}"))

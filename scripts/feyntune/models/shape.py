@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.models import Quantization
 from feyntune.config.schema.planning import ModelShape
@@ -19,6 +20,21 @@ MARGIN = 1.1
 CONTEXT = 0.7e9
 """Bytes that Python, the libraries and the CUDA context take before any weight."""
 
+_SAME = {
+    "hidden_size": ("hidden_size", "n_embd", "d_model"),
+    "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
+    "num_attention_heads": ("num_attention_heads", "n_head", "num_heads"),
+    "num_key_value_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
+    "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
+    "vocab_size": ("vocab_size",),
+}
+"""The keys that architectures use for the same size."""
+_UNGATED = frozenset(
+    "bert mpnet roberta xlm-roberta jina_embeddings_v3 distilbert gpt2 gpt_neox opt bloom phi falcon".split()
+)
+"""Architectures with two feed-forward matrices in each block."""
+
 
 def cache_bytes(shape: ModelShape, number_bytes: int, tokens: float) -> float:
     """Bytes of the KV cache of so many tokens."""
@@ -28,22 +44,32 @@ def cache_bytes(shape: ModelShape, number_bytes: int, tokens: float) -> float:
 
 
 def shape_of(config: PretrainedConfig) -> ModelShape:
-    """The sizes in a model's configuration that decide how much memory it needs."""
-    text = config.get_text_config()
-    feed = next((getattr(text, name) for name in ("intermediate_size", "ffn_dim", "n_inner") if _has(text, name)), None)
-    return ModelShape(
-        hidden_size=text.hidden_size,
-        intermediate_size=feed or 4 * text.hidden_size,
-        num_hidden_layers=text.num_hidden_layers,
-        num_attention_heads=text.num_attention_heads,
-        num_key_value_heads=getattr(text, "num_key_value_heads", None),
-        head_dim=getattr(text, "head_dim", None),
-        vocab_size=text.vocab_size,
-    )
+    """The sizes in a loaded configuration.
+
+    Raises:
+        ValueError: it lacks one of them.
+    """
+    shape = shape_in(config.get_text_config().to_dict())
+    if shape is None:
+        raise ValueError(f"the configuration of {config.model_type} lacks a size of a transformer")
+    return shape
 
 
-def _has(config: PretrainedConfig, name: str) -> bool:
-    return isinstance(getattr(config, name, None), int)
+def shape_in(content: Mapping[str, Any]) -> ModelShape | None:
+    """The sizes in the content of a `config.json` that decide how much memory a model needs.
+
+    Returns:
+        None if it is not a transformer's.
+
+    Raises:
+        ValueError: a size is no number.
+    """
+    sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
+    if sizes["hidden_size"] and not sizes["intermediate_size"]:
+        sizes["intermediate_size"] = 4 * sizes["hidden_size"]
+    if None in [value for name, value in sizes.items() if name not in ("num_key_value_heads", "head_dim")]:
+        return None
+    return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
 
 
 def layer_sizes(shape: ModelShape) -> dict[str, tuple[int, int]]:

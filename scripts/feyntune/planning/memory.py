@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from feyntune.config.folders import model_folder
 from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
@@ -25,6 +26,7 @@ from feyntune.models.shape import (
     evaluation_weight_bytes,
     head_parameters,
     layer_sizes,
+    shape_in,
     weight_bytes,
 )
 from feyntune.training.fit import activation_bytes
@@ -71,21 +73,6 @@ KNOWN = {
 }
 """Shapes of models on the hub, from their `config.json`."""
 
-_SAME = {
-    "hidden_size": ("hidden_size", "n_embd", "d_model"),
-    "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
-    "num_attention_heads": ("num_attention_heads", "n_head", "num_heads"),
-    "num_key_value_heads": ("num_key_value_heads",),
-    "head_dim": ("head_dim",),
-    "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
-    "vocab_size": ("vocab_size",),
-}
-"""The keys that architectures use for the same size."""
-_UNGATED = frozenset(
-    "bert mpnet roberta xlm-roberta jina_embeddings_v3 distilbert gpt2 gpt_neox opt bloom phi falcon".split()
-)
-"""Architectures with two feed-forward matrices in each block."""
-
 
 def shape_of(configuration: Configuration, registry: Registry, name: str) -> ModelShape | None:
     """The shape of an entry of ``models`` or ``metrics``; None if it is not known.
@@ -94,7 +81,7 @@ def shape_of(configuration: Configuration, registry: Registry, name: str) -> Mod
     from which the embedded default will make the model.
     """
     entry = getattr(configuration, registry)[name]
-    folder = Path(entry.path or f"results/{registry}/{name}")
+    folder = Path(model_folder(configuration, registry, name))
     configured = configuration.planning.shapes.get(name)
     return configured or read_shape(folder) or KNOWN.get(entry.hub) or _demo_shape(configuration.demo.model, folder)
 
@@ -105,13 +92,8 @@ def read_shape(folder: Path) -> ModelShape | None:
         content = read_json(folder / "config.json")
     except FeynTuneError:
         return None
-    sizes = {ours: next((content[name] for name in names if content.get(name)), None) for ours, names in _SAME.items()}
-    if sizes["hidden_size"] and not sizes["intermediate_size"]:
-        sizes["intermediate_size"] = 4 * sizes["hidden_size"]
-    if None in [value for name, value in sizes.items() if name not in ("num_key_value_heads", "head_dim")]:
-        return None
     try:
-        return ModelShape(**sizes, gated=content.get("model_type") not in _UNGATED)
+        return shape_in(content)
     except ValueError:  # sizes that are no numbers: the job that loads the model says so
         return None
 

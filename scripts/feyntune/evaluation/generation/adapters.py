@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import read_json
+from feyntune.models.load import check_adapter
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of vLLM's kernels; an adapter uses the next higher one."""
@@ -33,6 +38,19 @@ def refusal(config: Mapping[str, Any]) -> str | None:
         f"initial values of {init}": isinstance(init, str) and init.lower() not in PLAIN_INITS,
     }
     return next((reason for reason, present in reasons.items() if present), None)
+
+
+def check_applicable(folder: Path, base_names: Sequence[str], remedy: str) -> None:
+    """Raise FeynTuneError if an adapter was made for another base model, or if vLLM cannot apply it.
+
+    Args:
+        folder: folder of the adapter.
+        base_names: names that it may have for its base model.
+        remedy: what to do about an adapter that vLLM cannot apply.
+    """
+    check_adapter(folder, base_names)
+    if reason := refusal(read_json(folder / "adapter_config.json")):
+        raise FeynTuneError(f"{folder}: vLLM cannot apply {reason}; {remedy}")
 
 
 def largest_rank(config: Mapping[str, Any]) -> int:

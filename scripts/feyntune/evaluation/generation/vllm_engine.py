@@ -14,25 +14,23 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig
-
 from feyntune.core.errors import FeynTuneError, shorten
-from feyntune.core.files import read_json
+from feyntune.core.files import read_json, reason
 from feyntune.core.gpus import pick_device
 from feyntune.core.provenance import device_name
-from feyntune.evaluation.generation.adapters import kernel_rank, refusal
+from feyntune.evaluation.generation.adapters import check_applicable, kernel_rank
 from feyntune.evaluation.generation.batching import choose_rows, longest_text
 from feyntune.evaluation.generation.completions import CompletionJob
 from feyntune.evaluation.generation.engine import Row, SaveCallback
-from feyntune.models.load import check_adapter
 from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.shape import DTYPE_BYTES, cache_bytes, shape_of
-from feyntune.models.tokens import ModelTokens
+from feyntune.models.tokens import ModelTokens, load_config
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
     from vllm import LLMEngine, SamplingParams
+    from vllm.v1.sample.logits_processor import LogitsProcessor
 
     from feyntune.config.schema.generation import CompletionStage
 
@@ -61,9 +59,7 @@ def load_engine(job: CompletionJob, tokens: ModelTokens, rows: Sequence[Row]) ->
         FeynTuneError: the adapter was made for another base model, or vLLM cannot apply it.
     """
     if job.adapter:
-        check_adapter(job.adapter, job.stage.base_names)
-        if reason := refusal(read_json(job.adapter / "adapter_config.json")):
-            raise FeynTuneError(f"{job.adapter}: vLLM cannot apply {reason}; start complete_vllm.py, which merges it")
+        check_applicable(job.adapter, job.stage.base_names, "start complete_vllm.py, which merges it")
     return VllmEngine(job, tokens, rows)
 
 
@@ -79,10 +75,10 @@ class VllmEngine:
     def __init__(self, job: CompletionJob, tokens: ModelTokens, rows: Sequence[Row]) -> None:
         self.settings, self.eos_ids = job.stage.generation, tokens.eos_ids
         self.base, self.adapter, self.device = job.base, job.adapter, pick_device()
-        config = AutoConfig.from_pretrained(job.base, local_files_only=True)
+        config = load_config(job.base)
         batch = choose_rows(config, job.stage, rows, self.device, job.memory)
         self.arguments = engine_arguments(job.base, config, job.stage, self.device, longest_text(rows), batch)
-        self.arguments |= adapter_arguments(job.adapter)
+        self.arguments |= adapter_arguments([job.adapter] if job.adapter else [])
 
     def record(self) -> dict[str, str]:
         """The engine's name, version and device; versions of other libraries are recorded with every result."""
@@ -122,21 +118,16 @@ class VllmEngine:
             with out_of_memory_remedy("completing with vLLM", REMEDY):
                 yield
         except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-            reason = shorten(str(error).strip().splitlines()[0], 90)
+            fault = shorten(reason(error, 90), 90)
             raise FeynTuneError(
-                f"{self.base}: vLLM cannot run it ({reason}); set generation.engine to transformers"
+                f"{self.base}: vLLM cannot run it ({fault}); set generation.engine to transformers"
             ) from error
 
     def _start(self) -> LLMEngine:
         """Load the model."""
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        from vllm import EngineArgs, LLMEngine
-
         from feyntune.evaluation.generation.vllm_sampling import sampler
 
-        sampling = [sampler(self.settings, self.eos_ids)]
-        return LLMEngine.from_engine_args(EngineArgs(**self.arguments, logits_processors=sampling))
+        return start_engine(self.arguments, sampler(self.settings, self.eos_ids))
 
     def _add(self, engine: LLMEngine, rows: dict[str, Row]) -> None:
         """Give vLLM all rows; it replaces each that has finished by the next."""
@@ -148,6 +139,20 @@ class VllmEngine:
             row.new_ids.clear()
             prompt = TokensPrompt(prompt_token_ids=row.prompt)
             engine.add_request(name, prompt, sampling_parameters(row, self.eos_ids), lora_request=lora)
+
+
+def start_engine(arguments: dict[str, Any], processor: type[LogitsProcessor]) -> LLMEngine:
+    """Load a model into vLLM.
+
+    Args:
+        arguments: from ``engine_arguments`` and ``adapter_arguments``.
+        processor: the class that samples.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from vllm import EngineArgs, LLMEngine
+
+    return LLMEngine.from_engine_args(EngineArgs(**arguments, logits_processors=[processor]))
 
 
 def sampling_parameters(row: Row, eos_ids: Sequence[int]) -> SamplingParams:
@@ -202,9 +207,9 @@ def engine_arguments(
     }
 
 
-def adapter_arguments(adapter: Path | None) -> dict[str, Any]:
-    """Further arguments for an adapter's folder; none without an adapter."""
-    if adapter is None:
+def adapter_arguments(adapters: Sequence[Path]) -> dict[str, Any]:
+    """Further arguments for the folders of adapters that are used at the same time; none without an adapter."""
+    if not adapters:
         return {}
-    rank = kernel_rank(read_json(adapter / "adapter_config.json"))
-    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": rank}
+    ranks = [kernel_rank(read_json(adapter / "adapter_config.json")) for adapter in adapters]
+    return {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": max(ranks)}

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError, shorten
-from feyntune.core.files import read_json
 from feyntune.core.fingerprint import SCRIPTS
-from feyntune.evaluation.generation.adapters import refusal
+from feyntune.evaluation.generation.adapters import check_applicable
 from feyntune.evaluation.generation.streaming import GrowingRow
 from feyntune.evaluation.generation.vllm_environment import PYTHON, check_environment
-from feyntune.models.load import check_adapter
 from feyntune.models.tokens import load_tokens
 
 if TYPE_CHECKING:
@@ -43,9 +41,7 @@ def load_streaming(base: Path, adapters: Mapping[str, Path | None], stage: Compl
             " or take --engine transformers"
         )
     for folder in filter(None, adapters.values()):
-        check_adapter(folder, stage.base_names)
-        if reason := refusal(read_json(folder / "adapter_config.json")):
-            raise FeynTuneError(f"{folder}: vLLM cannot apply {reason}; take --engine transformers")
+        check_applicable(folder, stage.base_names, "take --engine transformers")
     return StreamingVllm(base, adapters, stage)
 
 

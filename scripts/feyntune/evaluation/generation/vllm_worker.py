@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import shutil
 import tempfile
@@ -15,19 +14,23 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
 from feyntune.config.schema.generation import CompletionStage, Generation
 from feyntune.core.errors import FeynTuneError, shorten
-from feyntune.core.files import read_json
+from feyntune.core.files import reason
 from feyntune.core.gpus import pick_device
 from feyntune.core.provenance import device_name
-from feyntune.evaluation.generation.adapters import kernel_rank
 from feyntune.evaluation.generation.engine import Row
-from feyntune.evaluation.generation.vllm_engine import ENVIRONMENT, engine_arguments, sampling_parameters
+from feyntune.evaluation.generation.vllm_engine import (
+    adapter_arguments,
+    engine_arguments,
+    sampling_parameters,
+    start_engine,
+)
 from feyntune.evaluation.generation.vllm_sampling import RowSampler, sampler
+from feyntune.models.tokens import load_config
 
 if TYPE_CHECKING:
     from vllm import LLMEngine, SamplingParams
@@ -106,26 +109,18 @@ def _faults(answer: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = shorten((str(error) or type(error).__name__).strip().splitlines()[0], 90)
-        text = f"vLLM cannot run it ({reason}); take --engine transformers"
+        text = f"vLLM cannot run it ({shorten(reason(error, 90), 90)}); take --engine transformers"
         answer({"error": str(error) if isinstance(error, FeynTuneError) else text})
         raise
 
 
 def _start(job: WorkerJob) -> LLMEngine:
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    from vllm import EngineArgs, LLMEngine
-
-    config = AutoConfig.from_pretrained(job.base, local_files_only=True)
-    rows = len(job.adapters)
-    arguments = engine_arguments(job.base, config, job.stage, pick_device(), job.context, rows)
-    folders = [folder for folder in job.adapters.values() if folder]
-    if folders:
-        ranks = [kernel_rank(read_json(folder / "adapter_config.json")) for folder in folders]
-        arguments |= {"enable_lora": True, "max_loras": rows, "max_lora_rank": max(ranks)}
-    sampling = [type("Sampler", (EachRowSampler,), {"eos_ids": job.eos_ids})]
-    return LLMEngine.from_engine_args(EngineArgs(**arguments, logits_processors=sampling))
+    folders = [folder for folder in job.adapters.values() if folder]  # of all runs, or there is none
+    arguments = engine_arguments(
+        job.base, load_config(job.base), job.stage, pick_device(), job.context, len(job.adapters)
+    )
+    processor = type("Sampler", (EachRowSampler,), {"eos_ids": job.eos_ids})
+    return start_engine(arguments | adapter_arguments(folders), processor)
 
 
 def _stream(

@@ -10,7 +10,7 @@ from pathlib import Path
 from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import table_provenance, write_json
-from feyntune.report.pool import MISSING
+from feyntune.core.provenance import MISSING
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

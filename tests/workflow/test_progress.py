@@ -104,8 +104,9 @@ def test_a_closed_terminal_does_not_end_a_run():
 
 
 def test_the_time_left_follows_the_plan_and_the_pace_so_far():
-    progress = RunProgress({"train": 100.0, "perplexity": 10.0})
-    assert progress.begin({"train": 2, "perplexity": 2, "all": 1, "total": 5}, 0.0) == "4 jobs to run"
+    progress = RunProgress()
+    planned = {"train": 100.0, "perplexity": 10.0}
+    assert progress.begin({"train": 2, "perplexity": 2, "all": 1, "total": 5}, planned, 0.0) == "4 jobs to run"
     progress.start(1, "train", ["tiny", "qkv"], 0.0)
     assert progress.seconds_left(5.0) is None
     # 100 of 220 planned seconds took 50: the other 120 take 60.
@@ -119,15 +120,16 @@ def test_the_time_left_follows_the_plan_and_the_pace_so_far():
 
 
 def test_without_a_plan_of_every_stage_no_time_left_is_shown():
-    progress = RunProgress({"train": 100.0})
-    progress.begin({"train": 1, "perplexity": 1}, 0.0)
+    progress = RunProgress()
+    progress.begin({"train": 1, "perplexity": 1}, {"train": 100.0}, 0.0)
     progress.start(1, "train", [], 0.0)
     assert progress.finish(1, 20.0) == "[1 of 2 jobs] train: done in 20 s"
 
 
 def test_planned_seconds_are_means_by_stage(tmp_path):
     path = tmp_path / "plan.json"
-    jobs = {"train/a": [{"seconds": 1.0}, {"seconds": 30.0}], "train/b": [{"seconds": 10.0}], "x": [{"seconds": None}]}
+    kept = {"train/a": [1.0, 30.0], "train/b": [10.0], "x": [None]}
+    jobs = {key: [{"planned": 0, "seconds": each} for each in seconds] for key, seconds in kept.items()}
     path.write_text(json.dumps({"jobs": jobs}))
     assert planned_seconds(path) == {"train": 20.0, "x": 0.0}
 

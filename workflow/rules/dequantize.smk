@@ -2,9 +2,9 @@
 
 import shlex
 
+from feyntune.config import folders
 from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.models import Precision, Quantization
-from feyntune.config.weights import dequantised_name
 
 WITH_ADAPTER = TRAINED + PUBLISHED
 
@@ -35,21 +35,11 @@ def adapter_option(wildcards):
     )
 
 
-def dequantised_folder(run, stage):
-    """The folder of the dequantised base model that an evaluation of a run uses."""
-    name = dequantised_name(RUNS[run].model, stage.quantization, stage.precision)
-    return f"results/models/{name}"
-
-
 def evaluated_folder(run, stage):
     """The model folder that an evaluation loads."""
     if stage.weights == "quantised":
         return base_folder(run)
-    return (
-        f"results/merged/{run}"
-        if stage.weights == "merged"
-        else dequantised_folder(run, stage)
-    )
+    return folders.dequantised_folder(RUNS[run].model, stage)
 
 
 def evaluated_files(run, stage):

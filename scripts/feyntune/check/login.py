@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from feyntune.check.findings import Finding
-from feyntune.check.space import space_findings
+from feyntune.check.space import is_fetched, space_findings
 from feyntune.config.schema.check import CheckedFolder, CheckStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.locks import locked
@@ -87,7 +87,7 @@ def folder_finding(folder: CheckedFolder) -> Finding:
     path = Path(folder.folder)
     if path.parts[:2] == ("results", "demo"):
         return Finding(folder.place, "skip", f"{path}: made by the workflow")
-    if folder.hub and not (path / "fetched.json").is_file():
+    if folder.hub and not is_fetched(path):
         return Finding(
             folder.place, "fail", f"{folder.hub} is not fetched", "snakemake fetch, where there is a network"
         )
@@ -101,18 +101,16 @@ def folder_finding(folder: CheckedFolder) -> Finding:
 
 def hub_finding(stage: CheckStage) -> Finding:
     """Whether the hub grants access to what is not fetched yet, gated repositories included."""
-    waiting = [(each.hub, "model") for each in stage.folders if each.hub and not _is_fetched(each.folder)]
-    waiting += [(hub, "dataset") for name, hub in stage.datasets.items() if not _is_fetched(f"results/datasets/{name}")]
+    waiting = [(each.hub, "model") for each in stage.folders if each.hub and not is_fetched(Path(each.folder))]
+    waiting += [
+        (hub, "dataset") for name, hub in stage.datasets.items() if not is_fetched(Path("results/datasets", name))
+    ]
     if not waiting:
         return Finding("hub", "skip", "nothing to fetch")
     refused = [f"{name}: {reason}" for name, kind in waiting if (reason := _refusal(str(name), kind))]
     if refused:
         return Finding("hub", "fail", "; ".join(refused)[:160], "set HF_TOKEN, and ask for access on the model's page")
     return Finding("hub", "pass", f"access to {len(waiting)} repositories")
-
-
-def _is_fetched(folder: str) -> bool:
-    return (Path(folder) / "fetched.json").is_file()
 
 
 def _refusal(repository: str, kind: str) -> str | None:

@@ -63,7 +63,12 @@ def planned_bytes(results: Path) -> tuple[float, float]:
 def _is_fetched(results: Path, job: str) -> bool:
     rule, _, name = job.partition("/")
     registry = {"fetch_adapter": "adapters", "fetch_dataset": "datasets", "fetch_import": "imports"}.get(rule, "")
-    return (results / registry / name / "fetched.json").is_file()
+    return is_fetched(results / registry / name)
+
+
+def is_fetched(folder: Path) -> bool:
+    """Whether a folder has the receipt of a repository of the hub."""
+    return (folder / "fetched.json").is_file()
 
 
 def present_bytes(results: Path) -> int:

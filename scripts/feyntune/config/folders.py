@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from feyntune.config.weights import dequantised_name
+
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.runs import Run
+    from feyntune.config.schema.evaluated import EvaluationStage
 
 
 def model_folder(configuration: Configuration, registry: str, name: str) -> str:
     """The folder of an entry of ``models`` or ``metrics``: its own, or the one that it is fetched into."""
     return getattr(configuration, registry)[name].path or f"results/{registry}/{name}"
+
+
+def dequantised_folder(model: str, stage: EvaluationStage) -> str:
+    """The folder with the dequantised weights of a base model (a name), as an evaluation uses them."""
+    return f"results/models/{dequantised_name(model, stage.quantization, stage.precision)}"
 
 
 def adapter_folder(run: Run) -> str:

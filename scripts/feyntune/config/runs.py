@@ -182,13 +182,13 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
 
 
 def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
-    """Settings of the merging of a run's adapter; what evaluations load always has the evaluated weights.
+    """Settings of the merging of a run's adapter.
 
     Raises:
         FeynTuneError: the evaluated weights are int8, which cannot be dequantised.
     """
     evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
-    original = configuration.hub.merged_weights == "original" and evaluated.weights != "merged"
+    original = configuration.hub.merged_weights == "original"
     if evaluated.quantization.method == "int8" and not original:
         raise FeynTuneError(
             f"config: $.hub.merged_weights: int8 weights of {run.name} cannot be dequantised; set it to original"

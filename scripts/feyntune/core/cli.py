@@ -72,6 +72,8 @@ def read_settings(section: type[Settings], text: str) -> Settings:
     """
     from pydantic import ValidationError
 
+    from feyntune.core.schema import first_fault
+
     try:
         return section.model_validate_json(text if text.lstrip().startswith("{") else Path(text).read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -79,9 +81,8 @@ def read_settings(section: type[Settings], text: str) -> Settings:
             f"--settings: {shorten(text)} is neither JSON nor a file of it; see scripts/show.py"
         ) from None
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))[:80]
-        raise FeynTuneError(f"--settings: {place}: {fault['msg'].lower()[:100]}; see scripts/show.py") from None
+        place, fault = first_fault(error)
+        raise FeynTuneError(f"--settings: {place[:80]}: {fault}; see scripts/show.py") from None
 
 
 def json_list(text: str) -> list[Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, write_json
@@ -23,6 +25,11 @@ def digest(path: str | Path) -> str:
     """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(content: Any) -> str:
+    """SHA-256 of JSON-able content; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def content_hash(*folders: str | Path, digest_of: Callable[[Path], str] | None = None) -> str:
@@ -67,7 +74,7 @@ def remembered_digest(path: Path) -> str | None:
         return blob.name
     if blob.stat().st_size < LARGE:
         return digest(blob)
-    with contextlib.suppress(FeynTuneError, OSError, UnicodeDecodeError):
+    with contextlib.suppress(FeynTuneError, OSError):
         remembered = read_json(_memory(blob))
         if {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
             return str(remembered["sha256"])

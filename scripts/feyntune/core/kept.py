@@ -8,8 +8,6 @@ were changed in place.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -20,7 +18,7 @@ from typing import Any
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import flush_to_disk, folder_written_whole, read_json, write_json
-from feyntune.core.hashing import content_hash, digest, known_digest
+from feyntune.core.hashing import content_hash, digest, json_digest, known_digest
 from feyntune.core.provenance import library_versions
 
 RECORD = "kept.json"
@@ -72,9 +70,8 @@ class KeptResults:
     """
 
     def __init__(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
-        text = json.dumps(fingerprint, sort_keys=True)
         self.folder, self.fingerprint = folder, fingerprint
-        self.place = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.place = folder / json_digest(fingerprint)[:16]
 
     def digests(self) -> dict[str, str]:
         """Digests of the files that are kept under this fingerprint, by name; empty if none are."""

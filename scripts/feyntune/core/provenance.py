@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "sentence-transformers", "pyarrow", "numpy")
 
+MISSING = "missing"
+"""The key of a record under which a metric's job says why it has no values, and a pooled table for which runs."""
+INAPPLICABLE = "inapplicable"
+"""The same where a metric can have no values for a run, which is no fault."""
+
 
 def provenance() -> dict[str, Any]:
     """Versions of Python and of the libraries that decide results, and the git revision of this project."""

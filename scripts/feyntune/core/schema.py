@@ -3,7 +3,15 @@
 import typing
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -138,3 +146,9 @@ class Source(Section):
         if self.hub and not self.revision:
             raise ValueError(f"'hub: {self.hub}' needs a 'revision' (a commit of that repository)")
         return self
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The first fault that pydantic found: its place, such as ``generation.top_p``, and what is wrong."""
+    fault = error.errors()[0]
+    return ".".join(map(str, fault["loc"])), fault["msg"].lower()[:100]

@@ -52,7 +52,7 @@ def read_spreadsheet(path: Path, needed: Sequence[str], optional: Sequence[str] 
     reader = csv.reader(io.StringIO(text[first:], newline=""), delimiter=delimiter)
     with unreadable(path, "not a CSV file", csv.Error, remedy=SAVE_AGAIN):
         columns = _header(next(reader, []))
-        _check_columns(path, columns, needed, optional)
+        check_columns(path, columns, needed, optional)
         rows = []
         for number, cells in enumerate(reader, start=2):
             if any(cell.strip() for cell in cells):
@@ -97,16 +97,24 @@ def _header(cells: Sequence[str]) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _check_columns(path: Path, columns: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
+def check_columns(path: Path, columns: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> None:
+    """Raise FeynTuneError if a table lacks a needed column, or has two of the same name among those that are read.
+
+    Args:
+        path: file of the table.
+        columns: names of its columns.
+        needed: columns that it must have.
+        optional: further columns that are read.
+    """
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise missing_column(path, missing[0], needed, columns)
+        raise _missing_column(path, missing[0], needed, columns)
     twice = [name for name in (*needed, *optional) if columns.count(name) > 1]
     if twice:
         raise FeynTuneError(f"{path}: two columns are called {twice[0]!r}; rename or remove one")
 
 
-def missing_column(path: Path, name: str, needed: Sequence[str], present: Sequence[str]) -> FeynTuneError:
+def _missing_column(path: Path, name: str, needed: Sequence[str], present: Sequence[str]) -> FeynTuneError:
     """The error that a table lacks a column; it lists columns that begin alike, or else the first ones."""
     wanted = " and ".join(map(repr, needed[:3])) + (" and more" if len(needed) > 3 else "")
     similar = sorted(each for each in present if each.startswith(name.split("_")[0]))

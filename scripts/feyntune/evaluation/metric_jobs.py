@@ -18,7 +18,7 @@ from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, unreadable, write_table, written_whole
 from feyntune.core.ids import match_ids
-from feyntune.core.provenance import provenance
+from feyntune.core.provenance import INAPPLICABLE, MISSING, provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.metrics import metric_class
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import numpy
     import pyarrow
 
-MISSING = "missing"
-"""The key of a result's metadata that holds the reason why it has no values."""
-INAPPLICABLE = "inapplicable"
-"""The key of the reason why a run can have no values of a metric, which is no fault."""
 NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 

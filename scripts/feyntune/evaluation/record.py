@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.evaluated import EvaluationStage
-from feyntune.core.hashing import content_hash
+from feyntune.core.hashing import content_hash, json_digest
 from feyntune.core.kept import KeptResults, adapter_digests, file_digest, fingerprint, folder_digest
 from feyntune.core.provenance import provenance
 from feyntune.models.tokenizer import token_conventions
@@ -63,5 +61,5 @@ def job_fingerprint(
         "code": code,
         "settings": stage.model_dump(mode="json"),
         "weights": content_hash(base, *filter(None, [adapter])),
-        "data": hashlib.sha256(json.dumps(sequences).encode()).hexdigest(),
+        "data": json_digest(sequences),
     }

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table
 from feyntune.core.ids import check_unique
-from feyntune.core.spreadsheets import missing_column, read_spreadsheet
+from feyntune.core.spreadsheets import check_columns, read_spreadsheet
 from feyntune.data.imports import find_files, typed_column
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None"})
@@ -72,13 +72,8 @@ def _read_parquet(
 ) -> pyarrow.Table:
     table = read_table(path)
     present = table.column_names
-    for name in needed:
-        if name not in present:
-            raise missing_column(path, name, needed, present)
+    check_columns(path, present, needed, optional)
     names = [name for name in (*needed, *optional) if name in present]
-    for name in names:
-        if present.count(name) > 1:
-            raise FeynTuneError(f"{path}: two columns are called {name!r}; rename or remove one")
     return pyarrow.table({name: _column(table, name, name in numbers, path) for name in names})
 
 

@@ -83,19 +83,38 @@ def adapter_card(
 
 def _adapter_metadata(stage: CardStage, licence: str | None, evaluations: list[EvalResult]) -> ModelCardData:
     """The hub's metadata, by which it links to base model and data, shows results, filters and searches."""
-    from huggingface_hub import ModelCardData
-
-    return ModelCardData(
+    return _model_metadata(
+        stage,
+        licence,
+        "adapter",
         library_name="peft",
-        pipeline_tag="text-generation",
-        language="en",
-        base_model=stage.base if stage.revision else None,
-        base_model_relation="adapter" if stage.revision else None,
-        datasets=_hub_datasets(stage.datasets),
-        license=licence,
         tags=["feyntune", "lora", "physics", "arxiv"],
         model_name=stage.repository.split("/")[-1],
         eval_results=evaluations or None,
+    )
+
+
+def _model_metadata(
+    stage: CardStage | MergedCardStage, licence: str | None, relation: str, **more: Any
+) -> ModelCardData:
+    """What the metadata of an adapter and of a merged model have in common, and ``more``.
+
+    Args:
+        stage: settings of the card.
+        licence: licence of the base model.
+        relation: what the model is to its base model, by the hub's name for it.
+        more: further metadata.
+    """
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
+        pipeline_tag="text-generation",
+        language="en",
+        base_model=stage.base if stage.revision else None,
+        base_model_relation=relation if stage.revision else None,
+        datasets=_hub_datasets(stage.datasets),
+        license=licence,
+        **more,
     )
 
 
@@ -172,17 +191,8 @@ def merged_card(stage: MergedCardStage, licence: str | None, bos: str | Mapping[
         licence: the base model's licence, by the hub's name for it, or None.
         bos: ``bos_token`` of the tokenizer's configuration: a text, or an object with its text as ``content``.
     """
-    from huggingface_hub import ModelCardData
-
-    metadata = ModelCardData(
-        library_name="transformers",
-        pipeline_tag="text-generation",
-        language="en",
-        base_model=stage.base if stage.revision else None,
-        base_model_relation="finetune" if stage.revision else None,
-        datasets=_hub_datasets(stage.datasets),
-        license=licence,
-        tags=["feyntune", "physics", "arxiv"],
+    metadata = _model_metadata(
+        stage, licence, "finetune", library_name="transformers", tags=["feyntune", "physics", "arxiv"]
     )
     body = markdown.render(
         "merged.md",

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feyntune.config.folders import adapter_folder, model_folder
+from feyntune.config.folders import adapter_folder, dequantised_folder, model_folder
 from feyntune.config.runs import completion_stage, resolve_runs
-from feyntune.config.weights import dequantised_name
 from feyntune.core.errors import FeynTuneError, shorten
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def _tried(configuration: Configuration, run: Run, engine: str) -> TriedRun:
     stage = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
     base = Path(model_folder(configuration, "models", str(run.model)))
     if stage.weights != "quantised" or (engine == "vllm" and stage.quantization.method != "none"):
-        dequantised = Path("results/models") / dequantised_name(str(run.model), stage.quantization, stage.precision)
+        dequantised = Path(dequantised_folder(str(run.model), stage))
         is_there = (dequantised / "config.json").is_file()
         base = dequantised if is_there else base
         # Quantised weights are the same numbers, dequantised at every use.

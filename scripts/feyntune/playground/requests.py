@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 from pydantic import StringConstraints, ValidationError
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.schema import Section, Seed
+from feyntune.core.schema import Section, Seed, first_fault
 
 LONGEST_PROMPT = 20_000
 """Characters."""
@@ -64,6 +64,5 @@ def parse(request: type[AnyRequest], body: bytes) -> AnyRequest:
     try:
         return request.model_validate_json(body)
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise FeynTuneError(f"{place or 'request'}: {fault['msg'].lower()[:100]}") from None
+        place, fault = first_fault(error)
+        raise FeynTuneError(f"{place or 'request'}: {fault}") from None

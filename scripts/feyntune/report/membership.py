@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from feyntune.report.results import Results
+from feyntune.report.results import MEMBERSHIP, Results
 from feyntune.report.typeset import MISSING, interval
 
 if TYPE_CHECKING:
     import numpy
     import pandas
 
-QUANTITY = "min_k_pp"
+QUANTITY = MEMBERSHIP.name
 COLUMNS = ("known", "unseen", "run", "dataset", "known_texts", "unseen_texts", "auc", "low", "high")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +9,16 @@ from typing import TYPE_CHECKING
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import (
     MADE_AGAIN,
-    PARQUET,
     parquet_errors,
     read_json,
     read_table,
     reason,
     table_provenance,
+    write_batches,
     write_table,
-    written_whole,
 )
 from feyntune.core.ids import check_unique
+from feyntune.core.provenance import INAPPLICABLE, MISSING
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,10 +37,6 @@ COLUMNS = {
 """Columns of the stages' tables; every other kind is a metric's."""
 OPTIONAL = {"perplexity": ("min_k_pp",)}
 """Numbers by kind that not every configuration asks for."""
-MISSING = "missing"
-"""The key of a file's metadata under which a metric's job says why it has no values, and a pooled table for which."""
-INAPPLICABLE = "inapplicable"
-"""The same where a metric can have no values for a run, which is no fault."""
 
 
 def pool_tables(
@@ -68,8 +63,6 @@ def pool_tables(
     Raises:
         FeynTuneError: a file lacks a column, has another type in it, or has an abstract twice.
     """
-    import pyarrow.parquet
-
     present = {name for path in inputs for name in column_names(path)} if optional else set()
     columns = [*columns, *(name for name in optional if name in present)]
     records = [table_provenance(path) for path in inputs]
@@ -81,11 +74,12 @@ def pool_tables(
         ]
         for key in (MISSING, INAPPLICABLE)
     }
-    first = _labelled(inputs[0], columns, runs[0], sets, optional).schema
-    schema = first.with_metadata({"feyntune": json.dumps(listed, sort_keys=True)})
-    with written_whole(output) as aside, pyarrow.parquet.ParquetWriter(aside, schema, **PARQUET) as writer:
-        for path, run in zip(inputs, runs, strict=True):
-            writer.write_table(_cast(_labelled(path, columns, run, sets, optional), schema, path))
+    schema = _labelled(inputs[0], columns, runs[0], sets, optional).schema
+    tables = (
+        _cast(_labelled(path, columns, run, sets, optional), schema, path)
+        for path, run in zip(inputs, runs, strict=True)
+    )
+    write_batches(output, schema, tables, listed)
 
 
 def pool_statistics(inputs: Sequence[Path], runs: Sequence[Labels], output: Path) -> None:

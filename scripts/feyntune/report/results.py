@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table, table_provenance
+from feyntune.core.provenance import INAPPLICABLE, MISSING
 from feyntune.evaluation.metrics import ReportedMetric
 from feyntune.report.marks import marks_of
-from feyntune.report.pool import INAPPLICABLE, LABELS, MISSING, OPTIONAL, column_names
+from feyntune.report.pool import LABELS, OPTIONAL, column_names
 
 if TYPE_CHECKING:
     import pandas

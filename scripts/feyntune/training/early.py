@@ -7,8 +7,6 @@ about to be made again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json, write_json
+from feyntune.core.hashing import json_digest
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,12 @@ def faults(trainings: Sequence[PlannedTraining], tracking: Tracking) -> list[str
 def _read_dict(path: Path) -> dict[str, Any]:
     """The content of a JSON file; empty if it cannot be read."""
     try:
-        return dict(read_json(path))
-    except (FeynTuneError, ValueError, TypeError):
+        return read_json(path)
+    except FeynTuneError:
         return {}
 
 
 def _fingerprint(trainings: Sequence[PlannedTraining], tracking: Tracking, code: str) -> str:
     models = {str(each.base): each.model for each in trainings}
     settings = [[str(each.base), each.gpus, each.settings.model_dump(mode="json")] for each in trainings]
-    content = [code, tracking.model_dump(mode="json"), models, settings]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json_digest([code, tracking.model_dump(mode="json"), models, settings])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
-from feyntune.core.hashing import content_hash, digest
+from feyntune.core.hashing import content_hash, digest, json_digest
 from feyntune.core.kept import KeptResults, file_digest, fingerprint, folder_digest
 from feyntune.core.locks import locked
 from feyntune.models.load import pick_device
@@ -70,13 +68,14 @@ def train(job: TrainingJob) -> None:
         StoppedInTime: the job's time limit is near, and the progress is saved.
         FeynTuneError: a fault that the user can correct.
     """
-    if not distributed.is_launched() and (kept := kept_results(job)) and kept.restore(outputs(job)):
+    kept = kept_results(job) if distributed.rank() == 0 else None  # of the inputs before the training
+    if not distributed.is_launched() and kept and kept.restore(outputs(job)):
         return
     if job.gpus > 1 and not distributed.is_launched():
         check_batch_size(job.settings.training, job.gpus)
         distributed.launch_processes(job.gpus, job.started)
     else:
-        _train_in_this_process(job)
+        _train_in_this_process(job, kept)
 
 
 def kept_results(job: TrainingJob) -> KeptResults | None:
@@ -94,10 +93,9 @@ def outputs(job: TrainingJob) -> list[Path]:
     return [job.output / name for name in (WEIGHTS, CONFIG, RECORD, HISTORY)]
 
 
-def _train_in_this_process(job: TrainingJob) -> None:
+def _train_in_this_process(job: TrainingJob, kept: KeptResults | None) -> None:
     if distributed.rank() > 0:
         quiet()
-    kept = kept_results(job) if distributed.rank() == 0 else None  # of the inputs before the training
     setup = prepare(job)
     with _checkpoint_folder(job) as (checkpoint, fingerprint):
         trainer = build_trainer(setup)
@@ -136,7 +134,7 @@ def _newest_checkpoint(job: TrainingJob) -> tuple[Path | None, str]:
     checkpoint = newest_complete(job.checkpoints)
     if checkpoint:
         say(f"resuming from {checkpoint.name}")
-    return checkpoint, hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
+    return checkpoint, json_digest(fingerprint)
 
 
 def job_fingerprint(job: TrainingJob) -> dict[str, Any]:

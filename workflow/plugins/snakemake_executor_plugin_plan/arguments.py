@@ -21,18 +21,23 @@ def explain_mistakes(command: Sequence[str]) -> None:
     Args:
         command: ``sys.argv``: the program, and its arguments.
     """
-    program = Path(command[0]) if command else Path()
-    if "snakemake" not in (program.name, program.parent.name):
-        return
     explain_targets_among_configurations(command)
+    paths = list(configurations(command)) if _is_snakemake(command) else []
+    if not paths:
+        return
     with _library_of_this_project():
         from feyntune.config.files import read_yaml
         from feyntune.core.errors import FeynTuneError
-    for path in configurations(command):
+    for path in paths:
         try:
             read_yaml(path)
         except FeynTuneError as error:
             sys.exit(str(error))
+
+
+def _is_snakemake(command: Sequence[str]) -> bool:
+    program = Path(command[0]) if command else Path()
+    return "snakemake" in (program.name, program.parent.name)
 
 
 @contextlib.contextmanager
@@ -51,15 +56,23 @@ def _library_of_this_project() -> Iterator[None]:
 
 def configurations(command: Sequence[str]) -> Iterator[str]:
     """The values of ``--configfile``."""
-    named = False
+    for values in _values(command):
+        yield from values
+
+
+def _values(command: Sequence[str]) -> list[list[str]]:
+    """The values of each ``--configfile``: all that follow it, or the one behind its equals sign."""
+    found: list[list[str]] = []
+    follow = False
     for argument in command:
         if argument.startswith("-"):
             option, _, value = argument.partition("=")
-            named = argument in OPTIONS
-            if value and option in OPTIONS:
-                yield value
-        elif named:
-            yield argument
+            follow = argument in OPTIONS
+            if option in OPTIONS:
+                found.append([value] if value else [])
+        elif follow:
+            found[-1].append(argument)
+    return found
 
 
 def explain_targets_among_configurations(command: Sequence[str]) -> None:
@@ -68,9 +81,8 @@ def explain_targets_among_configurations(command: Sequence[str]) -> None:
     Args:
         command: ``sys.argv``: the program, and its arguments.
     """
-    program = Path(command[0]) if command else Path()
     target = next(targets_among_configurations(command), None)
-    if target is not None and "snakemake" in (program.name, program.parent.name):
+    if target is not None and _is_snakemake(command):
         sys.exit(
             f"--configfile takes all values that follow it, so {target!r} would be a configuration;"
             " put targets first, or type --configfile=FILE"
@@ -82,13 +94,9 @@ def targets_among_configurations(command: Sequence[str]) -> Iterator[str]:
 
     Those are YAML files, and existing files of another ending (JSON) that are no results.
     """
-    previous: list[str] | None = None  # values of the option so far; None behind another option
-    for argument in command:
-        if argument.startswith("-"):
-            previous = [] if argument in OPTIONS else None
-        elif previous is not None:
-            path = Path(argument)
+    for values in _values(command):
+        for value in values[1:]:
+            path = Path(value)
             is_yaml, is_result = path.suffix in (".yaml", ".yml"), path.parts[:1] == ("results",)
-            if previous and not is_yaml and (is_result or not path.is_file()):
-                yield argument
-            previous.append(argument)
+            if not is_yaml and (is_result or not path.is_file()):
+                yield value

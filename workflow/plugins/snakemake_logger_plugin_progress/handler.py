@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from snakemake.logging import DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -48,7 +46,7 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Read how long jobs will take from the last plan, and prepare what Snakemake itself would show."""
+        """Prepare what Snakemake itself would show."""
         settings = self.common_settings
         self.stream = sys.stdout if settings.stdout else sys.stderr
         self.complete = settings.dryrun or settings.verbose or settings.printshellcmds or settings.debug_dag
@@ -59,7 +57,7 @@ class LogHandler(LogHandlerBase):
             if self.complete
             else (lambda record: True)
         )
-        self.progress = RunProgress(planned_seconds(PLAN))
+        self.progress = RunProgress()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one message. What cannot be written, because the terminal is closed, is dropped."""
@@ -76,7 +74,7 @@ class LogHandler(LogHandlerBase):
         """The text to show of one message; None for nothing."""
         event, now = getattr(record, "event", None), time.monotonic()
         if event == LogEvent.RUN_INFO:
-            return self.progress.begin(record.__dict__["stats"], now)
+            return self.progress.begin(record.__dict__["stats"], planned_seconds(PLAN), now)
         if event == LogEvent.JOB_INFO:
             values = [str(value) for value in dict(record.__dict__["wildcards"] or {}).values()]
             self.progress.start(record.__dict__["jobid"], record.__dict__["rule_name"], values, now)
@@ -95,11 +93,12 @@ def planned_seconds(path: Path) -> dict[str, float]:
     Args:
         path: ``results/plan.json``; a missing or damaged file gives no predictions.
     """
+    from feyntune.planning.calibrate import read  # the Snakefile puts the library on the path after plugins are loaded
+
+    seconds: dict[str, list[float]] = {}
     try:
-        jobs: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))["jobs"]
-        seconds: dict[str, list[float]] = {}
-        for key, entries in jobs.items():
+        for key, entries in read(path).items():
             seconds.setdefault(key.split("/")[0], []).append(float(entries[-1]["seconds"] or 0))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         return {}
     return {stage: sum(values) / len(values) for stage, values in seconds.items()}

@@ -12,23 +12,26 @@ INTERVAL = 10.0
 
 @dataclass
 class RunProgress:
-    """Counts finished jobs by stage. All moments are in seconds of one monotonic clock.
+    """Counts finished jobs by stage. All moments are in seconds of one monotonic clock."""
 
-    Args:
-        planned: predicted seconds of a job, by stage; without them no time left is shown.
-    """
-
-    planned: Mapping[str, float]
+    planned: Mapping[str, float] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     running: dict[int, tuple[str, str, float]] = field(default_factory=dict)
     began: float = 0.0
     shown: float = 0.0
 
-    def begin(self, jobs: Mapping[str, int], now: float) -> str | None:
-        """Take the number of jobs of each stage; Snakemake's own ``all`` and ``total`` do not count."""
+    def begin(self, jobs: Mapping[str, int], planned: Mapping[str, float], now: float) -> str | None:
+        """Take the number of jobs of each stage; Snakemake's own ``all`` and ``total`` do not count.
+
+        Args:
+            jobs: numbers of jobs by stage.
+            planned: predicted seconds of a job, by stage; without them no time left is shown.
+            now: the moment.
+        """
         if self.total:
             return None  # Snakemake repeats its statistics at the end of some runs
+        self.planned = planned
         self.total = Counter({stage: number for stage, number in jobs.items() if stage not in ("all", "total")})
         self.began = self.shown = now
         number = self.total.total()

@@ -17,9 +17,9 @@ class EvaluationStage(Section):
     """Storage of the base model's weights."""
     precision: Precision
     """Number formats."""
-    weights: Literal["quantised", "dequantised", "merged"] = "quantised"
-    """What the model folder contains: the base model, to be stored as `quantization` says; its dequantised weights; or
-    those with the run's adapter merged into them."""
+    weights: Literal["quantised", "dequantised"] = "quantised"
+    """What the model folder contains: the base model, to be stored as `quantization` says, or its dequantised
+    weights."""
     base_names: list[str]
     """Names by which an adapter may identify this base model."""
 

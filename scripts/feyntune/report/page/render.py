@@ -26,7 +26,8 @@ def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any]
     unescaped text could not run.
 
     Args:
-        folder: folder of the template ``{name}.html``, the style ``{name}.css`` and the script ``{name}.js``.
+        folder: folder of the template ``{name}.html``, which includes ``head.html``, the style ``{name}.css`` and the
+            script ``{name}.js``.
         name: name of these files.
         policy: what else the page may do, as directives of a content security policy.
         content: variables of the template.
@@ -34,7 +35,7 @@ def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any]
     """
     from markupsafe import Markup
 
-    style, script = (Markup((folder / f"{name}.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
+    style, script = map(Markup, _style_and_script(folder, name))
     rules = security_policy(folder, name, policy, scripts)
     template = environment(folder).get_template(f"{name}.html")
     return template.render(style=style, script=script, policy=Markup(rules), **content)
@@ -42,20 +43,27 @@ def render_page(folder: Path, name: str, policy: str, content: Mapping[str, Any]
 
 def security_policy(folder: Path, name: str, policy: str, scripts: Sequence[str] = ()) -> str:
     """The content security policy of a page; arguments as of ``render_page``."""
-    style, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = _style_and_script(folder, name)
     sources = " ".join([f"'{_digest(script)}'", *scripts])
     return f"default-src 'none'; {policy}; style-src '{_digest(style)}'; script-src {sources}"
 
 
+def _style_and_script(folder: Path, name: str) -> tuple[str, str]:
+    """The style of a page, after the one that all pages have, and its script."""
+    files = (FOLDER / "theme.css", folder / f"{name}.css", folder / f"{name}.js")
+    theme, style, script = (file.read_text(encoding="utf-8") for file in files)
+    return theme + style, script
+
+
 def environment(folder: Path) -> Environment:
-    """The templates of a folder, with the filter ``latex``: all texts are escaped."""
+    """The templates of a folder and those for all pages, with the filter ``latex``: all texts are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from feyntune.report.page.latex import to_html
 
     templates = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

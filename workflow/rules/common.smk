@@ -90,6 +90,14 @@ def settings(section):
     return json.dumps(values, sort_keys=True)
 
 
+def stage_settings(make, *values):
+    """The settings that `make` returns for the configuration and these values; its errors end the plan in one line."""
+    try:
+        return settings(make(CONFIG, *values))
+    except FeynTuneError as error:
+        sys.exit(str(error))
+
+
 def date_results_now():
     """Correct dates in the future: Snakemake deletes a result that is older than its input when it is finished."""
     if count := date_now(Path("results")):

@@ -63,10 +63,7 @@ def dequantize_settings(wildcards):
 
 def merge_settings(wildcards):
     """Settings of a merged model."""
-    try:
-        return settings(declared.merge_stage(CONFIG, RUNS[wildcards.run]))
-    except FeynTuneError as error:
-        sys.exit(str(error))
+    return stage_settings(declared.merge_stage, RUNS[wildcards.run])
 
 
 rule dequantize:

@@ -8,14 +8,6 @@ CARD = "results/hub/cards/{run}"
 REFERENCE_TABLE = "results/hub/tables/{set}/{table}"
 
 
-def stage_settings(make, *values):
-    """The settings that `make` returns for the configuration and these values; its errors end the plan in one line."""
-    try:
-        return settings(make(CONFIG, *values))
-    except FeynTuneError as error:
-        sys.exit(str(error))
-
-
 def card_settings(wildcards):
     """The settings of a card."""
     return stage_settings(published.card_stage, RUNS[wildcards.run])

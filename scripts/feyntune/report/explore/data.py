@@ -97,10 +97,9 @@ def write_set(
     Returns:
         What the page knows of the set before it loads any of them.
     """
-    write_data(
-        folder, f"{place}-index", {"ids": texts.ids, "starts": [_start(each) for each in texts.prompts.to_pylist()]}
-    )
-    pairs = zip(texts.prompts.to_pylist(), texts.truths.to_pylist(), strict=True)
+    prompts, truths = texts.prompts.to_pylist(), texts.truths.to_pylist()
+    write_data(folder, f"{place}-index", {"ids": texts.ids, "starts": [_start(each) for each in prompts]})
+    pairs = zip(prompts, truths, strict=True)
     write_data(folder, f"{place}-abstracts", [f"{prompt} {truth}" for prompt, truth in pairs])
     known = [number for number, quantity in enumerate(results.quantities) if _known(values, quantity)]
     for number in known:

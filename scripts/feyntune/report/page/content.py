@@ -151,9 +151,8 @@ def missing_lines(missing: Sequence[Missing]) -> list[str]:
 
 
 def _table(folder: Path, name: str, title: str) -> dict[str, Any]:
-    read_exact_table(folder, name)  # not shown, but delivered with the report
+    rows = len(read_exact_table(folder, name))  # not shown, but delivered with the report
     html = read_html(folder, name)
-    rows = html.count("<tr>") - 1
     shown = {"name": name, "title": title, "caption": read_caption(folder, name), "html": html}
     return {**shown, "rows": rows, "long": rows > LONG and name != "summary"}
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from feyntune.core.cli import Progress
 
 
+LEAST_RESERVE, MOST_RESERVE = 30, 300
+"""Seconds before the time limit in which a training stops: a twentieth of the limit, within these bounds. The job ends
+later than the training: two processes of Snakemake look after its outputs first."""
+
+
 class CheckpointCallback(TrainerCallback):
     """Decides when the trainer evaluates, saves a checkpoint, and stops before the job's time limit.
 
@@ -46,7 +51,8 @@ class CheckpointCallback(TrainerCallback):
         """Whether the slowest step (with its evaluation and checkpoint), repeated, might exceed the time limit."""
         if self.limit is None:
             return False
-        reserve = max(2 * self.longest_step, min(300, self.limit / 20))
+        share = min(max(self.limit / 20, LEAST_RESERVE), MOST_RESERVE)
+        reserve = max(2 * self.longest_step, share)
         return now - self.started + reserve > self.limit
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -6,11 +6,11 @@ import copy
 import json
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support import forked
 from support.sentences import SENTENCES
 
 if TYPE_CHECKING:
@@ -82,17 +82,11 @@ def command(base: Path, data: Path, folder: Path, given: dict[str, Any] | None =
     return [sys.executable, str(PROGRAM), *model, *files, *outputs, *more]
 
 
-def start(arguments: list[str], folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start a command with one thread, in ``folder``; both streams go to a pipe."""
+def start(arguments: list[str], folder: Path, **environment: str) -> forked.Forked:
+    """Start a command with one thread, in ``folder``; its errors go to its output."""
     folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    given = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **environment}
+    return forked.Forked(arguments, folder, given, forked.TORCH)
 
 
 def weights(folder: Path) -> bytes:

@@ -2,15 +2,22 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from support import forked
 
 PROJECT = Path(__file__).parents[2]
 PLUGINS = PROJECT / "workflow/plugins"
 # Snakemake finds our executor plugins on Python's path; `make setup` puts them there for users.
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(PLUGINS)}
 PARTS = ("workflow", "scripts", "config", "profiles")
+
+
+def run_snakemake(options, folder, environment=None, apart=False):
+    """Run Snakemake in ``folder``; returns the finished process, with its errors in ``stdout`` unless ``apart``."""
+    command = [sys.executable, "-m", "snakemake", *options]
+    return forked.run(command, folder, environment or ENVIRONMENT, forked.SNAKEMAKE, apart)
 
 
 class Workspace:
@@ -25,14 +32,12 @@ class Workspace:
         for part in PARTS:
             shutil.copytree(PROJECT / part, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def snakemake(self, *options, profile="profiles/local"):
-        """Run Snakemake in the copy and return the finished process, both streams in ``stdout``."""
-        command = self.command(*options, profile=profile)
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.run(command, cwd=self.folder, env=self.environment, check=False, **streams)
+    def snakemake(self, *options, profile="profiles/local", apart=False):
+        """Run Snakemake in the copy; returns the finished process, with its errors in ``stdout`` unless ``apart``."""
+        return run_snakemake(["--profile", profile, *options], self.folder, self.environment, apart)
 
     def command(self, *options, profile="profiles/local"):
-        """The command line that ``snakemake`` runs."""
+        """The command line of a Snakemake in a process of its own."""
         return [sys.executable, "-m", "snakemake", "--profile", profile, *options]
 
     def pretend_done(self, *options):

@@ -1,6 +1,5 @@
 """A target that Snakemake would take for a configuration, and one that it cannot read, are explained in one line."""
 
-import subprocess
 import sys
 
 import pytest
@@ -11,7 +10,7 @@ from snakemake_executor_plugin_plan.arguments import (
     explain_targets_among_configurations,
     targets_among_configurations,
 )
-from support.workspace import ENVIRONMENT, PROJECT
+from support.workspace import PROJECT, run_snakemake
 
 TARGET = "results/semscore/all.parquet"
 
@@ -44,8 +43,7 @@ def test_other_programs_may_have_options_of_the_same_name():
 
 
 def test_snakemake_prints_one_line():
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "config/paper.yaml", TARGET]
-    done = subprocess.run(command, cwd=PROJECT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = run_snakemake(["-n", "--configfile", "config/paper.yaml", TARGET], PROJECT, apart=True)
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"--configfile takes all values that follow it, so {TARGET!r}") and len(line) <= 200
@@ -78,7 +76,6 @@ def test_a_configuration_that_snakemake_cannot_read_is_one_line(tmp_path, fault)
 
 
 def test_snakemake_itself_prints_one_line(tmp_path):
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", tmp_path / "none.yaml"]
-    done = subprocess.run(command, cwd=PROJECT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = run_snakemake(["-n", "--configfile", tmp_path / "none.yaml"], PROJECT, apart=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"config: {tmp_path}/none.yaml: no such file; check the path\n"

@@ -1,15 +1,13 @@
 """Results and the workflow in different folders: real runs of one dataset, and plans of everything."""
 
 import re
-import subprocess
-import sys
 
 import pyarrow.parquet
 import pytest
 import yaml
 
 from support.papers import record, write_lines
-from support.workspace import ENVIRONMENT, PROJECT
+from support.workspace import PROJECT, run_snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -42,10 +40,7 @@ def folder(tmp_path):
 
 
 def snakemake(cwd, *options):
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, options)]
-    done = subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    done = run_snakemake(["--cores", "1", *options], cwd)
     assert done.returncode == 0, done.stdout
     return done.stdout
 

@@ -1,7 +1,6 @@
 """`snakemake --lint` reports nothing but what is explained here."""
 
 import re
-import subprocess
 
 from support.workspace import Workspace
 
@@ -18,8 +17,7 @@ EXPLAINED = {
 
 def test_every_finding_is_explained(tmp_path):
     workspace = Workspace(tmp_path)
-    command = workspace.command("--lint")
-    done = subprocess.run(command, cwd=tmp_path, env=workspace.environment, capture_output=True, text=True)
+    done = workspace.snakemake("--lint", apart=True)
     findings = set(re.findall(r"^ +\* (.*?)(?: in line \d+\.)?:?$", done.stdout + done.stderr, re.MULTILINE))
     assert findings, done.stdout + done.stderr
     assert findings <= set(EXPLAINED), findings - set(EXPLAINED)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from support.workspace import ENVIRONMENT, Workspace
+from support.workspace import ENVIRONMENT, Workspace, run_snakemake
 
 pytestmark = pytest.mark.workflow
 PLAN = ("--executor", "plan")
@@ -157,17 +157,9 @@ def test_a_plan_in_another_directory_counts_what_is_there(workspace, tmp_path):
 
 
 def test_only_the_plan_is_printed(workspace):
-    done = subprocess.run(
-        workspace.command(*PLAN), cwd=workspace.folder, env=workspace.environment, capture_output=True, text=True
-    )
+    done = workspace.snakemake(*PLAN, apart=True)
     assert done.stdout == "All 64 jobs are up to date: nothing would run.\n"
-    done = subprocess.run(
-        workspace.command(*PLAN, "--forceall"),
-        cwd=workspace.folder,
-        env=workspace.environment,
-        capture_output=True,
-        text=True,
-    )
+    done = workspace.snakemake(*PLAN, "--forceall", apart=True)
     assert done.stdout.startswith("stage ") and "\nassumed: times:" in done.stdout
     assert all(line.startswith(("Using profile", "Building DAG")) for line in done.stderr.splitlines())
 
@@ -189,8 +181,7 @@ def test_what_runs_at_a_time_is_as_the_profile_means_it(bare, profile, options, 
 
 def test_another_workflow_is_refused_in_one_line(tmp_path):
     (tmp_path / "Snakefile").write_text('rule one:\n    output: "one"\n    shell: "touch {output}"\n')
-    command = [sys.executable, "-m", "snakemake", *PLAN]
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = run_snakemake(PLAN, tmp_path, apart=True)
     assert done.returncode != 0
     assert done.stderr.splitlines()[-1].startswith("plan: this Snakefile is not FeynTune's")
     assert "Traceback" not in done.stderr

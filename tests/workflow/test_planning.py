@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support.workspace import PROJECT, Workspace
+from support.workspace import PROJECT, Workspace, run_snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -165,10 +165,10 @@ def test_every_shipped_configuration_plans_offline(bare, name):
 def test_only_trainings_that_are_tracked_online_get_the_key_of_wandb(bare, tmp_path, mode, given, declared):
     snakefile = bare.folder / "workflow/declared.smk"
     snakefile.write_text('include: "Snakefile"\nprint("declared:", sorted(workflow.envvars))\n')
-    command = bare.command("--snakefile", str(snakefile), "--dry-run", "--config", f"tracking={{wandb: {mode}}}")
+    options = ["--snakefile", str(snakefile), "--dry-run", "--config", f"tracking={{wandb: {mode}}}"]
     kept = {name: value for name, value in bare.environment.items() if name != "WANDB_API_KEY"}
-    done = subprocess.run(command, cwd=bare.folder, env={**kept, **given}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run_snakemake(["--profile", "profiles/local", *options], bare.folder, {**kept, **given})
+    assert done.returncode == 0, done.stdout
     assert f"declared: {declared}" in done.stdout
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +12,7 @@ import pytest
 
 from snakemake_logger_plugin_progress.handler import LogHandler, planned_seconds
 from snakemake_logger_plugin_progress.progress import RunProgress
-from support.workspace import ENVIRONMENT, PROJECT
+from support.workspace import ENVIRONMENT, PROJECT, run_snakemake
 
 SNAKEFILE = """
 import sys
@@ -41,16 +39,8 @@ def run(tmp_path: Path):
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(scripts=str(PROJECT / "scripts")))
 
     def run(*options: str, broken: str = "9") -> tuple[int, list[str]]:
-        command = [sys.executable, "-m", "snakemake", "--profile", str(PROJECT / "profiles/local"), "--cores", "1"]
-        done = subprocess.run(
-            [*command, *options],
-            cwd=tmp_path,
-            env={**ENVIRONMENT, "BROKEN": broken},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        profile = ["--profile", str(PROJECT / "profiles/local"), "--cores", "1"]
+        done = run_snakemake([*profile, *options], tmp_path, {**ENVIRONMENT, "BROKEN": broken})
         lines = [line for line in done.stdout.splitlines() if not line.startswith(("Using profile", "Elapsed time"))]
         return done.returncode, lines
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import subprocess
 
 import pytest
 
 from support.programs import load_program
-from support.workspace import PROJECT, Workspace
+from support.workspace import PROJECT, Workspace, run_snakemake
 
 PAGES = ("README.md", "config/SHARING.md", "config/CLUSTER.md")
 EXAMPLE = "config/examples/one_run.yaml"
@@ -69,9 +68,6 @@ def test_snakemake_plans_the_targets(tmp_path, options, targets):
     (workspace.folder / "data/arxiv-metadata-oai-snapshot.json").touch()
     profile, *others = options
     asked = ["--dry-run", "--quiet", "all", *others, "--config", "hub={organisation: us}", "--"]
-    command = workspace.command(*asked, profile=profile)
     environment = {**workspace.environment, "SBATCH_ACCOUNT": "su123", "HF_TOKEN": "hf_x"}
-    done = subprocess.run(
-        [*command, *dict.fromkeys(targets)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_snakemake(["--profile", profile, *asked, *dict.fromkeys(targets)], tmp_path, environment)
+    assert done.returncode == 0, done.stdout

@@ -11,6 +11,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+# Without byte code every program compiles torch and transformers again: six seconds of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup FORCE plugins wandb vllm wheels demo test chaos test-slurm test-vllm gpu-test bench lint types format audit \
     licences lock check-locks clean

@@ -2,7 +2,7 @@
 
 A matrix of P weights costs 2 P operations per token forward, and as many backward for the gradients of the activations.
 The base model's weights have no gradients, and an adapter has few weights: so a training costs 4 P, and 6 P where
-activations are recomputed.
+activations are recomputed. Training all weights costs 2 P more, for their gradients.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from feyntune.config import runs as declared
+from feyntune.config.methods import FULL
 from feyntune.core.schema import Source
 from feyntune.evaluation.generation.batching import rows_that_fit
 from feyntune.evaluation.metrics import metric_class
@@ -24,7 +25,6 @@ from feyntune.planning.memory import (
     lora_parameters,
     shape_of,
     stored_bytes,
-    weight_bytes,
 )
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
@@ -137,27 +137,26 @@ class Estimator:
             return Work(tokens=seen * each, known=False)
         gpus = declared.gpus(self.configuration, self.runs[run])
         control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
-        adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
-        fits = self._training_fits(shape, stage, each, adapter, gpus)
+        fits = self._training_fits(shape, stage, each, gpus)
         return Work(
             tokens=seen * each,
             operations=self._training_operations(shape, training, rows, seen, each, fits.current) / max(gpus, 1),
             phase="training",
             steps=control_prompts * bool(training.evaluation.control_prompts),
             layers=shape.num_hidden_layers,
-            moved=weight_bytes(shape, stage.quantization, stage.precision),
+            moved=memory.base_weight_bytes(shape, stage) + 4 * memory.trained_parameters(shape, stage),
             loaded=stored_bytes(shape),
             peak=fits.demand.memory,
-            disk=4 * adapter,
+            disk=memory.training_disk(shape, stage),
         )
 
-    def _training_fits(self, shape: ModelShape, stage: TrainingStage, each: float, adapter: int, gpus: int) -> FitPlan:
+    def _training_fits(self, shape: ModelShape, stage: TrainingStage, each: float, gpus: int) -> FitPlan:
         """How a training will divide its steps, as it chooses itself; on a CPU there is no limit."""
-        own = stage.training.batch_size // max(gpus, 1)
+        own, trained = stage.training.batch_size // max(gpus, 1), memory.trained_parameters(shape, stage)
         demands = {}
         for fit in possible_fits(stage.training, own):
             tokens = PADDING * each * own / fit.micro_batches
-            needed = memory.training_bytes(shape, stage, tokens, adapter, fit.recompute)
+            needed = memory.training_bytes(shape, stage, tokens, trained, fit.recompute)
             demands[fit] = Demand(tokens, needed)
         return FitPlan(demands, self.gpu_memory if gpus else None)
 
@@ -174,7 +173,7 @@ class Estimator:
             each: tokens per abstract.
             fit: division of the steps.
         """
-        passes = 6 if fit.recompute else 4
+        passes = (6 if fit.recompute else 4) + (2 if training.method == FULL else 0)
         forward = seen * each * forward_operations(shape, each)
         fraction, evaluated = self._evaluated_while_training(training, rows)
         return forward * passes / 2 * (1 + fraction) + evaluated * each * forward_operations(shape, each)
@@ -191,8 +190,8 @@ class Estimator:
         stage = declared.completion_stage(self.configuration, self.runs[run], set)
         generation = stage.generation
         prompt = self._tokens(run, self.configuration.evaluation_sets[set].dataset) / 2 + 1
-        # An adapted model stops after an abstract; a base model may generate up to the maximum length.
-        wanted = prompt if self.runs[run].has_adapter else generation.max_new_tokens
+        # A tuned model stops after an abstract; a base model may generate up to the maximum length.
+        wanted = prompt if self.runs[run].is_tuned else generation.max_new_tokens
         new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
         if not shape:
             return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=generation.engine)
@@ -361,6 +360,7 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "fetch_model": Estimator._fetch_model,
     "fetch_adapter": Estimator._fetch_adapter,
     "train": Estimator._train,
+    "train_full": Estimator._train,
     "dequantize": Estimator._dequantize,
     "merge": Estimator._merge,
     "complete": Estimator._complete,

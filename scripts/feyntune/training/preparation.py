@@ -21,6 +21,7 @@ from feyntune.training.fit import (
     free_bytes,
     largest_micro_batch,
     possible_fits,
+    state_bytes,
 )
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
@@ -120,15 +121,16 @@ def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
 def _fit_plan(setup: TrainingSetup, model: PeftModel, devices: int) -> FitPlan:
     """The divisions of a step that the settings allow, and the fastest that fits into the memory of every GPU.
 
-    Besides activations, a training needs the gradients of the adapter and two moments, in float32.
+    Besides activations, a training needs gradients of what it trains, and the state of its optimizer.
     """
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape, number_bytes = shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype]
+    state = state_bytes(setup.stage.training, number_bytes)
     demands = {}
     for fit in possible_fits(setup.stage.training, setup.stage.training.batch_size // devices):
         tokens = largest_micro_batch(setup.data.lengths, setup.order, devices * fit.micro_batches)
         activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
-        demands[fit] = Demand(tokens, MARGIN * (12 * trained + activations))
+        demands[fit] = Demand(tokens, MARGIN * (state * trained + activations))
     free = distributed.gather(free_bytes(pick_device()))
     return FitPlan(demands, None if None in free else min(cast("list[float]", free)))
 

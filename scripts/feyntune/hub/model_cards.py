@@ -53,7 +53,7 @@ def adapter_card(
     comparisons: pandas.DataFrame,
     licence: str | None,
 ) -> str:
-    """The card of an adapter, as Markdown with the hub's metadata in front.
+    """The card of an adapter or of a trained model, as Markdown with the hub's metadata in front.
 
     Args:
         stage: settings of the card.
@@ -86,9 +86,9 @@ def _adapter_metadata(stage: CardStage, licence: str | None, evaluations: list[E
     return _model_metadata(
         stage,
         licence,
-        "adapter",
-        library_name="peft",
-        tags=["feyntune", "lora", "physics", "arxiv"],
+        "finetune" if stage.is_full else "adapter",
+        library_name="transformers" if stage.is_full else "peft",
+        tags=["feyntune", *([] if stage.is_full else ["lora"]), "physics", "arxiv"],
         model_name=stage.repository.split("/")[-1],
         eval_results=evaluations or None,
     )

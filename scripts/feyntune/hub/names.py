@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def adapter_repository(configuration: Configuration, run: Run) -> str:
-    """Repository of a run's adapter.
+    """Repository of a run's adapter, or of its model if all weights were trained.
 
     Raises:
         FeynTuneError: the configuration names no organisation.
@@ -74,7 +74,7 @@ def check_repositories(
 
     Args:
         configuration: the configuration.
-        runs: the runs with an adapter.
+        runs: the runs that are trained, here or elsewhere.
         kinds: kinds of results that have tables.
         evaluation_sets: names of the evaluation sets that have tables.
         merged: whether merged models are pushed too.
@@ -82,10 +82,10 @@ def check_repositories(
     Raises:
         FeynTuneError: two of them have the same repository.
     """
-    with_adapter = list(runs)
-    models = {run.name: adapter_repository(configuration, run) for run in with_adapter if run.kind == "trained"}
+    tuned = list(runs)
+    models = {run.name: adapter_repository(configuration, run) for run in tuned if run.kind == "trained"}
     if merged:
-        models |= {f"merged {run.name}": merged_repository(configuration, run) for run in with_adapter}
+        models |= {f"merged {run.name}": merged_repository(configuration, run) for run in tuned if run.has_adapter}
     _check_distinct("adapters", models)
     pairs = list(itertools.product(kinds, evaluation_sets))
     tables = {f"{kind} of {name}": table_repository(configuration, kind, name) for kind, name in pairs}
@@ -147,6 +147,7 @@ def card_stage(configuration: Configuration, run: Run) -> CardStage:
     return CardStage(
         run=run.name,
         repository=adapter_repository(configuration, run),
+        is_full=run.is_full,
         model=run.model,
         base=model.hub or without_folders(model.path),
         revision=model.revision,

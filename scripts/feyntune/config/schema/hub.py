@@ -76,7 +76,9 @@ class CardStage(Section):
     run: str
     """Name of the run."""
     repository: str
-    """Repository of the adapter."""
+    """Repository of the adapter or the model."""
+    is_full: bool = False
+    """Whether all weights were trained, and not an adapter."""
     model: str
     """Name of the base model in the configuration."""
     base: str
@@ -90,7 +92,7 @@ class CardStage(Section):
     datasets: dict[str, Any]
     """Definition of the training data, and of the datasets that it is mixed from, by name."""
     layers: str
-    """Name of the layer set."""
+    """Name of the layer set; `full` if all weights were trained."""
     metrics: list[ReportedMetric]
     """The metrics, in the order in which they are shown."""
     sets: dict[str, EvaluatedOn]

@@ -28,6 +28,6 @@ def with_merged_adapters(runs: Iterable[TriedRun], folder: Path) -> Iterator[Tri
 def _merged(run: TriedRun, reason: str, output: Path) -> TriedRun:
     assert run.adapter is not None
     check_weights(run.base, run.stage)
-    say(f"{run.name}: vLLM cannot apply {reason}: merges the adapter into a copy of the base model until the end")
+    say(f"{run.name}: vLLM cannot apply {reason}: merges the adapter into a temporary copy of the base model")
     merge(run.stage, run.base, run.adapter, output)
     return replace(run, base=output, adapter=None)

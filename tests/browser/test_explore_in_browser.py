@@ -15,7 +15,7 @@ from support.chromium import resize
 
 RUNS = ("base", "ours", "theirs")
 COUNT = 50
-HOSTILE = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$'
+MALICIOUS = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$'
 COLUMNS = [
     Column(name="ratio", title="Ratio", key="m_ratio", direction="higher", headline=True, description="A ratio."),
     Column(name="copied_4", title="Copied", key="m_copied_4", direction="lower"),
@@ -43,7 +43,7 @@ def page(tmp_path_factory):
         texts = {
             "prompt": [f"We study number {number}." for number in range(COUNT)],
             "y_true": [f"It is $x_{{{number}}}$." for number in range(COUNT)],
-            "prediction": [f"{name} {'zebra' if number == 33 else 'writes'} {HOSTILE}" for number in range(COUNT)],
+            "prediction": [f"{name} {'zebra' if number == 33 else 'writes'} {MALICIOUS}" for number in range(COUNT)],
             "new_tokens": [5] * COUNT,
             "stopped": ["eos"] * COUNT,
         }

@@ -90,7 +90,7 @@ def test_abstracts_are_searched_as_plain_text(job):
     assert read(job, "0-index")["starts"][0] == PROMPT
 
 
-def test_texts_of_strangers_cannot_end_the_script_in_the_page(job):
+def test_untrusted_texts_cannot_end_the_script_in_the_page(job):
     assert job.output.read_text().count("</script>") == 2
 
 

@@ -131,7 +131,7 @@ demo: setup  ## set up, plan, then run the whole job on the embedded default
 test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-chaos: .venv/dev-ready  ## set up, then kill the whole job 60 times, in every stage, and compare its results with a quiet run's
+chaos: .venv/dev-ready  ## set up, then kill the whole job 60 times, in every stage, and compare its results with those of an uninterrupted run
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos tests/end_to_end/test_chaos.py
 
 test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; installs it where it is missing (Debian)

@@ -7,6 +7,7 @@ activations are recomputed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
@@ -26,6 +27,7 @@ from feyntune.planning.memory import (
     stored_bytes,
     weight_bytes,
 )
+from feyntune.training.data import evaluation_steps
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
@@ -148,8 +150,14 @@ class Estimator:
             moved=weight_bytes(shape, stage.quantization, stage.precision),
             loaded=stored_bytes(shape),
             peak=fits.demand.memory,
-            disk=4 * adapter,
+            disk=4 * adapter * (1 + self._archived_steps(training, seen)),
         )
+
+    def _archived_steps(self, training: Training, seen: float) -> int:
+        """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
+        if not self.configuration.evaluation.checkpoints:
+            return 0
+        return len(evaluation_steps(max(1, math.ceil(seen / training.batch_size)), training.evaluation.times))
 
     def _training_fits(self, shape: ModelShape, stage: TrainingStage, each: float, adapter: int, gpus: int) -> FitPlan:
         """How a training will divide its steps, as it chooses itself; on a CPU there is no limit."""
@@ -181,7 +189,8 @@ class Estimator:
 
     def _evaluated_while_training(self, training: Training, rows: int) -> tuple[float, float]:
         """Cost of the evaluations: a fraction of the training's where it is `auto`, and abstracts where it is not."""
-        asked = (training.evaluation.test_rows, training.evaluation.train_rows)
+        test, train = training.evaluation.test_rows, training.evaluation.train_rows
+        asked = (test, train, test) if training.keep == "best" else (test, train)  # of the validation split, as many
         times = training.evaluation.times + 1
         counted = sum(rows if each is None else each for each in asked if each != "auto")
         return 0.025 * asked.count("auto") / 3, times * min(counted, 2 * rows)

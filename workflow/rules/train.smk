@@ -28,6 +28,29 @@ def gpus_of(wildcards):
     return declared.gpus(CONFIG, RUNS[wildcards.run])
 
 
+def validation_file(wildcards):
+    """The validation split of a run that chooses the best step by it; no other training reads one."""
+    stage = declared.training_stage(CONFIG, RUNS[wildcards.run])
+    if stage.training.keep == "last":
+        return []
+    return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
+
+
+def validation_option(wildcards, input):
+    """The program's option for it."""
+    return f"--validation {input.validation}" if input.validation else ""
+
+
+def archive_option(wildcards, threads):
+    """The program's option for the adapters at all evaluation steps. They are an output of their own, and leave the
+    others as they are; so the option is no parameter that Snakemake compares."""
+    archive = ARCHIVE.format(run=wildcards.run)
+    return f"--archive {archive}" if CONFIG.evaluation.checkpoints else ""
+
+
+ARCHIVE = "results/adapters/{run}/checkpoints.zip"
+
+
 @functools.cache
 def training_settings(run):
     """The settings of a run's training, as JSON."""
@@ -84,11 +107,14 @@ rule train:
         control_prompts=lambda wildcards: control_prompt_file(
             RUNS[wildcards.run].dataset
         ),
+        validation=validation_file,
     output:
+        **({"archive": ARCHIVE} if CONFIG.evaluation.checkpoints else {}),
         weights="results/adapters/{run}/adapter_model.safetensors",
         config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
+        # The adapters at all evaluation steps, where they are evaluated.
     log:
         "results/logs/train/{run}.log",
     benchmark:
@@ -108,11 +134,14 @@ rule train:
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
         tracking=tracking,
+        validation=validation_option,
+        archive=archive_option,
         code=code("train.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/train.py"'
         " --base {params.base:q} --base-names {params.names:q}"
-        " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
+        " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} {params.validation}"
+        " --settings {params.settings:q} {params.archive}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
         " --kept results/kept/train/{wildcards.run} --log {log}"

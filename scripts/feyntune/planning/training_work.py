@@ -7,12 +7,14 @@ activations are recomputed.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 from feyntune.config import runs as declared
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes, weight_bytes
 from feyntune.planning.work import PADDING, Work
+from feyntune.training.data import evaluation_steps
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
@@ -43,8 +45,15 @@ def train(context: Context, run: str) -> Work:
         moved=weight_bytes(shape, stage.quantization, stage.precision),
         loaded=stored_bytes(shape),
         peak=fits.demand.memory,
-        disk=4 * adapter,
+        disk=4 * adapter * (1 + _archived_steps(context, training, seen)),
     )
+
+
+def _archived_steps(context: Context, training: Training, seen: float) -> int:
+    """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
+    if not context.configuration.evaluation.checkpoints:
+        return 0
+    return len(evaluation_steps(max(1, math.ceil(seen / training.batch_size)), training.evaluation.times))
 
 
 def _training_fits(
@@ -79,7 +88,8 @@ def _training_operations(shape: ModelShape, training: Training, rows: int, seen:
 
 def _evaluated_while_training(training: Training, rows: int) -> tuple[float, float]:
     """Cost of the evaluations: a fraction of the training's where it is `auto`, and abstracts where it is not."""
-    asked = (training.evaluation.test_rows, training.evaluation.train_rows)
+    test, train = training.evaluation.test_rows, training.evaluation.train_rows
+    asked = (test, train, test) if training.keep == "best" else (test, train)  # of the validation split, as many
     times = training.evaluation.times + 1
     counted = sum(rows if each is None else each for each in asked if each != "auto")
     return 0.025 * asked.count("auto") / 3, times * min(counted, 2 * rows)

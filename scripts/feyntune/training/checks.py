@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def check_job(job: TrainingJob) -> PretrainedConfig:
     """Check everything that needs no model, and this machine; returns the model's configuration."""
     check_machine(job.settings.quantization, job.settings.precision, job.gpus, pick_device())
+    if job.settings.training.keep == "best" and not job.validation:
+        raise FeynTuneError("training.keep: best needs the validation split; give --validation, or set keep to last")
     return check_settings(job.settings, job.base, job.gpus, job.tracking)
 
 

@@ -6,23 +6,24 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
-from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
+from feyntune.training.adapter import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import pyarrow
-    import torch
-    from peft import PeftModel
 
     from feyntune.training.fit import Fit
 
 METER, RECORD, HISTORY = "meter.json", "run.json", "history.parquet"
 STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
-EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
+EVALUATION_COLUMNS = (
+    *("test_loss", "test_perplexity", "train_loss", "train_perplexity"),
+    *("validation_loss", "validation_perplexity"),
+)
 
 
 class Meter:
@@ -103,7 +104,8 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     Columns: ``step`` (0: before the first), ``epoch`` (passes over the training split so far). For the step's batch,
     null at step 0: ``loss`` (mean over its tokens), ``learning_rate``, ``grad_norm`` (before clipping). Null where
     nothing was evaluated: ``test_loss``, ``test_perplexity`` on the run's test split, ``train_loss``,
-    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts), and
+    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts),
+    ``validation_loss``, ``validation_perplexity`` on its validation split if that decides which adapter is kept, and
     ``control_prompts``, the completions of the control prompts: ``id, prompt, completion``.
 
     Args:
@@ -130,28 +132,21 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     return pa.Table.from_pylist([{name: entry.get(name) for name in schema.names} for entry in merged], schema=schema)
 
 
-def publish(
-    model: PeftModel,
-    history: pyarrow.Table,
-    record: Mapping[str, Any],
-    output: Path,
-    initial: Mapping[str, torch.Tensor] | None = None,
-) -> None:
+def publish(save: Callable[[Path], object], history: pyarrow.Table, record: Mapping[str, Any], output: Path) -> None:
     """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
-        model: the trained PEFT model.
+        save: writes the adapter's files into a folder.
         history: from ``history_table``.
         record: content of ``run.json``.
         output: folder of the run's adapter.
-        initial: see ``save_adapter``.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / HISTORY, history)
     write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
-        save_adapter(model, Path(temporary), initial)
+        save(Path(temporary))
         for name in (CONFIG, WEIGHTS):
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -1,4 +1,4 @@
-# One adapter for each trained run.
+# One adapter for each trained run, or one model for each run that trains all weights.
 
 import subprocess
 
@@ -120,7 +120,7 @@ rule train:
     benchmark:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED),
+        run=one_of_runs(ADAPTED),
     threads: lambda wildcards: threads_of("train") * max(1, gpus_of(wildcards))
     resources:
         **{
@@ -143,5 +143,19 @@ rule train:
         " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} {params.validation}"
         " --settings {params.settings:q} {params.archive}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
-        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
-        " --kept results/kept/train/{wildcards.run} --log {log}"
+        ' --checkpoints results/checkpoints/{wildcards.run} --output "$(dirname {output.weights})"'
+        " --kept results/kept/{rule}/{wildcards.run} --log {log}"
+
+
+use rule train as train_full with:
+    output:
+        weights="results/full/{run}/model.safetensors",
+        config="results/full/{run}/config.json",
+        record="results/full/{run}/run.json",
+        history="results/full/{run}/history.parquet",
+    log:
+        "results/logs/train_full/{run}.log",
+    benchmark:
+        "results/costs/train_full/{run}.tsv"
+    wildcard_constraints:
+        run=one_of_runs(FULL),

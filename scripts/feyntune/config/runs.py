@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.load import Configuration, did_you_mean, parse_section
+from feyntune.config.methods import FULL, check_full, check_methods, layer_sets_of, layers_of
 from feyntune.config.references import check_references
 from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.generation import CompletionStage, Generation
@@ -18,7 +19,7 @@ from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.report import ExploreStage, FiguresStage, PageStage, TablesStage
 from feyntune.config.schema.runs import Imported, NamedRun, Overrides
 from feyntune.config.schema.training import Training, TrainingStage
-from feyntune.config.weights import evaluated_weights
+from feyntune.config.weights import Weights, evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section, Source, lay_over
 from feyntune.evaluation.metrics import ReportedMetric, check_keys, reported, reported_all
@@ -31,7 +32,7 @@ LONGEST = 200
 
 @dataclass(frozen=True)
 class Run:
-    """One row of every table: a model, perhaps with an adapter for a dataset and a layer set."""
+    """One row of every table: a model, perhaps trained on a dataset, with an adapter for a layer set or as a whole."""
 
     name: str
     kind: str
@@ -44,8 +45,23 @@ class Run:
     """Imported results by ``completions``, ``perplexity``, or a metric's name."""
 
     @property
+    def is_full(self) -> bool:
+        """Whether all weights are trained, and the run has a model folder of its own."""
+        return self.kind == "trained" and self.layers == FULL
+
+    @property
+    def training_job(self) -> str:
+        """Rule and run of the job that trains it."""
+        return f"train_full/{self.name}" if self.is_full else f"train/{self.name}"
+
+    @property
     def has_adapter(self) -> bool:
         """Whether the run is a base model with an adapter."""
+        return self.is_tuned and not self.is_full
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the run's model was trained on abstracts."""
         return self.kind in ("trained", "published")
 
 
@@ -68,6 +84,10 @@ def resolve_runs(configuration: Configuration) -> dict[str, Run]:
     if not runs:
         raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
     check_evaluation_sets(configuration, runs.values())
+    check_methods(configuration, runs)
+    for run in runs.values():
+        if run.is_full:
+            check_full(training_stage(configuration, run))
     return runs
 
 
@@ -82,14 +102,15 @@ def _grid_runs(configuration: Configuration) -> list[Run]:
         Run(f"{model}_{dataset}_{layers}", "trained", model, dataset, layers)
         for model in grid.models
         for dataset in grid.datasets
-        for layers in grid.layer_sets
+        for layers in layer_sets_of(configuration, model)
     ]
 
 
 def _named_runs(configuration: Configuration) -> list[Run]:
     return [
-        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry))
+        Run(name, _kind(entry), entry.model, entry.dataset, layers, entry.adapter, _imports(entry))
         for name, entry in configuration.runs.items()
+        for layers in [layers_of(configuration, name, entry)]
     ]
 
 
@@ -131,7 +152,7 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
         yield from (("$.report.membership", "evaluation_sets", name) for name in pair)
     if "compared_layers" in configuration.report.model_fields_set:
         for pair in configuration.report.compared_layers:
-            yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
+            yield from (("$.report.compared_layers", "layer_sets", name) for name in pair if name != FULL)
 
 
 def import_stage(configuration: Configuration, run: Run, evaluation_set: str, kind: str) -> ImportStage:
@@ -147,13 +168,13 @@ def import_stage(configuration: Configuration, run: Run, evaluation_set: str, ki
 
 
 def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
-    """Settings that determine the adapter of a trained run."""
+    """Settings that determine the weights of a trained run."""
     assert run.layers is not None, "a trained run has layers"
     return TrainingStage(
         run=run.name,
         seed=configuration.seed,
-        lora=_section(configuration, run, "lora", Lora),
-        target_modules=sorted(configuration.layer_sets[run.layers]),
+        lora=Lora() if run.is_full else _section(configuration, run, "lora", Lora),
+        target_modules=[] if run.is_full else sorted(configuration.layer_sets[run.layers]),
         quantization=_section(configuration, run, "quantization", Quantization),
         precision=_section(configuration, run, "precision", Precision),
         training=_section(configuration, run, "training", Training),
@@ -169,11 +190,8 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         generation=generation,
-        weights=evaluated_weights(
-            configuration.evaluation.weights,
-            evaluated.quantization,
-            configuration.resources.complete.gpu,
-            generation.engine,
+        weights=_weights(
+            configuration, run, evaluated.quantization, configuration.resources.complete.gpu, generation.engine
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
@@ -181,12 +199,30 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
     )
 
 
+def _weights(
+    configuration: Configuration, run: Run, quantization: Quantization, gpu: int, engine: str | None
+) -> Weights:
+    """The weights of an evaluation; fully trained ones are quantised when they are loaded, if at all."""
+    if not run.is_full:
+        return evaluated_weights(configuration.evaluation.weights, quantization, gpu, engine)
+    if engine == "vllm" and quantization.method != "none":
+        raise FeynTuneError(
+            f"config: {run.name}: vLLM does not quantise fully trained weights;"
+            " set evaluation.quantization.method to none, or generation.engine to transformers"
+        )
+    return "quantised"
+
+
 def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
     """Settings of the merging of a run's adapter.
 
     Raises:
-        FeynTuneError: the evaluated weights are int8, which cannot be dequantised.
+        FeynTuneError: the run has no adapter, or the evaluated weights are int8, which cannot be dequantised.
     """
+    if run.is_full:
+        raise FeynTuneError(
+            f"config: {run.name} has no adapter to merge: results/full/{run.name} is its whole model already"
+        )
     evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
     original = configuration.hub.merged_weights == "original"
     if evaluated.quantization.method == "int8" and not original:
@@ -208,9 +244,7 @@ def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str
         run=run.name,
         limit=entry.limit,
         perplexity=perplexity.model_copy(update={"column": "abstract"}) if entry.text else perplexity,
-        weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
-        ),
+        weights=_weights(configuration, run, evaluated.quantization, configuration.resources.perplexity.gpu, None),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
         base_names=evaluated.base_names,
@@ -330,7 +364,9 @@ def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[
     asked = configuration.resources
     of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
     of_stages |= dict.fromkeys(("prepare_metric", "metric"), asked.metrics.gpu)
-    of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
+    of_runs = {run.training_job: gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
+    if any(run.is_full for run in runs.values()):
+        of_stages["train_full"] = asked.train.gpu
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import check_full
 from feyntune.core.errors import FeynTuneError
 from feyntune.models.load import check_quantization, linear_layers, pick_device
 from feyntune.models.tokens import context_length, load_config
@@ -46,6 +47,7 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
     check_batch_size(stage.training, max(gpus, 1))
     if not (base / "config.json").is_file():
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
+    check_full(stage)
     check_initialisation(stage)
     check_arguments(stage)
     from feyntune.training.tracking import check_trackers

@@ -45,7 +45,10 @@ class Model(Overrides, Source):
 
 
 class Grid(Section):
-    """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`."""
+    """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`.
+
+    Models with `training.method: full` have no layer sets: their runs are named `{model}_{dataset}_full`.
+    """
 
     models: list[Name] = []
     """Names in `models`."""
@@ -75,7 +78,7 @@ class NamedRun(Overrides):
     dataset: Name | None = None
     """A name in `datasets`: the training data."""
     layers: Name | None = None
-    """A name in `layer_sets`."""
+    """A name in `layer_sets`; none with `training.method: full`."""
     adapter: Source | None = None
     """A published adapter, which is evaluated and not trained."""
     completions: Imported | None = None
@@ -93,6 +96,6 @@ class NamedRun(Overrides):
             raise ValueError("imported 'perplexity' and 'metrics' need imported 'completions'")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
-        if not self.adapter and not self.completions and not (self.dataset and self.layers):
+        if not self.adapter and not self.completions and not self.dataset:
             raise ValueError("needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only")
         return self

@@ -89,6 +89,7 @@ def test_gpus_are_those_of_its_own_job():
         ({"runs": {"whole": {"lora": {"use_dora": True}}}}, "$.runs.whole.lora: training.method full trains no"),
         ({"models": {"other": {**FULL, "lora": {"r": 2}}}}, "$.models.other.lora: training.method full trains no"),
         ({"training": {"optimizer": {"lora_plus_ratio": 4}}}, "whole: training.method full has no B matrices"),
+        ({"training": {"keep": "best"}}, "whole: training.method full keeps no copies of earlier steps"),
         ({"layer_sets": {"full": ["q_proj"]}}, "$.layer_sets.full: runs with training.method full have this name"),
         ({**FULL, **PLAIN}, "$.grid.layer_sets: training.method full trains no adapter; remove it"),
         ({**FULL, **PLAIN, "grid": {"layer_sets": []}, "lora": {"init": "pissa"}}, "$.lora: training.method full"),

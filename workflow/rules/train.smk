@@ -44,8 +44,8 @@ def validation_option(wildcards, input):
 def archive_option(wildcards, threads):
     """The program's option for the adapters at all evaluation steps. They are an output of their own, and leave the
     others as they are; so the option is no parameter that Snakemake compares."""
-    archive = ARCHIVE.format(run=wildcards.run)
-    return f"--archive {archive}" if CONFIG.evaluation.checkpoints else ""
+    is_wanted = CONFIG.evaluation.checkpoints and not RUNS[wildcards.run].is_full
+    return f"--archive {ARCHIVE.format(run=wildcards.run)}" if is_wanted else ""
 
 
 ARCHIVE = "results/adapters/{run}/checkpoints.zip"
@@ -109,12 +109,12 @@ rule train:
         ),
         validation=validation_file,
     output:
+        # The adapters at all evaluation steps, where they are evaluated.
         **({"archive": ARCHIVE} if CONFIG.evaluation.checkpoints else {}),
         weights="results/adapters/{run}/adapter_model.safetensors",
         config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
-        # The adapters at all evaluation steps, where they are evaluated.
     log:
         "results/logs/train/{run}.log",
     benchmark:

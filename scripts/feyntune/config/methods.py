@@ -99,6 +99,10 @@ def check_full(stage: TrainingStage) -> None:
             f"config: {stage.run}: training.method full changes base weights, which {quantised} does not allow;"
             " set quantization.method to none"
         )
+    if stage.training.keep != "last":
+        raise FeynTuneError(
+            f"config: {stage.run}: training.method full keeps no copies of earlier steps; set training.keep to last"
+        )
     if ratio is not None:
         raise FeynTuneError(
             f"config: {stage.run}: training.method full has no B matrices;"

@@ -45,13 +45,13 @@ def train(context: Context, run: str) -> Work:
         moved=memory.base_weight_bytes(shape, stage) + 4 * memory.trained_parameters(shape, stage),
         loaded=stored_bytes(shape),
         peak=fits.demand.memory,
-        disk=memory.training_disk(shape, stage) * (1 + _archived_steps(context, stage.training, seen)),
+        disk=memory.training_disk(shape, stage) * (1 + _archived_steps(context, training, seen)),
     )
 
 
 def _archived_steps(context: Context, training: Training, seen: float) -> int:
     """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
-    if not context.configuration.evaluation.checkpoints:
+    if training.method == FULL or not context.configuration.evaluation.checkpoints:
         return 0
     return len(evaluation_steps(max(1, math.ceil(seen / training.batch_size)), training.evaluation.times))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.core.cli import say
+from feyntune.core.integrity import base_record
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
@@ -167,5 +168,6 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "test_sample": len(setup.data.test_sample),
         "train_sample": len(setup.data.train_sample),
         "too_long": setup.data.too_long,
+        "base_weights": base_record(setup.job.base),
         "measured": trainer.meter.summary(tokens),
     }

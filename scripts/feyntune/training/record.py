@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
+from feyntune.core.integrity import weights_record
 from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
 
 if TYPE_CHECKING:
@@ -142,16 +143,16 @@ def publish(
     Args:
         model: the trained PEFT model.
         history: from ``history_table``.
-        record: content of ``run.json``.
+        record: content of ``run.json``, to which the digests of the weights are added.
         output: folder of the run's adapter.
         initial: see ``save_adapter``.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / WEIGHTS).unlink(missing_ok=True)
     write_table(output / HISTORY, history)
-    write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save_adapter(model, Path(temporary), initial)
+        write_json(output / RECORD, {**record, "weights": weights_record(Path(temporary))})
         for name in (CONFIG, WEIGHTS):
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

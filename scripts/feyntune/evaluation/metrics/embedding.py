@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason
+from feyntune.core.integrity import check_recorded
 from feyntune.core.schema import Source
 from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
@@ -122,6 +123,7 @@ class SentenceEmbedder:
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
         try:
+            check_recorded(Path(folder))
             self.model = _load(Path(folder), settings)
             check_weights(self.model, Path(folder))
             if settings.adapter:

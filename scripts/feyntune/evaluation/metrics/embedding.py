@@ -215,14 +215,16 @@ def _load_adapter(model: "SentenceTransformer", folder: Path, name: str) -> None
     """Load a PEFT adapter from a subfolder of the model's, and make it the active one."""
     if not (folder / name / "adapter_model.safetensors").is_file():
         known = ", ".join(sorted(path.parent.name for path in folder.glob("*/adapter_model.safetensors"))) or "none"
-        raise FeynTuneError(f"{folder}: no adapter {name!r}; there is: {known}")
+        raise FeynTuneError(f"{folder}: no adapter {name!r}; correct the metric's 'adapter': there is {known}")
     transformer = model.transformers_model
     if transformer is None:
         raise FeynTuneError(f"{folder}: no transformer that could have an adapter; leave out the metric's 'adapter'")
     loaded = transformer.load_adapter(str(folder / name), adapter_name=name)
     if loaded.missing_keys or loaded.unexpected_keys:
         wrong = sorted(loaded.missing_keys | loaded.unexpected_keys)
-        raise FeynTuneError(f"{folder / name}: not an adapter of this model: {len(wrong)} other weights, {wrong[0]}")
+        raise FeynTuneError(
+            f"{folder / name}: {len(wrong)} weights do not fit this model, {wrong[0][-60:]}; name its own adapter"
+        )
     model.eval()
 
 

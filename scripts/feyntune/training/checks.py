@@ -88,7 +88,7 @@ def check_arguments(stage: TrainingStage) -> None:
     except (TypeError, ValueError, KeyError, ImportError) as error:
         name = getattr(stage.training, place).name
         raise FeynTuneError(
-            f"training.{place}: cannot create {name} ({reason(error, 90)}); correct its name or its arguments"
+            f"training.{place}: cannot create {name} ({reason(error, 120)}); correct its name or its arguments"
         ) from None
 
 

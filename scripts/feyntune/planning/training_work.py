@@ -15,7 +15,6 @@ from feyntune.config.methods import FULL
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, stored_bytes
 from feyntune.planning.work import PADDING, Work
-from feyntune.training.data import evaluation_steps
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def _archived_steps(context: Context, training: Training, seen: float) -> int:
     """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
     if training.method == FULL or not context.configuration.evaluation.checkpoints:
         return 0
-    return len(evaluation_steps(max(1, math.ceil(seen / training.batch_size)), training.evaluation.times))
+    return min(training.evaluation.times, max(1, math.ceil(seen / training.batch_size)))
 
 
 def _training_fits(context: Context, shape: ModelShape, stage: TrainingStage, each: float, gpus: int) -> FitPlan:

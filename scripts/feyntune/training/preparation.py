@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from feyntune.config.methods import FULL
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.integrity import base_record
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
@@ -221,5 +222,6 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "train_sample": len(setup.data.train_sample),
         **_kept_step(setup, trainer),
         "too_long": setup.data.too_long,
+        "base_weights": base_record(setup.job.base),
         "measured": trainer.meter.summary(tokens),
     }

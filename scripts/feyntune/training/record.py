@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
+from feyntune.core.integrity import weights_record
 from feyntune.training.adapter import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -144,16 +145,16 @@ def publish(
     Args:
         save: writes the files of the model into a folder.
         history: from ``history_table``.
-        record: content of ``run.json``.
+        record: content of ``run.json``, to which the digests of the weights are added.
         output: folder of the run's adapter or model.
         names: the files that ``save`` writes, the weights last.
     """
     output.mkdir(parents=True, exist_ok=True)
     (output / names[-1]).unlink(missing_ok=True)
     write_table(output / HISTORY, history)
-    write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save(Path(temporary))
+        write_json(output / RECORD, {**record, "weights": weights_record(Path(temporary))})
         for name in names:
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -112,7 +112,7 @@ def test_best_worst_copied_and_disputed_completions_are_found(opened):
     choose(opened, "order", "worst", "150 completions")
     assert first(opened) == ["-5 theirs 2401.00007 We study number 7."]
     choose(opened, "order", "disputed", "50 abstracts")
-    assert first(opened) == ["5.141 2401.00007 We study number 7."]
+    assert first(opened) == ["5.14 2401.00007 We study number 7."]
     choose(opened, "order", "copied", "150 completions")
     assert first(opened) == ["0.984 theirs 2401.00007 We study number 7."]
     assert Select(element(opened, "#quantity")).first_selected_option.text == "Copied"
@@ -125,7 +125,7 @@ def test_an_abstract_shows_all_runs_beside_the_authors(opened):
     until(opened, lambda: len(texts(opened, ".card")) == 4)
     assert texts(opened, ".card h2") == ["The authors", *RUNS]
     assert texts(opened, ".card.found h2") == ["theirs"]
-    assert texts(opened, ".card .note") == ["", "Ratio 0.98", "Ratio 0.981", "Ratio 0.982"]
+    assert texts(opened, ".card .note") == ["", "Ratio 0.980", "Ratio 0.981", "Ratio 0.982"]
     assert element(opened, ".body a").get_attribute("href") == "https://arxiv.org/abs/2401.00049"
     assert opened.execute_script("return document.querySelectorAll('.card math').length") == 4
     assert "<script>" in texts(opened, ".card .text")[1] and opened.title == "All completions"

@@ -3,7 +3,9 @@
 import argparse
 import io
 import json
+import logging
 import sys
+import warnings
 from pathlib import Path
 
 import pyarrow
@@ -218,6 +220,25 @@ def test_names_of_runs_stand_anywhere(words):
 def test_wrong_options_are_one_line(trying, words, line):
     with pytest.raises(FeynTuneError, match=line):
         trying(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [(["--file", "none.txt"], "No such file"), (["--text", TEXT, "--temperature", "-1"], r"\$.generation.temperature")],
+)
+def test_wrong_options_are_refused_before_models_are_loaded(trying, monkeypatch, words, line):
+    monkeypatch.setattr("feyntune.playground.session.Session", None)
+    with pytest.raises(FeynTuneError, match=line):
+        trying("tiny_base", *words)
+
+
+def test_warnings_of_libraries_are_not_shown(capfd, caplog):
+    with program.quiet_libraries():
+        logging.getLogger("transformers").warning("something is deprecated")
+        warnings.warn("something is deprecated", FutureWarning, stacklevel=1)
+    logging.getLogger("transformers").warning("a later one")
+    assert [record.getMessage() for record in caplog.records] == ["a later one"]
+    assert not capfd.readouterr().err
 
 
 def terminal(width=60):

@@ -77,7 +77,7 @@ class RunProgress:
         return f"{stage}: {self.done[stage]:,} of {number:,} done, last {name} in {duration(seconds)}"
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until the end of the run, at the pace so far; None if unknown, too early, or nothing is left.
+        """Seconds until the end of the run, at the pace so far; None if it cannot be known yet, or if nothing is left.
 
         The planned seconds of the jobs that are left, times the ratio of the time that has passed to the planned
         seconds of the jobs that are done. So the ratio accounts for jobs that run side by side.

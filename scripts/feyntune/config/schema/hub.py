@@ -18,8 +18,7 @@ TEMPLATES = {
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result but
-    `merged_weights`, which affects merged models only."""
+    """Where `snakemake push` publishes; no other rule does. Only `merged_weights` affects a result: merged models."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""

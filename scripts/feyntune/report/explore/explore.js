@@ -157,7 +157,10 @@ function makeText(tag, className, text) {
   return element;
 }
 function number(value) {
-  return Number.isNaN(value) ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
+  if (Number.isNaN(value)) return "–";
+  const whole = Number.isInteger(value) || Math.abs(value) >= 100;
+  const digits = whole ? { maximumFractionDigits: 0 } : { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
+  return value.toLocaleString("en", digits);
 }
 function showMore(asked, index, values) {
   const end = Math.min(shown + PAGE, ranked.count);

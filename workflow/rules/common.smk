@@ -10,10 +10,11 @@ import sys
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from feyntune.config import runs as declared
+from feyntune.config import reported, stages
 from feyntune.config.files import read_yaml
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
+from feyntune.config.runs import resolve_runs
 from feyntune.core.secrets import WANDB
 from feyntune.core.dates import date_now
 from feyntune.core.errors import FeynTuneError
@@ -36,7 +37,7 @@ try:
     for file in [] if IS_MODULE else workflow.configfiles:
         read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
-    RUNS = declared.resolve_runs(CONFIG)
+    RUNS = resolve_runs(CONFIG)
     check_names(CONFIG, result_folders(PROJECT))
 except FeynTuneError as error:
     sys.exit(str(error))

@@ -129,7 +129,7 @@ rule tables:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG, RUNS)),
+        settings=settings(reported.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -156,7 +156,7 @@ rule figures:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.figures_stage(CONFIG, RUNS)),
+        settings=settings(reported.figures_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
@@ -184,7 +184,7 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.page_stage(CONFIG, RUNS)),
+        settings=settings(reported.page_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
@@ -206,7 +206,7 @@ rule explore:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.explore_stage(CONFIG)),
+        settings=settings(reported.explore_stage(CONFIG)),
         metrics=METRICS,
         code=code("explore.py"),
     shell:

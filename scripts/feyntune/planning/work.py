@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
+from feyntune.config.reported import reported_metrics
 from feyntune.core.schema import Source
 from feyntune.evaluation.generation.batching import rows_that_fit
 from feyntune.evaluation.metrics import metric_class
@@ -30,6 +31,7 @@ from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
+    from feyntune.config.runs import Run
     from feyntune.config.schema.generation import CompletionStage
     from feyntune.config.schema.planning import ModelShape
     from feyntune.config.schema.training import Training, TrainingStage
@@ -92,7 +94,7 @@ class Estimator:
     def __init__(
         self,
         configuration: Configuration,
-        runs: Mapping[str, declared.Run],
+        runs: Mapping[str, Run],
         sizes: Sizes,
         gpu_memory: float | None = DEFAULT.memory,
     ) -> None:
@@ -129,13 +131,13 @@ class Estimator:
 
     def _train(self, run: str) -> Work:
         shape, dataset = self._shape(run), cast("str", self.runs[run].dataset)
-        stage = declared.training_stage(self.configuration, self.runs[run])
+        stage = stages.training_stage(self.configuration, self.runs[run])
         training, rows = stage.training, self.sizes.dataset(dataset).rows["train"]
         each = self._tokens(run, dataset) + 2
         seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
         if not shape:
             return Work(tokens=seen * each, known=False)
-        gpus = declared.gpus(self.configuration, self.runs[run])
+        gpus = stages.gpus(self.configuration, self.runs[run])
         control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
         adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
         fits = self._training_fits(shape, stage, each, adapter, gpus)
@@ -188,7 +190,7 @@ class Estimator:
 
     def _complete(self, set: str, run: str) -> Work:
         shape, rows = self._shape(run), self.sizes.rows(set)
-        stage = declared.completion_stage(self.configuration, self.runs[run], set)
+        stage = stages.completion_stage(self.configuration, self.runs[run], set)
         generation = stage.generation
         prompt = self._tokens(run, self.configuration.evaluation_sets[set].dataset) / 2 + 1
         # An adapted model stops after an abstract; a base model may generate up to the maximum length.
@@ -225,7 +227,7 @@ class Estimator:
 
     def _perplexity(self, set: str, run: str) -> Work:
         shape, rows = self._shape(run), self.sizes.rows(set)
-        stage = declared.perplexity_stage(self.configuration, self.runs[run], set)
+        stage = stages.perplexity_stage(self.configuration, self.runs[run], set)
         each = self._tokens(run, self.configuration.evaluation_sets[set].dataset) + 1
         if not shape:
             return Work(tokens=rows * each, known=False)
@@ -302,7 +304,7 @@ class Estimator:
         return self._model_folder(self.shapes["models", model], storage)
 
     def _merge(self, run: str) -> Work:
-        stage = declared.completion_stage(
+        stage = stages.completion_stage(
             self.configuration, self.runs[run], next(iter(self.configuration.evaluation_sets))
         )
         return self._model_folder(self._shape(run), stage.precision.dtype)
@@ -335,7 +337,7 @@ class Estimator:
         return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
     def _tables(self) -> Work:
-        columns = 4 + sum(len(metric.columns) for metric in declared.reported_metrics(self.configuration))
+        columns = 4 + sum(len(metric.columns) for metric in reported_metrics(self.configuration))
         rows = sum(map(self.sizes.rows, self.configuration.evaluation_sets)) * len(self.runs) * columns
         return Work(seconds=5 + self.configuration.report.uncertainty.resamples * rows / 4e8)
 

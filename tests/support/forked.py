@@ -83,7 +83,7 @@ def run(command, folder, environment, imports, apart=False):
 @cache
 def start_server(imports):
     """The server of this process of pytest; it ends with its standard input."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, __file__, *imports], env=environment, stdin=subprocess.PIPE, text=True)
 
 
@@ -116,6 +116,7 @@ def become(request):
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[1:1] = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     if request["command"][0] == "-m":
         sys.path[0], sys.argv = request["cwd"], request["command"][1:]

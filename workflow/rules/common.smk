@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT / "scripts"))
 
 from feyntune.config import reported, stages
 from feyntune.config.files import read_yaml
+from feyntune.config.grid import name_axes
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
 from feyntune.config.runs import resolve_runs
@@ -64,7 +65,7 @@ def one_of(names):
 
 def one_of_runs(names):
     """The same for runs. Snakemake parses a pattern again for each job and file: the grid is written as a product."""
-    axes = (CONFIG.grid.models, CONFIG.grid.datasets, CONFIG.grid.layer_sets)
+    axes = name_axes(CONFIG.grid)
     of_grid = {"_".join(parts) for parts in itertools.product(*axes)}
     if not of_grid.issubset(names) or not of_grid:
         return one_of(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from feyntune.config.grid import PLACE
 from feyntune.config.load import Configuration, parse_section
 from feyntune.config.schema.runs import Overrides
 from feyntune.core.schema import Section, lay_over
@@ -15,7 +16,8 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def section_of(configuration: Configuration, run: Run, name: str, section: type[AnySection]) -> AnySection:
-    """A section for a run: the configuration's, under the model's overrides, under the run's own."""
+    """A section for a run: the configuration's, under the model's overrides, under what the grid varies, under the
+    run's own."""
     values: AnySection = getattr(configuration, name)
     assert isinstance(values, section)
     for place, overrides in overrides_of(configuration, run):
@@ -33,5 +35,5 @@ def changed(values: AnySection, changes: AnySection | None, place: str) -> AnySe
 def overrides_of(configuration: Configuration, run: Run) -> list[tuple[str, Overrides]]:
     """The places that may override settings of a run, and their content; the later ones win."""
     model, own = configuration.models.get(str(run.model)), configuration.runs.get(run.name)
-    places = [(f"$.models.{run.model}", model), (f"$.runs.{run.name}", own)]
+    places = [(f"$.models.{run.model}", model), (PLACE, run.variation.overrides), (f"$.runs.{run.name}", own)]
     return [(place, overrides) for place, overrides in places if overrides is not None]

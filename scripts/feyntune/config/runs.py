@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from feyntune.config.evaluation_sets import check_evaluation_sets
-from feyntune.config.grid import grid_points
+from feyntune.config.grid import UNVARIED, Variation, grid_points
 from feyntune.config.load import Configuration, did_you_mean
 from feyntune.config.references import check_references
 from feyntune.config.schema.runs import Imported, NamedRun
@@ -31,6 +31,10 @@ class Run:
     adapter: Source | None = None
     imports: Mapping[str, Imported] = field(default_factory=dict)
     """Imported results by ``completions``, ``perplexity``, or a metric's name."""
+    seed: int | None = None
+    """Seed of its training; None: the configuration's."""
+    variation: Variation = UNVARIED
+    """Settings that the grid varies."""
 
     @property
     def has_adapter(self) -> bool:
@@ -67,14 +71,14 @@ def _base_runs(configuration: Configuration) -> list[Run]:
 
 def _grid_runs(configuration: Configuration) -> list[Run]:
     return [
-        Run(point.name, "trained", point.model, point.dataset, point.layers)
-        for point in grid_points(configuration.grid)
+        Run(each.name, "trained", each.model, each.dataset, each.layers, seed=each.seed, variation=each.variation)
+        for each in grid_points(configuration.grid)
     ]
 
 
 def _named_runs(configuration: Configuration) -> list[Run]:
     return [
-        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry))
+        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry), entry.seed)
         for name, entry in configuration.runs.items()
     ]
 

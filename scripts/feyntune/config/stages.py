@@ -37,7 +37,7 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
     assert run.layers is not None, "a trained run has layers"
     return TrainingStage(
         run=run.name,
-        seed=configuration.seed,
+        seed=configuration.seed if run.seed is None else run.seed,
         lora=section_of(configuration, run, "lora", Lora),
         target_modules=sorted(configuration.layer_sets[run.layers]),
         quantization=section_of(configuration, run, "quantization", Quantization),

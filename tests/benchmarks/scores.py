@@ -65,7 +65,7 @@ def _embeddings(model, sequences):
 
 
 def _one_pass(model, sequences):
-    from feyntune.evaluation.perplexity import evaluate_batch, usual_budget
+    from feyntune.evaluation.perplexity_batches import evaluate_batch, usual_budget
     from feyntune.models.likelihood import batches_by_length
 
     losses, means = [0.0] * len(sequences), [None] * len(sequences)

@@ -18,7 +18,8 @@ from feyntune.data import mix, snapshot, store
 from feyntune.evaluation.metrics.base import Completions
 from feyntune.evaluation.metrics.embedding import Embedding, EmbeddingSettings
 from feyntune.evaluation.model import load_evaluated
-from feyntune.evaluation.perplexity import encode_abstracts, evaluate_batch, usual_budget
+from feyntune.evaluation.perplexity_batches import evaluate_batch, usual_budget
+from feyntune.evaluation.perplexity_inputs import encode_abstracts
 from feyntune.models.likelihood import batches_by_length
 from support.papers import record, run, write_lines, write_splits
 from support.programs import load_program

@@ -11,7 +11,9 @@ from feyntune.core.cli import Progress
 from feyntune.core.files import read_table
 from feyntune.core.shards import Shards
 from feyntune.evaluation import membership, perplexity
+from feyntune.evaluation import perplexity_batches as batches
 from feyntune.evaluation.model import load_evaluated
+from feyntune.evaluation.perplexity_inputs import encode_abstracts
 
 STAGE = PerplexityStage(
     run="tiny_base",
@@ -30,7 +32,7 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def sequences(model, abstracts):
-    return perplexity.encode_abstracts(model.tokens, *abstracts, "truncate").sequences
+    return encode_abstracts(model.tokens, *abstracts, "truncate").sequences
 
 
 def by_definition(model, sequence):
@@ -49,15 +51,15 @@ def by_definition(model, sequence):
 
 def test_scores_are_those_of_the_definition_also_in_chunks(model, sequences, monkeypatch):
     expected = [by_definition(model, sequence) for sequence in sequences[:3]]
-    _, _, scores = perplexity.evaluate_batch_with_membership(model.causal, sequences[:3], 1)
+    _, _, scores = batches.evaluate_batch_with_membership(model.causal, sequences[:3], 1)
     assert scores == pytest.approx(expected, rel=1e-4)
     monkeypatch.setattr(membership, "LOGITS_AT_ONCE", 1)
-    _, _, chunked = perplexity.evaluate_batch_with_membership(model.causal, sequences[:3], 1)
+    _, _, chunked = batches.evaluate_batch_with_membership(model.causal, sequences[:3], 1)
     assert chunked == pytest.approx(scores, rel=1e-5)
 
 
 def test_a_text_of_one_token_has_a_score(model, sequences):
-    _, _, [score] = perplexity.evaluate_batch_with_membership(model.causal, [sequences[0][:2]], 1)
+    _, _, [score] = batches.evaluate_batch_with_membership(model.causal, [sequences[0][:2]], 1)
     assert score == pytest.approx(by_definition(model, sequences[0][:2]), rel=1e-4)
 
 
@@ -66,7 +68,7 @@ def test_perplexities_and_embeddings_stay_as_they_are(model, abstracts, sequence
     for asked in (False, True):
         with Progress("perplexity") as progress:
             shards = Shards(tmp_path / str(asked), {})
-            tables.append(perplexity.evaluate_all(model, abstracts[0], sequences, 500, shards, progress, asked))
+            tables.append(batches.evaluate_all(model, abstracts[0], sequences, 500, shards, progress, asked))
     assert tables[0].column_names == ["index", "nll", "embedding"]
     assert tables[1].select(tables[0].column_names).equals(tables[0])
 

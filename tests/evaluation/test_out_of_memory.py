@@ -13,7 +13,7 @@ from feyntune.config.schema.models import Precision, Quantization
 from feyntune.config.schema.perplexity import PerplexityStage
 from feyntune.config.schema.similarity import Similarity
 from feyntune.core.errors import FeynTuneError
-from feyntune.evaluation import metric_jobs, perplexity, similarity
+from feyntune.evaluation import metric_jobs, perplexity, perplexity_batches, similarity
 from feyntune.evaluation.generation import completions
 from feyntune.evaluation.metrics.base import Completions
 from feyntune.evaluation.metrics.embedding import Embedding
@@ -63,7 +63,7 @@ def test_completion(tmp_path, tiny_model, dataset, fail):
 
 
 def test_perplexity(tmp_path, tiny_model, dataset, fail, monkeypatch):
-    monkeypatch.setattr(perplexity, "evaluate_batch", fail)
+    monkeypatch.setattr(perplexity_batches, "evaluate_batch", fail)
     stage = PerplexityStage(**COMMON, quantization={"method": "none"}, perplexity={"batch_tokens": 256})
     files = tmp_path / "shards", tmp_path / "perplexity.parquet", tmp_path / "embeddings.pt"
     job = perplexity.PerplexityJob(stage, tiny_model, None, dataset, *files, "code")

@@ -14,8 +14,11 @@ from feyntune.core.cli import Progress
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.core.shards import Shards
-from feyntune.evaluation import perplexity
+from feyntune.evaluation import perplexity_batches as batches
 from feyntune.evaluation.model import load_evaluated
+from feyntune.evaluation.perplexity import PerplexityJob
+from feyntune.evaluation.perplexity_inputs import encode_abstracts
+from feyntune.evaluation.perplexity_results import perplexity_table, write_results
 from feyntune.models import likelihood
 
 STAGE = PerplexityStage(
@@ -35,12 +38,12 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def encoded(model, abstracts):
-    return perplexity.encode_abstracts(model.tokens, *abstracts, "truncate")
+    return encode_abstracts(model.tokens, *abstracts, "truncate")
 
 
 def evaluate(model, abstracts, encoded, shards, batch_tokens=500):
     with Progress("perplexity") as progress:
-        return perplexity.evaluate_all(model, abstracts[0], encoded.sequences, batch_tokens, shards, progress)
+        return batches.evaluate_all(model, abstracts[0], encoded.sequences, batch_tokens, shards, progress)
 
 
 def test_batches_hold_the_budget_and_everything_once():
@@ -53,7 +56,7 @@ def test_batches_hold_the_budget_and_everything_once():
 
 def test_perplexity_is_that_of_the_definition(model, encoded):
     sequence = encoded.sequences[3]
-    [nll], _ = perplexity.evaluate_batch(model.causal, [sequence], 1)
+    [nll], _ = batches.evaluate_batch(model.causal, [sequence], 1)
     with torch.no_grad():
         logits = model.causal(torch.tensor([sequence])).logits[0].double()
     by_hand = -sum(logits[place].log_softmax(0)[token].item() for place, token in enumerate(sequence[1:]))
@@ -62,35 +65,35 @@ def test_perplexity_is_that_of_the_definition(model, encoded):
 
 def test_embedding_is_the_mean_of_last_hidden_states_without_bos(model, encoded):
     sequence = encoded.sequences[3]
-    _, [embedding] = perplexity.evaluate_batch(model.causal, [sequence], 1)
+    _, [embedding] = batches.evaluate_batch(model.causal, [sequence], 1)
     with torch.no_grad():
         states = model.causal(torch.tensor([sequence]), output_hidden_states=True).hidden_states[-1][0]
     assert torch.allclose(torch.from_numpy(embedding), states[1:].mean(0), atol=1e-5)
-    assert torch.allclose(perplexity.bos_state(model), states[0], atol=1e-5)
+    assert torch.allclose(batches.bos_state(model), states[0], atol=1e-5)
 
 
 def test_a_batch_gives_what_single_abstracts_give(model, encoded):
-    losses, embeddings = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
+    losses, embeddings = batches.evaluate_batch(model.causal, encoded.sequences, 1)
     for sequence, loss, embedding in zip(encoded.sequences, losses, embeddings, strict=True):
-        [alone], [embedding_alone] = perplexity.evaluate_batch(model.causal, [sequence], 1)
+        [alone], [embedding_alone] = batches.evaluate_batch(model.causal, [sequence], 1)
         assert loss == pytest.approx(alone, rel=1e-5)
         assert np.allclose(embedding, embedding_alone, atol=1e-5)
 
 
 def test_cross_entropy_in_chunks_changes_nothing(model, encoded, monkeypatch):
-    whole, _ = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
+    whole, _ = batches.evaluate_batch(model.causal, encoded.sequences, 1)
     monkeypatch.setattr(likelihood, "LOGITS_AT_ONCE", 1)
-    chunked, _ = perplexity.evaluate_batch(model.causal, encoded.sequences, 1)
+    chunked, _ = batches.evaluate_batch(model.causal, encoded.sequences, 1)
     assert chunked == pytest.approx(whole, rel=1e-6)
 
 
 def test_interrupted_equals_uninterrupted(model, abstracts, encoded, tmp_path, monkeypatch):
     whole = evaluate(model, abstracts, encoded, Shards(tmp_path / "whole", {}))
-    monkeypatch.setattr(perplexity, "SECONDS_BETWEEN_SHARDS", -1)
-    monkeypatch.setattr(perplexity, "evaluate_batch", fails_after(perplexity.evaluate_batch, 2))
+    monkeypatch.setattr(batches, "SECONDS_BETWEEN_SHARDS", -1)
+    monkeypatch.setattr(batches, "evaluate_batch", fails_after(batches.evaluate_batch, 2))
     with pytest.raises(KeyboardInterrupt):
         evaluate(model, abstracts, encoded, Shards(tmp_path / "cut", {}))
-    monkeypatch.setattr(perplexity, "evaluate_batch", perplexity.evaluate_batch.whole)
+    monkeypatch.setattr(batches, "evaluate_batch", batches.evaluate_batch.whole)
     left = Shards(tmp_path / "cut", {})
     assert sum(len(table) for table in left.read()) > 0
     assert evaluate(model, abstracts, encoded, left).equals(whole)
@@ -111,7 +114,7 @@ def fails_after(function, times):
 
 
 def test_table_by_hand():
-    table = perplexity.perplexity_table(["a"], ["Müon"], [2], [2 * math.log(8)])
+    table = perplexity_table(["a"], ["Müon"], [2], [2 * math.log(8)])
     assert table.to_pylist() == [
         {
             "id": "a",
@@ -126,15 +129,15 @@ def test_table_by_hand():
 def test_too_long_is_refused_or_cut_and_counted(model, abstracts):
     ids, texts = abstracts
     with pytest.raises(FeynTuneError, match=r"abstracts exceed the model's 256 tokens: .*truncate"):
-        perplexity.encode_abstracts(model.tokens, ids, [*texts[:-1], texts[-1] * 5], "refuse")
-    encoded = perplexity.encode_abstracts(model.tokens, ["a"], [texts[-1] * 5], "truncate")
+        encode_abstracts(model.tokens, ids, [*texts[:-1], texts[-1] * 5], "refuse")
+    encoded = encode_abstracts(model.tokens, ["a"], [texts[-1] * 5], "truncate")
     assert (encoded.truncated, len(encoded.sequences[0])) == (1, 256)
     assert (texts[-1] * 5).startswith(encoded.texts[0])
 
 
 def test_an_abstract_without_tokens_is_named(model):
     with pytest.raises(FeynTuneError, match="1 abstracts have no token to evaluate: b"):
-        perplexity.encode_abstracts(model.tokens, ["a", "b"], ["text", ""], "refuse")
+        encode_abstracts(model.tokens, ["a", "b"], ["text", ""], "refuse")
 
 
 def test_nan_logits_name_the_abstract(model, abstracts, encoded, tmp_path, monkeypatch):
@@ -145,7 +148,7 @@ def test_nan_logits_name_the_abstract(model, abstracts, encoded, tmp_path, monke
 
 
 def test_logits_changed_behind_the_head_are_refused(model, encoded, monkeypatch):
-    perplexity.check_head(model.causal, encoded.sequences[0])
+    batches.check_head(model.causal, encoded.sequences[0])
     forward = type(model.causal).forward
 
     def capped(self, **inputs):
@@ -155,7 +158,7 @@ def test_logits_changed_behind_the_head_are_refused(model, encoded, monkeypatch)
 
     monkeypatch.setattr(type(model.causal), "forward", capped)
     with pytest.raises(FeynTuneError, match="changes its logits after the head"):
-        perplexity.check_head(model.causal, encoded.sequences[0])
+        batches.check_head(model.causal, encoded.sequences[0])
 
 
 def test_files_are_written_in_the_datasets_order_and_are_the_same_twice(model, abstracts, encoded, tmp_path):
@@ -163,8 +166,8 @@ def test_files_are_written_in_the_datasets_order_and_are_the_same_twice(model, a
     for name in ("first", "second"):
         results = evaluate(model, abstracts, encoded, Shards(tmp_path / "shards", {}))
         paths = tmp_path / f"{name}.parquet", tmp_path / f"{name}.pt"
-        job = perplexity.PerplexityJob(STAGE, Path(), None, Path(), tmp_path, *paths, code="")
-        perplexity.write_results(job, model, ids, encoded, results)
+        job = PerplexityJob(STAGE, Path(), None, Path(), tmp_path, *paths, code="")
+        write_results(job, model, ids, encoded, results)
     table = read_table(tmp_path / "first.parquet")
     assert table["id"].to_pylist() == ids
     assert table["tokens"].to_pylist() == [len(sequence) - 1 for sequence in encoded.sequences]

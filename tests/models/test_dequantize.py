@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.hashing import digest
-from feyntune.evaluation.perplexity import encode_abstracts, evaluate_batch
+from feyntune.evaluation.perplexity_batches import evaluate_batch
+from feyntune.evaluation.perplexity_inputs import encode_abstracts
 from feyntune.models import dequantize
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokens import load_tokens

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pyarrow
 import pyarrow.parquet
@@ -12,6 +13,9 @@ from feyntune.config.runs import resolve_runs
 from feyntune.config.stages import completion_stage, training_stage
 from feyntune.core.files import write_table
 from feyntune.planning import calibrate, devices, memory
+from feyntune.planning.context import Context
+from feyntune.planning.estimates import ESTIMATES, SHORT, estimate
+from feyntune.planning.evaluation_work import rows_in_parallel
 from feyntune.planning.jobs import Job
 from feyntune.planning.memory import (
     KNOWN,
@@ -24,7 +28,7 @@ from feyntune.planning.memory import (
 )
 from feyntune.planning.plan import _same_engine, wall_seconds
 from feyntune.planning.sizes import ARXIV, PAPERS, Sizes
-from feyntune.planning.work import ESTIMATES, SHORT, Estimator, Work
+from feyntune.planning.work import Work
 from support.workspace import PROJECT
 
 LLAMA = KNOWN["meta-llama/Llama-3.1-8B"]
@@ -39,10 +43,10 @@ BASE = {
 }
 
 
-def estimator(tmp_path, **changes):
+def context(tmp_path, **changes):
     configuration = parse_configuration({**BASE, **changes})
     sizes = Sizes(configuration, results=tmp_path / "results")
-    return Estimator(configuration, resolve_runs(configuration), sizes)
+    return Context(configuration, resolve_runs(configuration), sizes)
 
 
 def test_the_known_llama_has_eight_billion_weights():
@@ -84,7 +88,7 @@ def test_a_configured_shape_comes_first_and_an_unknown_model_has_none():
 
 
 def test_missing_datasets_are_estimated_by_category(tmp_path):
-    sizes = estimator(tmp_path).sizes
+    sizes = context(tmp_path).sizes
     assert sizes.dataset("hep-th").rows == {"train": 73_500, "test": 15_750, "validation": 15_750}
     assert not sizes.dataset("hep-th").known
     assert sizes.tokens("hep-th", tmp_path) == 150
@@ -94,13 +98,13 @@ def test_a_mixture_is_estimated_from_its_parts(tmp_path):
     other = {"snapshot": "arxiv", "categories": ["gr-qc"]}
     mix = {"mix": ["hep-th", {"dataset": "gr-qc", "fraction": 0.5}]}
     datasets = {**BASE["datasets"], "gr-qc": other, "mixed": mix}
-    rows = estimator(tmp_path, datasets=datasets).sizes.dataset("mixed").rows
+    rows = context(tmp_path, datasets=datasets).sizes.dataset("mixed").rows
     assert rows["train"] == int(0.7 * PAPERS["hep-th"]) + int(0.7 * PAPERS["gr-qc"]) // 2
 
 
 def test_the_papers_of_a_snapshot_are_estimated_from_its_file_size(tmp_path):
     (tmp_path / "half.json").write_bytes(b"x" * 1650 * 1000)
-    sizes = estimator(tmp_path, snapshots={"arxiv": str(tmp_path / "half.json")}).sizes
+    sizes = context(tmp_path, snapshots={"arxiv": str(tmp_path / "half.json")}).sizes
     assert sizes.papers("arxiv") == 1000
     assert sum(sizes.dataset("hep-th").rows.values()) == pytest.approx(PAPERS["hep-th"] * 1000 / ARXIV, abs=3)
 
@@ -114,7 +118,7 @@ def test_an_existing_dataset_is_counted(tmp_path, tiny_model):
     pyarrow.parquet.write_table(pyarrow.table({"abstract": texts}), folder / "train.parquet")
     summary = {"rows": {"train": 2, "test": 1, "validation": 1}, "words": {"mean": 4.5}}
     (folder / "summary.json").write_text(json.dumps(summary))
-    sizes = estimator(tmp_path).sizes
+    sizes = context(tmp_path).sizes
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     real = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     assert sizes.dataset("hep-th").rows["train"] == 2
@@ -133,29 +137,30 @@ def test_a_dataset_of_other_settings_is_not_counted(tmp_path):
 
 def test_training_tokens_and_operations(tmp_path):
     recomputed = {"per_device_batch_size": None, "gradient_checkpointing": True}
-    work = estimator(tmp_path, training=recomputed).work("train", {"run": "llama_hep-th_qkv"})
+    work = estimate(context(tmp_path, training=recomputed), "train", {"run": "llama_hep-th_qkv"})
     assert work.tokens == 73_500 * 4 * 152
     six_per_weight = 6 * (block_parameters(LLAMA) + head_parameters(LLAMA)) * work.tokens
     assert 1 < work.operations / six_per_weight < 1.1  # attention and evaluations on top
-    plain = estimator(tmp_path, training={"gradient_checkpointing": False}).work("train", {"run": "llama_hep-th_qkv"})
+    plain = estimate(
+        context(tmp_path, training={"gradient_checkpointing": False}), "train", {"run": "llama_hep-th_qkv"}
+    )
     assert plain.operations / work.operations == pytest.approx(4 / 6)
     assert plain.peak > 1.5 * work.peak
 
 
 def test_a_training_that_fits_itself_is_planned_for_the_gpu(tmp_path):
-    estimates = estimator(tmp_path)
-    large = estimates.work("train", {"run": "llama_hep-th_qkv"})
+    planned = context(tmp_path)
+    large = estimate(planned, "train", {"run": "llama_hep-th_qkv"})
     assert 0.5 * 40e9 < large.peak < 40 * 2**30
-    estimates.gpu_memory = 8.6e9
-    small = estimates.work("train", {"run": "llama_hep-th_qkv"})
+    small = estimate(replace(planned, gpu_memory=8.6e9), "train", {"run": "llama_hep-th_qkv"})
     assert small.peak < 8.6e9
     assert small.operations / large.operations == pytest.approx(6 / 4)
 
 
 def test_gpus_that_train_together_divide_the_work(tmp_path):
     runs = {"mine": {"model": "llama", "dataset": "hep-th", "layers": "qkv", "gpus": 4}}
-    estimates = estimator(tmp_path, runs=runs)
-    one, four = (estimates.work("train", {"run": run}) for run in ("llama_hep-th_qkv", "mine"))
+    planned = context(tmp_path, runs=runs)
+    one, four = (estimate(planned, "train", {"run": run}) for run in ("llama_hep-th_qkv", "mine"))
     assert four.operations == pytest.approx(one.operations / 4)
     assert four.tokens == one.tokens
     assert four.peak < one.peak
@@ -163,25 +168,25 @@ def test_gpus_that_train_together_divide_the_work(tmp_path):
 
 def test_max_steps_and_limits_bound_the_work(tmp_path):
     sets = {"hep-th": {"dataset": "hep-th", "limit": 100}}
-    estimates = estimator(tmp_path, training={"max_steps": 10}, evaluation_sets=sets)
-    assert estimates.work("train", {"run": "llama_hep-th_qkv"}).tokens == 10 * 16 * 152
-    assert estimates.work("perplexity", {"set": "hep-th", "run": "llama_base"}).tokens == 100 * 151
-    similarity = estimates.work("similarity", {"set": "hep-th", "run": "llama_base"})
+    planned = context(tmp_path, training={"max_steps": 10}, evaluation_sets=sets)
+    assert estimate(planned, "train", {"run": "llama_hep-th_qkv"}).tokens == 10 * 16 * 152
+    assert estimate(planned, "perplexity", {"set": "hep-th", "run": "llama_base"}).tokens == 100 * 151
+    similarity = estimate(planned, "similarity", {"set": "hep-th", "run": "llama_base"})
     assert similarity.disk == 4 * 100 * 100
 
 
 def test_a_base_model_is_expected_to_generate_longer_texts(tmp_path):
-    estimates = estimator(tmp_path)
+    planned = context(tmp_path)
     base, adapted = (
-        estimates.work("complete", {"set": "hep-th", "run": run}) for run in ("llama_base", "llama_hep-th_qkv")
+        estimate(planned, "complete", {"set": "hep-th", "run": run}) for run in ("llama_base", "llama_hep-th_qkv")
     )
     assert base.tokens > 5 * adapted.tokens
 
 
 def tokens_per_second(tmp_path, engine):
     """New tokens per second of an A100 with 40 GB, as planned for a base model."""
-    planned = estimator(tmp_path, generation={"engine": engine})
-    work = planned.work("complete", {"set": "hep-th", "run": "llama_base"})
+    planned = context(tmp_path, generation={"engine": engine})
+    work = estimate(planned, "complete", {"set": "hep-th", "run": "llama_base"})
     new = planned.sizes.rows("hep-th") * 1024
     return new / calibrate.by_table(work, devices.DEFAULT)[1]
 
@@ -202,12 +207,12 @@ def test_the_plan_has_the_rows_of_the_job(tmp_path):
     from feyntune.evaluation.generation.engine import Row
 
     resources = {"complete": {"gpu": 0, "mem_mb": 60_000}}
-    planned = estimator(tmp_path, resources=resources)
+    planned = context(tmp_path, resources=resources)
     stage = completion_stage(planned.configuration, planned.runs["llama_base"], "hep-th")
     rows = [Row(index, str(index), 0, [0] * 200, 1024) for index in range(500)]
     config = LlamaConfig(**LLAMA.model_dump(exclude={"gated", "head_dim"}))
     chosen = choose_rows(config, stage, rows, torch.device("cpu"), 60e9)
-    assert chosen == planned._rows_in_parallel(LLAMA, stage, 200)
+    assert chosen == rows_in_parallel(planned, LLAMA, stage, 200)
     assert chosen == 64
 
 
@@ -231,7 +236,7 @@ def test_a_quantised_llama_fits_where_a_plain_one_does_not():
 
 def test_without_a_shape_tokens_are_known_and_costs_are_not(tmp_path):
     models = {"llama": {"hub": "somebody/model", "revision": "main"}}
-    work = estimator(tmp_path, models=models).work("train", {"run": "llama_hep-th_qkv"})
+    work = estimate(context(tmp_path, models=models), "train", {"run": "llama_hep-th_qkv"})
     assert not work.known
     assert work.tokens == 73_500 * 4 * 152
     assert calibrate.by_table(work, devices.cpu(1)) is None

@@ -72,7 +72,9 @@ def test_a_changed_setting_is_named_and_a_target_bounds_the_plan(workspace):
 
 
 def test_changed_code_is_named_and_nothing_runs(workspace):
-    workspace.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    workspace.edit(
+        "scripts/feyntune/evaluation/perplexity_batches.py", "import math", "import math\n\nA_NEW_CONSTANT = 1"
+    )
     before = workspace.stale()
     done = workspace.snakemake(*PLAN)
     assert "its program's code changed" in rows(done.stdout)["perplexity"]

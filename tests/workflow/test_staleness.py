@@ -41,7 +41,9 @@ def test_wording_changes_nothing(workspace, file, old, new):
 
 
 def test_editing_the_scoring_code_scores_again_and_does_not_retrain(workspace):
-    workspace.edit("scripts/feyntune/evaluation/perplexity.py", "import math", "import math\n\nA_NEW_CONSTANT = 1")
+    workspace.edit(
+        "scripts/feyntune/evaluation/perplexity_batches.py", "import math", "import math\n\nA_NEW_CONSTANT = 1"
+    )
     stale = stages(workspace.stale())
     assert {"perplexity", "embeddings", "similarity", "tables"} <= stale
     assert not {"adapters", "completions", "semscore", "datasets", "demo", "references"} & stale

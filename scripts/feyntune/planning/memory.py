@@ -16,7 +16,7 @@ from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
 from feyntune.evaluation.generation.batching import row_bytes
-from feyntune.evaluation.perplexity import usual_budget
+from feyntune.evaluation.perplexity_batches import usual_budget
 from feyntune.models.likelihood import LOGITS_AT_ONCE
 from feyntune.models.shape import (
     CONTEXT,

@@ -14,11 +14,13 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
 from feyntune.planning import calibrate, devices
 from feyntune.planning.calibrate import device_name, engine_name, measured_seconds
+from feyntune.planning.context import Context
 from feyntune.planning.devices import Device
+from feyntune.planning.estimates import estimate
 from feyntune.planning.jobs import RESTORED, Job, Offered, is_about_content
 from feyntune.planning.restored import restored_jobs
 from feyntune.planning.sizes import Sizes
-from feyntune.planning.work import Estimator, Work
+from feyntune.planning.work import Work
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -145,13 +147,13 @@ def make_plan(jobs: Mapping[str, Job], configuration: Configuration, runs: Mappi
     measured = checked_gpu()
     gpu = choose_gpu(configuration, jobs, measured)
     sizes = Sizes(configuration, _outdated(jobs))
-    estimator = Estimator(configuration, runs, sizes, gpu.memory)
-    works = {key: estimator.work(job.stage, job.wildcards) for key, job in jobs.items()}
+    context = Context(configuration, runs, sizes, gpu.memory)
+    works = {key: estimate(context, job.stage, job.wildcards) for key, job in jobs.items()}
     learned = _corrections(jobs, works, gpu)
     planned = {key: _planned(job, works[key], gpu, learned) for key, job in jobs.items() if job.stale}
     wall = wall_seconds(jobs, {key: each.seconds or 0 for key, each in planned.items()}, offered)
     about_data = _assumed(configuration, planned, sizes, gpu, gpu is measured)
-    assumed = [*about_data, *_shapeless(configuration, estimator), _basis(planned)]
+    assumed = [*about_data, *_shapeless(context), _basis(planned)]
     return Plan(planned, list(runs), len(jobs), wall, offered, gpu, assumed)
 
 
@@ -237,11 +239,11 @@ def _assumed(
         yield f"{len(absent)} of {len(configuration.datasets)} datasets do not exist yet: their sizes are estimated"
 
 
-def _shapeless(configuration: Configuration, estimator: Estimator) -> Iterator[str]:
+def _shapeless(context: Context) -> Iterator[str]:
     """Sentences about models of the hub whose shape is not known."""
     effect = {"models": "the costs of its runs are left out", "metrics": "its jobs are assumed to be short"}
-    for (registry, name), shape in estimator.shapes.items():
-        if shape is None and getattr(configuration, registry)[name].hub:
+    for (registry, name), shape in context.shapes.items():
+        if shape is None and getattr(context.configuration, registry)[name].hub:
             remedy = f"run `snakemake fetch`, or set planning.shapes.{name}"
             yield f"{registry}.{name}: its shape is not known, so {effect[registry]}; {remedy}"
 

@@ -1,0 +1,85 @@
+"""The work of a training: its steps, its evaluations and its control prompts.
+
+A matrix of P weights costs 2 P operations per token forward, and as many backward for the gradients of the activations.
+The base model's weights have no gradients, and an adapter has few weights: so a training costs 4 P, and 6 P where
+activations are recomputed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from feyntune.config import stages
+from feyntune.planning import memory
+from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes, weight_bytes
+from feyntune.planning.work import PADDING, Work
+from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
+
+if TYPE_CHECKING:
+    from feyntune.config.schema.planning import ModelShape
+    from feyntune.config.schema.training import Training, TrainingStage
+    from feyntune.planning.context import Context
+
+
+def train(context: Context, run: str) -> Work:
+    """The work of a run's training."""
+    shape, dataset = context.shape(run), cast("str", context.runs[run].dataset)
+    stage = stages.training_stage(context.configuration, context.runs[run])
+    training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
+    each = context.tokens(run, dataset) + 2
+    seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
+    if not shape:
+        return Work(tokens=seen * each, known=False)
+    gpus = stages.gpus(context.configuration, context.runs[run])
+    control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
+    adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
+    fits = _training_fits(context, shape, stage, each, adapter, gpus)
+    return Work(
+        tokens=seen * each,
+        operations=_training_operations(shape, training, rows, seen, each, fits.current) / max(gpus, 1),
+        phase="training",
+        steps=control_prompts * bool(training.evaluation.control_prompts),
+        layers=shape.num_hidden_layers,
+        moved=weight_bytes(shape, stage.quantization, stage.precision),
+        loaded=stored_bytes(shape),
+        peak=fits.demand.memory,
+        disk=4 * adapter,
+    )
+
+
+def _training_fits(
+    context: Context, shape: ModelShape, stage: TrainingStage, each: float, adapter: int, gpus: int
+) -> FitPlan:
+    """How a training will divide its steps, as it chooses itself; on a CPU there is no limit."""
+    own = stage.training.batch_size // max(gpus, 1)
+    demands = {}
+    for fit in possible_fits(stage.training, own):
+        tokens = PADDING * each * own / fit.micro_batches
+        needed = memory.training_bytes(shape, stage, tokens, adapter, fit.recompute)
+        demands[fit] = Demand(tokens, needed)
+    return FitPlan(demands, context.gpu_memory if gpus else None)
+
+
+def _training_operations(shape: ModelShape, training: Training, rows: int, seen: float, each: float, fit: Fit) -> float:
+    """Operations of training steps and evaluations.
+
+    Args:
+        shape: shape of the base model.
+        training: settings of the training.
+        rows: abstracts in the training split.
+        seen: abstracts that the training processes in all.
+        each: tokens per abstract.
+        fit: division of the steps.
+    """
+    passes = 6 if fit.recompute else 4
+    forward = seen * each * forward_operations(shape, each)
+    fraction, evaluated = _evaluated_while_training(training, rows)
+    return forward * passes / 2 * (1 + fraction) + evaluated * each * forward_operations(shape, each)
+
+
+def _evaluated_while_training(training: Training, rows: int) -> tuple[float, float]:
+    """Cost of the evaluations: a fraction of the training's where it is `auto`, and abstracts where it is not."""
+    asked = (training.evaluation.test_rows, training.evaluation.train_rows)
+    times = training.evaluation.times + 1
+    counted = sum(rows if each is None else each for each in asked if each != "auto")
+    return 0.025 * asked.count("auto") / 3, times * min(counted, 2 * rows)

@@ -1,5 +1,6 @@
 # What people look at: pooled tables over all runs, tables with intervals, figures, one page.
 
+from feyntune.config.groups import seed_groups
 from feyntune.report.outputs import figure_files, table_files
 
 
@@ -57,6 +58,10 @@ POOLED = {
     kind: f"results/{kind}/all.parquet"
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
+# Configurations with seeds or varied settings have more tables and figures than the others.
+GROUPS = seed_groups(CONFIG, RUNS)
+TABLES = table_files("results/tables", GROUPS)
+FIGURES = figure_files("results/figures", GROUPS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
@@ -123,7 +128,7 @@ rule tables:
     input:
         **POOLED,
     output:
-        table_files("results/tables"),
+        TABLES,
     log:
         "results/logs/tables.log",
     resources:
@@ -142,7 +147,7 @@ rule figures:
     """Draw the figures."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
+        tables=TABLES,
         histories=HISTORIES,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
@@ -150,7 +155,7 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        FIGURES,
     log:
         "results/logs/figures.log",
     resources:
@@ -170,8 +175,8 @@ rule report:
     """Write the report, one self-contained page."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
-        figures=figure_files("results/figures"),
+        tables=TABLES,
+        figures=FIGURES,
         records=expand("results/adapters/{run}/run.json", run=TRAINED),
         histories=HISTORIES,
         datasets=expand(

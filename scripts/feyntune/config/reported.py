@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from feyntune.config.groups import seed_groups
 from feyntune.config.load import Configuration
 from feyntune.config.runs import Run
 from feyntune.config.schema.report import ExploreStage, FiguresStage, PageStage, TablesStage
@@ -37,6 +38,7 @@ def tables_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Table
         compared_layers=report.compared_layers,
         membership=report.membership,
         unlike_base=unlike_base(configuration, runs),
+        groups=seed_groups(configuration, runs),
         metrics=reported_metrics(configuration),
     )
 
@@ -61,6 +63,7 @@ def figures_stage(configuration: Configuration, runs: Mapping[str, Run]) -> Figu
         seed=configuration.seed,
         heatmap_rows=configuration.report.heatmap_rows,
         gpus=gpus_of_jobs(configuration, runs),
+        groups=seed_groups(configuration, runs),
         metrics=reported_metrics(configuration),
     )
 
@@ -77,5 +80,6 @@ def page_stage(configuration: Configuration, runs: Mapping[str, Run]) -> PageSta
         abstracts=configuration.report.abstracts,
         unlike_base=unlike_base(configuration, runs),
         gpus=gpus_of_jobs(configuration, runs),
+        groups=seed_groups(configuration, runs),
         metrics=reported_metrics(configuration),
     )

@@ -48,7 +48,7 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
     check_batch_size(stage.training, max(gpus, 1))
     if not (base / "config.json").is_file():
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
-    check_full(stage)
+    check_full(stage.run, stage.quantization, stage.training)
     check_initialisation(stage)
     check_arguments(stage)
     from feyntune.training.tracking import check_trackers

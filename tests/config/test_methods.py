@@ -6,7 +6,9 @@ import pytest
 
 from feyntune.config.folders import run_model_folder, trained_folder
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import completion_stage, gpus_of_jobs, merge_stage, resolve_runs, training_stage
+from feyntune.config.reported import gpus_of_jobs
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, merge_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import lay_over
 from support.config_examples import SMALL
@@ -89,6 +91,12 @@ def test_gpus_are_those_of_its_own_job():
         ({"runs": {"whole": {"lora": {"use_dora": True}}}}, "$.runs.whole.lora: training.method full trains no"),
         ({"models": {"other": {**FULL, "lora": {"r": 2}}}}, "$.models.other.lora: training.method full trains no"),
         ({"training": {"optimizer": {"lora_plus_ratio": 4}}}, "whole: training.method full has no B matrices"),
+        ({"training": {"keep": "best"}}, "whole: training.method full keeps no copies of earlier steps"),
+        ({"grid": {"vary": {"training.method": ["lora", "full"]}}}, "$.grid.vary: training.method cannot be varied"),
+        (
+            {"models": {"tiny": {**FULL, **PLAIN}}, "grid": {"layer_sets": [], "vary": {"lora.r": [2, 4]}}},
+            "$.grid.vary: tiny_hep-th_full_r2 has training.method full",
+        ),
         ({"layer_sets": {"full": ["q_proj"]}}, "$.layer_sets.full: runs with training.method full have this name"),
         ({**FULL, **PLAIN}, "$.grid.layer_sets: training.method full trains no adapter; remove it"),
         ({**FULL, **PLAIN, "grid": {"layer_sets": []}, "lora": {"init": "pissa"}}, "$.lora: training.method full"),

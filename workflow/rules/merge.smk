@@ -8,6 +8,13 @@ def merged_card_settings(wildcards):
     return stage_settings(published.merged_card_stage, RUNS[wildcards.run])
 
 
+def tables_of_card(wildcards):
+    """The tables of results, if there are any: to merge and try a model, nothing needs to be evaluated."""
+    tables = expand("results/tables/summary.{format}", format=["csv", "html"])
+    is_wanted = CONFIG.hub.push_merged or all(map(os.path.isfile, tables))
+    return tables if is_wanted else []
+
+
 def merged_models(wildcards):
     """The cards of all merged models; one of a run without an adapter, whose rule says so, if there is no other."""
     return expand("results/merged/{run}/README.md", run=WITH_ADAPTER or FULL)
@@ -25,6 +32,7 @@ rule merged_card:
     input:
         base=base_files,
         weights="results/merged/{run}/weights.json",
+        tables=tables_of_card,
     output:
         "results/merged/{run}/README.md",
     log:
@@ -35,7 +43,10 @@ rule merged_card:
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=merged_card_settings,
+        tables=lambda wildcards, input: (
+            "--tables results/tables" if input.tables else ""
+        ),
         code=code("merged_card.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/merged_card.py" --base {params.base:q} --settings {params.settings:q}'
-        " --folder results/merged/{wildcards.run:q} --log {log:q}"
+        " {params.tables} --folder results/merged/{wildcards.run:q} --log {log:q}"

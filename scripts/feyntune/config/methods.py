@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from feyntune.config.grid import PLACE
+from feyntune.config.overrides import section_of
+from feyntune.config.schema.models import Quantization
+from feyntune.config.schema.training import Training
 from feyntune.core.errors import FeynTuneError
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
     from feyntune.config.runs import Run
     from feyntune.config.schema.runs import NamedRun, Overrides
-    from feyntune.config.schema.training import Method, TrainingStage
+    from feyntune.config.schema.training import Method
 
 FULL = "full"
 """The method that trains all weights, and what stands in the place of a layer set for its runs."""
@@ -57,6 +61,10 @@ def check_methods(configuration: Configuration, runs: Mapping[str, Run]) -> None
     Raises:
         FeynTuneError: there is one.
     """
+    if any(run.variation.overrides and _names_method(run.variation.overrides) for run in runs.values()):
+        raise FeynTuneError(
+            f"config: {PLACE}: training.method cannot be varied; set it for a model in $.models or a run in $.runs"
+        )
     if not any(run.is_full for run in runs.values()):
         return
     if FULL in configuration.layer_sets:
@@ -80,27 +88,46 @@ def _has_sets(configuration: Configuration) -> bool:
     return bool(configuration.grid.layer_sets and configuration.grid.models and configuration.grid.datasets)
 
 
+def _names_method(overrides: Overrides) -> bool:
+    return bool(overrides.training and "method" in overrides.training.model_fields_set)
+
+
 def _places(configuration: Configuration) -> Iterator[tuple[str, Overrides]]:
     yield from ((f"$.models.{name}", entry) for name, entry in configuration.models.items())
     yield from ((f"$.runs.{name}", entry) for name, entry in configuration.runs.items())
 
 
-def check_full(stage: TrainingStage) -> None:
-    """Refuse settings of a run that do not combine with ``training.method: full``.
+def check_full_runs(configuration: Configuration, runs: Iterable[Run]) -> None:
+    """Refuse settings of single runs that do not combine with ``training.method: full``.
 
     Raises:
         FeynTuneError: there is one.
     """
-    if stage.training.method != FULL:
+    for run in runs:
+        if run.is_full and run.variation.overrides and run.variation.overrides.lora:
+            raise FeynTuneError(f"config: {PLACE}: {run.name} has training.method full, and no LoRA settings to vary")
+        quantization = section_of(configuration, run, "quantization", Quantization)
+        check_full(run.name, quantization, section_of(configuration, run, "training", Training))
+
+
+def check_full(run: str, quantization: Quantization, training: Training) -> None:
+    """Refuse settings of a run (a name) that do not combine with ``training.method: full``.
+
+    Raises:
+        FeynTuneError: there is one.
+    """
+    if training.method != FULL:
         return
-    quantised, ratio = stage.quantization.method, stage.training.optimizer.lora_plus_ratio
-    if quantised != "none":
+    if quantization.method != "none":
         raise FeynTuneError(
-            f"config: {stage.run}: training.method full changes base weights, which {quantised} does not allow;"
+            f"config: {run}: training.method full changes base weights, which {quantization.method} does not allow;"
             " set quantization.method to none"
         )
-    if ratio is not None:
+    if training.keep != "last":
         raise FeynTuneError(
-            f"config: {stage.run}: training.method full has no B matrices;"
-            " set training.optimizer.lora_plus_ratio to null"
+            f"config: {run}: training.method full keeps no copies of earlier steps; set training.keep to last"
+        )
+    if training.optimizer.lora_plus_ratio is not None:
+        raise FeynTuneError(
+            f"config: {run}: training.method full has no B matrices; set training.optimizer.lora_plus_ratio to null"
         )

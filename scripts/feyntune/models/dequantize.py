@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.files import folder_written_whole, write_json
-from feyntune.core.hashing import digest
+from feyntune.core.integrity import DEQUANTISED, weights_record
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokens import settings_files
@@ -22,7 +22,7 @@ from feyntune.models.tokens import settings_files
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-DIGESTS = "weights.json"
+DIGESTS = DEQUANTISED
 """SHA-256 of each file of weights. Other weights change the content of this file, so that jobs can depend on it."""
 SHARD_SIZE = "2GB"
 """Size of the files, so that host memory need not hold all weights of a model on a GPU."""
@@ -74,7 +74,6 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
         for path in settings_files(job.base):
             if not (aside / path.name).exists():
                 shutil.copyfile(path, aside / path.name)
-        weights = sorted(aside.glob("*.safetensors"))
-        for path in weights:
+        for path in aside.glob("*.safetensors"):
             shutil.copymode(aside / "config.json", path)  # the library lets only their owner read them
-        write_json(aside / DIGESTS, {path.name: digest(path) for path in weights})
+        write_json(aside / DIGESTS, weights_record(aside))

@@ -18,7 +18,8 @@ from feyntune.planning.jobs import Job
 TRAININGS = ("train", "train_full")
 STAGES = (*TRAININGS, "complete", "perplexity")
 """Rules whose results are kept; a training comes before the evaluations of what it trained."""
-TRAINING_INPUTS = ("train", "test", "control_prompts")
+TRAINING_INPUTS = ("train", "test", "control_prompts", "validation")
+"""Inputs of a training besides its base model; the last one only where it chooses the best step by it."""
 
 
 class _UnknownDigest(Exception):
@@ -38,7 +39,7 @@ def restored_jobs(jobs: Mapping[str, Job], results: Path = Path("results")) -> s
             folder = results / "kept" / key
             if job.stage == stage and job.stale and folder.is_dir() and _inputs_known(job, jobs, found):
                 kept = _kept(job, folder, found)
-                if kept and kept.digests():
+                if kept and _has_all(kept, job):
                     found[key] = kept
     return set(found)
 
@@ -46,6 +47,12 @@ def restored_jobs(jobs: Mapping[str, Job], results: Path = Path("results")) -> s
 def _inputs_known(job: Job, jobs: Mapping[str, Job], found: Mapping[str, KeptResults]) -> bool:
     """Whether all inputs of a job are there, or will be restored."""
     return not any(jobs[need].stale and need not in found for need in job.needs)
+
+
+def _has_all(kept: KeptResults, job: Job) -> bool:
+    """Whether all outputs of a job are kept: an archive of adapters, which is optional, may be missing."""
+    names = kept.digests().keys()
+    return bool(names) and names >= {Path(path).name for path in job.outputs}
 
 
 def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResults | None:
@@ -69,7 +76,7 @@ def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResul
 def _input_digests(job: Job, found: Mapping[str, KeptResults]) -> Iterator[tuple[str, str | None]]:
     """Names and digests of a job's inputs besides the base model."""
     if job.stage in TRAININGS:
-        yield from ((name, _digest(Path(job.inputs[name]))) for name in TRAINING_INPUTS)
+        yield from ((name, _digest(Path(job.inputs[name]))) for name in TRAINING_INPUTS if name in job.inputs)
         return
     training = found.get(f"train/{job.run}")
     if training:

@@ -7,9 +7,10 @@ activations are recomputed. Training all weights costs 2 P more, for their gradi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
 from feyntune.config.methods import FULL
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, stored_bytes
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 def train(context: Context, run: str) -> Work:
     """The work of a run's training."""
     shape, dataset = context.shape(run), cast("str", context.runs[run].dataset)
-    stage = declared.training_stage(context.configuration, context.runs[run])
+    stage = stages.training_stage(context.configuration, context.runs[run])
     training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
     each = context.tokens(run, dataset) + 2
     seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
     if not shape:
         return Work(tokens=seen * each, known=False)
-    gpus = declared.gpus(context.configuration, context.runs[run])
+    gpus = stages.gpus(context.configuration, context.runs[run])
     control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
     fits = _training_fits(context, shape, stage, each, gpus)
     return Work(
@@ -43,8 +44,15 @@ def train(context: Context, run: str) -> Work:
         moved=memory.base_weight_bytes(shape, stage) + 4 * memory.trained_parameters(shape, stage),
         loaded=stored_bytes(shape),
         peak=fits.demand.memory,
-        disk=memory.training_disk(shape, stage),
+        disk=memory.training_disk(shape, stage) * (1 + _archived_steps(context, training, seen)),
     )
+
+
+def _archived_steps(context: Context, training: Training, seen: float) -> int:
+    """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
+    if training.method == FULL or not context.configuration.evaluation.checkpoints:
+        return 0
+    return min(training.evaluation.times, max(1, math.ceil(seen / training.batch_size)))
 
 
 def _training_fits(context: Context, shape: ModelShape, stage: TrainingStage, each: float, gpus: int) -> FitPlan:
@@ -77,7 +85,8 @@ def _training_operations(shape: ModelShape, training: Training, rows: int, seen:
 
 def _evaluated_while_training(training: Training, rows: int) -> tuple[float, float]:
     """Cost of the evaluations: a fraction of the training's where it is `auto`, and abstracts where it is not."""
-    asked = (training.evaluation.test_rows, training.evaluation.train_rows)
+    test, train = training.evaluation.test_rows, training.evaluation.train_rows
+    asked = (test, train, test) if training.keep == "best" else (test, train)  # of the validation split, as many
     times = training.evaluation.times + 1
     counted = sum(rows if each is None else each for each in asked if each != "auto")
     return 0.025 * asked.count("auto") / 3, times * min(counted, 2 * rows)

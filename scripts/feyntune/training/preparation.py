@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.methods import FULL
 from feyntune.core.cli import say
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.integrity import base_record
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.models.tokens import context_length
 from feyntune.training import checks, distributed
-from feyntune.training.data import TrainingData, load_training_data, step_count
+from feyntune.training.data import TrainingData, evaluation_steps, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
 from feyntune.training.fit import (
     Demand,
@@ -27,6 +29,7 @@ from feyntune.training.fit import (
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
+from feyntune.training.step_adapters import VALIDATION, StepAdapters, best_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,9 +105,19 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
         dtype=getattr(torch, stage.precision.dtype),
         lora_plus_ratio=stage.training.optimizer.lora_plus_ratio,
         initial=initial_weights(cast("PeftModel", model), stage),
+        step_adapters=_step_adapters(setup),
     )
     set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
     return trainer
+
+
+def _step_adapters(setup: TrainingSetup) -> StepAdapters | None:
+    """Copies of the adapter at the evaluation steps: all of them for an archive, else what may be the best."""
+    job, training = setup.job, setup.stage.training
+    if not job.archive and training.keep == "last":
+        return None
+    steps = evaluation_steps(len(setup.order), training.evaluation.times)
+    return StepAdapters(job.checkpoints, steps, all_steps=job.archive is not None)
 
 
 def _load_model(setup: TrainingSetup) -> tuple[PeftModel | PreTrainedModel, PreTrainedModel]:
@@ -164,6 +177,31 @@ def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:
     )
 
 
+def _kept_step(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
+    """The step of the published adapter and by what it was chosen, for ``run.json``; nothing if it is the last one."""
+    if setup.stage.training.keep == "last":
+        return {}
+    step = published_step(setup, trainer)
+    chosen = next(entry for entry in trainer.state.log_history if entry["step"] == step and VALIDATION in entry)
+    return {"kept_step": step, VALIDATION: chosen[VALIDATION], "validation_sample": len(setup.data.validation_sample)}
+
+
+def published_step(setup: TrainingSetup, trainer: AdapterTrainer) -> int:
+    """The step whose adapter is published.
+
+    Raises:
+        FeynTuneError: that with the best validation perplexity is asked for, and no such perplexity is finite.
+    """
+    if setup.stage.training.keep == "last":
+        return trainer.state.global_step
+    step = best_step(trainer.state.log_history)
+    if step is None:
+        raise FeynTuneError(
+            "training.keep: no evaluation has a finite validation perplexity; lower training.optimizer.learning_rate"
+        )
+    return step
+
+
 def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
     """The content of ``run.json``; all but ``measured`` is equal for equal settings, data and machine."""
     tokens = int(setup.tokens.sum())
@@ -183,6 +221,8 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "train_tokens": tokens,
         "test_sample": len(setup.data.test_sample),
         "train_sample": len(setup.data.train_sample),
+        **_kept_step(setup, trainer),
         "too_long": setup.data.too_long,
+        "base_weights": base_record(setup.job.base),
         "measured": trainer.meter.summary(tokens),
     }

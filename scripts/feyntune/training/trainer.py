@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from feyntune.training.loss import NextTokenLoss
     from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
+    from feyntune.training.step_adapters import StepAdapters
 
 KEPT = 2  # checkpoints on disk: the previous one stays until the newest is complete
 
@@ -92,6 +93,7 @@ class AdapterTrainer(Trainer):
         dtype: number format of the computation.
         lora_plus_ratio: learning rate of B matrices as a multiple of that of A matrices; None: no difference.
         initial: initial weights of the adapter, if its publication needs them.
+        step_adapters: copies of the adapter at the evaluation steps, if they are needed.
         others: arguments of ``Trainer``.
     """
 
@@ -109,12 +111,13 @@ class AdapterTrainer(Trainer):
         dtype: torch.dtype,
         lora_plus_ratio: float | None = None,
         initial: Mapping[str, torch.Tensor] | None = None,
+        step_adapters: StepAdapters | None = None,
         **others: Any,
     ) -> None:
         super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
         self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
-        self.lora_plus_ratio, self.initial = lora_plus_ratio, initial
+        self.lora_plus_ratio, self.initial, self.step_adapters = lora_plus_ratio, initial, step_adapters
         self.remove_callback(PrinterCallback)
         self._apply_fit()
 
@@ -244,9 +247,13 @@ class AdapterTrainer(Trainer):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
+                if self.step_adapters:
+                    self.step_adapters.keep(self.state.global_step, self.save_adapter)
                 self.meter.save(checkpoint)
                 checkpoints.seal(checkpoint)
                 checkpoints.keep_newest(folder, KEPT)
+                if self.step_adapters:
+                    self.step_adapters.remove_unneeded(self.state.log_history)
             self.accelerator.wait_for_everyone()
 
 

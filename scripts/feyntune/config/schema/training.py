@@ -129,6 +129,10 @@ class Training(Section):
     """Measurements during training."""
     checkpoint_minutes: Positive = 30
     """Longest time between two checkpoints, in minutes."""
+    keep: Literal["last", "best"] = Field("last", exclude_if=lambda keep: keep == "last")
+    """Which adapter is the result: that of the `last` step, or that of the evaluation step with the `best` (lowest)
+    perplexity on the run's own validation split, of which as many abstracts are sampled as `evaluation.test_rows` says.
+    The test split never decides."""
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

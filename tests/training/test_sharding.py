@@ -16,15 +16,23 @@ SHORT = {
 }
 METHODS = {
     "lora": {"quantization": {"method": "none"}},
+    "dora": {
+        "quantization": {"method": "none"},
+        "lora": {"use_dora": True},
+        "training": {"gradient_checkpointing": True, "per_device_batch_size": 1},
+    },
+    "pissa": {"quantization": {"method": "none"}, "lora": {"init": "pissa"}},
     "qlora": {"quantization": {"method": "nf4"}},
     "full": {"quantization": {"method": "none"}, "training": {"method": "full"}},
 }
-FILES = {"lora": "adapter_model.safetensors", "qlora": "adapter_model.safetensors", "full": "model.safetensors"}
 
 
 def given_of(method, **training):
     changes = METHODS[method]
-    plain = {"lora": {"dropout": 0}, "training": {**SHORT, **changes.get("training", {}), **training}}
+    plain = {
+        "lora": {"dropout": 0, **changes.get("lora", {})},
+        "training": {**SHORT, **changes.get("training", {}), **training},
+    }
     modules = {"target_modules": []} if method == "full" else {}
     return settings(**{**changes, **plain, **modules})
 
@@ -45,7 +53,9 @@ def results(folder, method):
     from safetensors.numpy import load_file
 
     history = pyarrow.parquet.read_table(folder / "adapter/history.parquet").to_pandas()
-    return load_file(folder / "adapter" / FILES[method]), history
+    return load_file(
+        folder / "adapter" / ("model.safetensors" if method == "full" else "adapter_model.safetensors")
+    ), history
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,6 +29,7 @@ from feyntune.training.fit import (
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
+from feyntune.training.sharding import FSDP
 from feyntune.training.step_adapters import VALIDATION, StepAdapters, best_step
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ def _fit_plan(setup: TrainingSetup, model: PeftModel | PreTrainedModel, devices:
 def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:
     settings, context = setup.stage.training.evaluation, context_length(setup.config)
     cache = cache_bytes(shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype], 1)
-    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed)
+    in_step = setup.stage.training.parallel == FSDP
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed, in_step)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:

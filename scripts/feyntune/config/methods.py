@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FULL = "full"
 """The method that trains all weights, and what stands in the place of a layer set for its runs."""
+FSDP = "fsdp"
+"""The value of ``training.parallel`` that divides a model among GPUs."""
 
 
 def method_of(configuration: Configuration, model: str | None, run: str | None = None) -> Method:
@@ -50,7 +52,7 @@ def layers_of(configuration: Configuration, name: str, entry: NamedRun) -> str |
         )
     if not is_full and not entry.layers:
         raise FeynTuneError(
-            f"config: $.runs.{name}: needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only"
+            f"config: $.runs.{name}: needs 'layers' to be trained; name a layer set, or an 'adapter' to evaluate"
         )
     return FULL if is_full else entry.layers
 
@@ -105,7 +107,9 @@ def check_full_runs(configuration: Configuration, runs: Iterable[Run]) -> None:
     """
     for run in runs:
         if run.is_full and run.variation.overrides and run.variation.overrides.lora:
-            raise FeynTuneError(f"config: {PLACE}: {run.name} has training.method full, and no LoRA settings to vary")
+            raise FeynTuneError(
+                f"config: {PLACE}: {run.name} has training.method full, and no LoRA settings; do not vary them"
+            )
         quantization = section_of(configuration, run, "quantization", Quantization)
         check_full(run.name, quantization, section_of(configuration, run, "training", Training))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.folders import model_folder
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
@@ -31,7 +31,6 @@ from feyntune.models.shape import (
     weight_bytes,
 )
 from feyntune.training.fit import activation_bytes, moment_bytes, state_bytes
-from feyntune.training.sharding import FSDP
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration

@@ -11,12 +11,11 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from feyntune.config import stages
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, stored_bytes
 from feyntune.planning.work import PADDING, SAFE, Work
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
-from feyntune.training.sharding import FSDP
 
 if TYPE_CHECKING:
     from feyntune.config.schema.planning import ModelShape

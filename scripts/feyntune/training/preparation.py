@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.integrity import base_record
@@ -29,7 +29,6 @@ from feyntune.training.fit import (
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
 from feyntune.training.record import Meter
-from feyntune.training.sharding import FSDP
 from feyntune.training.step_adapters import VALIDATION, StepAdapters, best_step
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from feyntune.config.methods import FSDP
 from feyntune.core.errors import FeynTuneError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from feyntune.config.schema.training import TrainingStage
     from feyntune.training.loss import NextTokenLoss
 
-FSDP = "fsdp"
 OPTIMIZERS = ("adagrad", "adamw_torch", "adamw_torch_fused", "rmsprop", "sgd")
 """Optimizers of torch, which compute on parts of weights."""
 FSDP_ARGUMENTS: dict[str, Any] = {

@@ -12,6 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from feyntune.config.methods import FSDP
 from feyntune.core.cli import say
 from feyntune.core.system_errors import writing
 from feyntune.models.memory import is_out_of_memory
@@ -20,7 +21,7 @@ from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
 from feyntune.training.full import save_checkpoint
 from feyntune.training.memory import free_unused_memory
-from feyntune.training.sharding import FSDP, FSDP_ARGUMENTS, compute_inside, divide_on_cpus, gathered_weights
+from feyntune.training.sharding import FSDP_ARGUMENTS, compute_inside, divide_on_cpus, gathered_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

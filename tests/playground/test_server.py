@@ -162,7 +162,7 @@ def test_wrong_requests_are_refused(server, changes, line):
 
 
 @pytest.mark.parametrize(("changes", "line"), [({"prompt": " "}, "no text"), ({"temperature": -1}, "temperature")])
-def test_faults_of_a_completion_are_told(server, changes, line):
+def test_faults_of_a_completion_are_reported(server, changes, line):
     status, _, body = ask(server, f"{server.prefix}complete", {**ASKED, **changes})
     assert status == 200 and line in json.loads(body.splitlines()[-1])["error"]
 

@@ -1,5 +1,6 @@
 # What people look at: pooled tables over all runs, tables with intervals, figures, one page.
 
+from feyntune.config.groups import seed_groups
 from feyntune.report.outputs import figure_files, table_files
 
 
@@ -57,11 +58,16 @@ POOLED = {
     kind: f"results/{kind}/all.parquet"
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
+# Configurations with seeds or varied settings have more tables and figures than the others.
+GROUPS = seed_groups(CONFIG, RUNS)
+TABLES = table_files("results/tables", GROUPS)
+FIGURES = figure_files("results/figures", GROUPS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
-HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
+TRAINED_FOLDERS = [folders.trained_folder(RUNS[run]) for run in TRAINED]
+HISTORIES = expand("{folder}/history.parquet", folder=TRAINED_FOLDERS)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
-    *expand("results/costs/train/{run}.tsv", run=TRAINED),
+    *expand("results/costs/{job}.tsv", job=[RUNS[run].training_job for run in TRAINED]),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
         stage=["complete", "perplexity", "similarity"],
@@ -123,13 +129,13 @@ rule tables:
     input:
         **POOLED,
     output:
-        table_files("results/tables"),
+        TABLES,
     log:
         "results/logs/tables.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG, RUNS)),
+        settings=settings(reported.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -142,7 +148,7 @@ rule figures:
     """Draw the figures."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
+        tables=TABLES,
         histories=HISTORIES,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
@@ -150,13 +156,13 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        FIGURES,
     log:
         "results/logs/figures.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.figures_stage(CONFIG, RUNS)),
+        settings=settings(reported.figures_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
@@ -170,9 +176,9 @@ rule report:
     """Write the report, one self-contained page."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
-        figures=figure_files("results/figures"),
-        records=expand("results/adapters/{run}/run.json", run=TRAINED),
+        tables=TABLES,
+        figures=FIGURES,
+        records=expand("{folder}/run.json", folder=TRAINED_FOLDERS),
         histories=HISTORIES,
         datasets=expand(
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
@@ -184,7 +190,7 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.page_stage(CONFIG, RUNS)),
+        settings=settings(reported.page_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
@@ -206,7 +212,7 @@ rule explore:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.explore_stage(CONFIG)),
+        settings=settings(reported.explore_stage(CONFIG)),
         metrics=METRICS,
         code=code("explore.py"),
     shell:

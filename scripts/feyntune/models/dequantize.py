@@ -7,7 +7,7 @@ them, and programs without bitsandbytes can load them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from feyntune.core.files import folder_written_whole, write_json
 from feyntune.core.integrity import DEQUANTISED, weights_record
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.memory import out_of_memory_remedy
+from feyntune.models.tokens import settings_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -70,17 +71,9 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
         old.unlink()
     with folder_written_whole(job.output) as aside:
         model.save_pretrained(aside, max_shard_size=SHARD_SIZE)
-        for path in _settings_files(job.base):
+        for path in settings_files(job.base):
             if not (aside / path.name).exists():
                 shutil.copyfile(path, aside / path.name)
         for path in aside.glob("*.safetensors"):
             shutil.copymode(aside / "config.json", path)  # the library lets only their owner read them
         write_json(aside / DIGESTS, weights_record(aside))
-
-
-def _settings_files(folder: Path) -> Iterator[Path]:
-    """The files of the tokenizer and the generation settings; not the index of the weights' files, nor a receipt."""
-    suffixes = {".json", ".model", ".txt", ".jinja"}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in suffixes and ".index." not in path.name and path.name != "fetched.json":
-            yield path

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import check_full
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason
 from feyntune.models.load import check_quantization, linear_layers, pick_device
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 def check_job(job: TrainingJob) -> PretrainedConfig:
     """Check everything that needs no model, and this machine; returns the model's configuration."""
     check_machine(job.settings.quantization, job.settings.precision, job.gpus, pick_device())
+    if job.settings.training.keep == "best" and not job.validation:
+        raise FeynTuneError("training.keep: best needs the validation split; give --validation, or set keep to last")
     return check_settings(job.settings, job.base, job.gpus, job.tracking)
 
 
@@ -45,6 +48,7 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
     check_batch_size(stage.training, max(gpus, 1))
     if not (base / "config.json").is_file():
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
+    check_full(stage.run, stage.quantization, stage.training)
     check_initialisation(stage)
     check_arguments(stage)
     from feyntune.training.tracking import check_trackers

@@ -86,7 +86,7 @@ def test_gpus_are_those_of_its_own_job():
     ("changes", "message"),
     [
         ({"runs": {"whole": {"layers": "all"}}}, "$.runs.whole.layers: training.method full trains all layers"),
-        ({"runs": {"whole": {"training": {"method": "lora"}}}}, "$.runs.whole: needs 'layers' to be trained"),
+        ({"runs": {"whole": {"training": {"method": "lora"}}}}, "$.runs.whole: needs 'dataset' and 'layers'"),
         ({"runs": {"whole": {"quantization": {"method": "nf4"}}}}, "whole: training.method full changes base weights"),
         ({"runs": {"whole": {"lora": {"use_dora": True}}}}, "$.runs.whole.lora: training.method full trains no"),
         ({"models": {"other": {**FULL, "lora": {"r": 2}}}}, "$.models.other.lora: training.method full trains no"),
@@ -112,7 +112,5 @@ def test_what_has_no_effect_is_refused_in_one_line(changes, message):
 
 def test_merging_names_the_model_folder():
     configuration, runs = parsed(ONE)
-    with pytest.raises(
-        FeynTuneError, match="whole has no adapter to merge; use results/full/whole, which is its whole model"
-    ):
+    with pytest.raises(FeynTuneError, match="whole has no adapter to merge; take its whole model, results/full/whole"):
         merge_stage(configuration, runs["whole"])

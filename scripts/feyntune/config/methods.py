@@ -52,7 +52,7 @@ def layers_of(configuration: Configuration, name: str, entry: NamedRun) -> str |
         )
     if not is_full and not entry.layers:
         raise FeynTuneError(
-            f"config: $.runs.{name}: needs 'layers' to be trained; name a layer set, or an 'adapter' to evaluate"
+            f"config: $.runs.{name}: needs 'dataset' and 'layers'; give both to train it, or 'adapter' to evaluate only"
         )
     return FULL if is_full else entry.layers
 
@@ -107,9 +107,7 @@ def check_full_runs(configuration: Configuration, runs: Iterable[Run]) -> None:
     """
     for run in runs:
         if run.is_full and run.variation.overrides and run.variation.overrides.lora:
-            raise FeynTuneError(
-                f"config: {PLACE}: {run.name} has training.method full, and no LoRA settings; do not vary them"
-            )
+            raise FeynTuneError(f"config: {PLACE}: {run.name} has training.method full; remove its overrides of lora")
         quantization = section_of(configuration, run, "quantization", Quantization)
         check_full(run.name, quantization, section_of(configuration, run, "training", Training))
 

@@ -94,18 +94,18 @@ def print_run(configuration: Configuration, run: Run) -> None:
     """Print the settings of a run by stage, as YAML."""
     import yaml
 
-    from feyntune.config import runs
+    from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 
     stages: dict[str, Any] = {
         "run": {"kind": run.kind, "model": run.model, "dataset": run.dataset, "layers": run.layers}
     }
     if run.kind == "trained":
-        stages["train"] = runs.training_stage(configuration, run).model_dump(mode="json")
+        stages["train"] = training_stage(configuration, run).model_dump(mode="json")
     if run.kind != "imported":
         for name, evaluation_set in configuration.evaluation_sets.items():
             if evaluation_set.is_completed:
-                stages[f"complete {name}"] = runs.completion_stage(configuration, run, name).model_dump(mode="json")
-            stages[f"perplexity {name}"] = runs.perplexity_stage(configuration, run, name).model_dump(mode="json")
+                stages[f"complete {name}"] = completion_stage(configuration, run, name).model_dump(mode="json")
+            stages[f"perplexity {name}"] = perplexity_stage(configuration, run, name).model_dump(mode="json")
     print(yaml.safe_dump(stages, sort_keys=False), end="")
 
 

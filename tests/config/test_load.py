@@ -5,16 +5,10 @@ import typing
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import (
-    base_names,
-    completion_stage,
-    gpus,
-    gpus_of_jobs,
-    perplexity_stage,
-    resolve_runs,
-    training_stage,
-)
+from feyntune.config.reported import gpus_of_jobs
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.training import OptimizerName, ScheduleName
+from feyntune.config.stages import base_names, completion_stage, gpus, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from support.config_examples import SMALL
 

@@ -3,7 +3,8 @@
 import pytest
 
 from feyntune.config.load import Configuration, container_in, parse_configuration
-from feyntune.config.runs import completion_stage, perplexity_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section
 from support.config_examples import SMALL

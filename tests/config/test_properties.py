@@ -8,7 +8,8 @@ from hypothesis import strategies
 from feyntune.config.files import read_yaml
 from feyntune.config.load import Configuration, parse_configuration
 from feyntune.config.names import check_names
-from feyntune.config.runs import completion_stage, perplexity_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from support.config_examples import SMALL
 

@@ -11,8 +11,9 @@ from huggingface_hub import ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import merge_stage, resolve_runs
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.report import TablesStage
+from feyntune.config.stages import merge_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.hub import names
 from feyntune.hub.publish import MergedCardJob, write_merged_card

@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import completion_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, training_stage
 from feyntune.core.files import write_table
 from feyntune.planning import calibrate, devices, memory
 from feyntune.planning.context import Context

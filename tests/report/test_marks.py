@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import resolve_runs, unlike_base
+from feyntune.config.reported import unlike_base
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.report import TablesStage, Uncertainty
 from feyntune.report.findings import findings
 from feyntune.report.marks import footnote, marks_of, with_marks

@@ -56,14 +56,14 @@ def dequantize_settings(wildcards):
     stage = DequantizeStage(
         quantization=Quantization(method=method, double=bool(double)),
         precision=Precision(dtype=dtype),
-        base_names=declared.base_names(CONFIG, wildcards.model),
+        base_names=stages.base_names(CONFIG, wildcards.model),
     )
     return settings(stage)
 
 
 def merge_settings(wildcards):
     """Settings of a merged model."""
-    return stage_settings(declared.merge_stage, RUNS[wildcards.run])
+    return stage_settings(stages.merge_stage, RUNS[wildcards.run])
 
 
 rule dequantize:

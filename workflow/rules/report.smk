@@ -1,5 +1,6 @@
 # What people look at: pooled tables over all runs, tables with intervals, figures, one page.
 
+from feyntune.config.groups import seed_groups
 from feyntune.report.outputs import figure_files, table_files
 
 
@@ -57,6 +58,10 @@ POOLED = {
     kind: f"results/{kind}/all.parquet"
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
+# Configurations with seeds or varied settings have more tables and figures than the others.
+GROUPS = seed_groups(CONFIG, RUNS)
+TABLES = table_files("results/tables", GROUPS)
+FIGURES = figure_files("results/figures", GROUPS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
@@ -123,13 +128,13 @@ rule tables:
     input:
         **POOLED,
     output:
-        table_files("results/tables"),
+        TABLES,
     log:
         "results/logs/tables.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG, RUNS)),
+        settings=settings(reported.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -142,7 +147,7 @@ rule figures:
     """Draw the figures."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
+        tables=TABLES,
         histories=HISTORIES,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
@@ -150,13 +155,13 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        FIGURES,
     log:
         "results/logs/figures.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.figures_stage(CONFIG, RUNS)),
+        settings=settings(reported.figures_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
@@ -170,8 +175,8 @@ rule report:
     """Write the report, one self-contained page."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
-        figures=figure_files("results/figures"),
+        tables=TABLES,
+        figures=FIGURES,
         records=expand("results/adapters/{run}/run.json", run=TRAINED),
         histories=HISTORIES,
         datasets=expand(
@@ -184,7 +189,7 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.page_stage(CONFIG, RUNS)),
+        settings=settings(reported.page_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
@@ -206,7 +211,7 @@ rule explore:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.explore_stage(CONFIG)),
+        settings=settings(reported.explore_stage(CONFIG)),
         metrics=METRICS,
         code=code("explore.py"),
     shell:

@@ -25,13 +25,13 @@ def base_files(wildcards):
 
 def gpus_of(wildcards):
     """Number of GPUs that train a run."""
-    return declared.gpus(CONFIG, RUNS[wildcards.run])
+    return stages.gpus(CONFIG, RUNS[wildcards.run])
 
 
 @functools.cache
 def training_settings(run):
     """The settings of a run's training, as JSON."""
-    return settings(declared.training_stage(CONFIG, RUNS[run]))
+    return settings(stages.training_stage(CONFIG, RUNS[run]))
 
 
 # Runs whose trainings belong to the targets, stale or not. Snakemake calls the input functions of these jobs only.
@@ -49,7 +49,7 @@ def planned_training(run):
     model = CONFIG.models[RUNS[run].model]
     return {
         "base": base_folder(run),
-        "gpus": declared.gpus(CONFIG, RUNS[run]),
+        "gpus": stages.gpus(CONFIG, RUNS[run]),
         "settings": training_settings(run),
         "repository": model.hub,
         "revision": model.revision,
@@ -104,7 +104,7 @@ rule train:
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         names=lambda wildcards: settings(
-            declared.base_names(CONFIG, RUNS[wildcards.run].model)
+            stages.base_names(CONFIG, RUNS[wildcards.run].model)
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
         tracking=tracking,

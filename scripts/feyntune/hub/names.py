@@ -9,8 +9,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.references import mentioned
-from feyntune.config.runs import completion_stage, merge_stage, reported_metrics
+from feyntune.config.reported import reported_metrics
 from feyntune.config.schema.hub import CardStage, EvaluatedOn, MergedCardStage, PushStage, ReferenceStage
+from feyntune.config.stages import completion_stage, merge_stage
 from feyntune.core.errors import FeynTuneError
 
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
 from feyntune.evaluation.generation.batching import rows_that_fit
 from feyntune.evaluation.metrics import metric_class
 from feyntune.models.shape import cache_bytes
@@ -32,7 +32,7 @@ STARTS = {"transformers": 5.0, "vllm": 60.0}
 def complete(context: Context, set: str, run: str) -> Work:
     """The work of completing an evaluation set by a run."""
     shape, rows = context.shape(run), context.sizes.rows(set)
-    stage = declared.completion_stage(context.configuration, context.runs[run], set)
+    stage = stages.completion_stage(context.configuration, context.runs[run], set)
     generation = stage.generation
     prompt = context.tokens(run, context.configuration.evaluation_sets[set].dataset) / 2 + 1
     # An adapted model stops after an abstract; a base model may generate up to the maximum length.
@@ -72,7 +72,7 @@ def rows_in_parallel(context: Context, shape: ModelShape, stage: CompletionStage
 def perplexity(context: Context, set: str, run: str) -> Work:
     """The work of a run's perplexities and embeddings of an evaluation set."""
     shape, rows = context.shape(run), context.sizes.rows(set)
-    stage = declared.perplexity_stage(context.configuration, context.runs[run], set)
+    stage = stages.perplexity_stage(context.configuration, context.runs[run], set)
     each = context.tokens(run, context.configuration.evaluation_sets[set].dataset) + 1
     if not shape:
         return Work(tokens=rows * each, known=False)

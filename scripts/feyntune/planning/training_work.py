@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes, weight_bytes
 from feyntune.planning.work import PADDING, Work
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 def train(context: Context, run: str) -> Work:
     """The work of a run's training."""
     shape, dataset = context.shape(run), cast("str", context.runs[run].dataset)
-    stage = declared.training_stage(context.configuration, context.runs[run])
+    stage = stages.training_stage(context.configuration, context.runs[run])
     training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
     each = context.tokens(run, dataset) + 2
     seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
     if not shape:
         return Work(tokens=seen * each, known=False)
-    gpus = declared.gpus(context.configuration, context.runs[run])
+    gpus = stages.gpus(context.configuration, context.runs[run])
     control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
     adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
     fits = _training_fits(context, shape, stage, each, adapter, gpus)

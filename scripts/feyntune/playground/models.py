@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.folders import adapter_folder, dequantised_folder, model_folder
-from feyntune.config.runs import completion_stage, resolve_runs
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage
 from feyntune.core.errors import FeynTuneError, shorten
 
 if TYPE_CHECKING:

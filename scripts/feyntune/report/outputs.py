@@ -1,6 +1,13 @@
 """Names of the files that people look at; light to import, so that the workflow can declare them."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from feyntune.config.schema.report import Group
 
 TABLES = ("summary", "distributions", "comparisons", "changes", "membership", "similarity", "quantities")
 TABLE_FORMATS = ("csv", "tex", "html")
@@ -17,11 +24,41 @@ FIGURES = (
 FIGURE_FORMATS = ("png", "svg")
 
 
-def table_files(folder: str | Path) -> list[str]:
+SEED_TABLES = ("seeds", "seed_comparisons")
+"""Tables of configurations with groups of runs: with seeds, or varied settings."""
+SWEEP = "sweep"
+"""Table and figure of configurations with varied settings."""
+
+
+def table_names(groups: Sequence[Group]) -> list[str]:
+    """Names of the tables of a configuration with these groups of runs."""
+    return [*TABLES, *(SEED_TABLES if groups else ()), *([SWEEP] if _is_sweep(groups) else [])]
+
+
+def figure_names(groups: Sequence[Group]) -> list[str]:
+    """The same for figures."""
+    return [*FIGURES, *([SWEEP] if _is_sweep(groups) else [])]
+
+
+def _is_sweep(groups: Sequence[Group]) -> bool:
+    return any(group.varied for group in groups)
+
+
+def table_files(folder: str | Path, groups: Sequence[Group] = ()) -> list[str]:
     """Every file that `tables.py` writes into ``folder``."""
-    return [f"{folder}/{name}.{suffix}" for name in TABLES for suffix in TABLE_FORMATS]
+    return [f"{folder}/{name}.{suffix}" for name in table_names(groups) for suffix in TABLE_FORMATS]
 
 
-def figure_files(folder: str | Path) -> list[str]:
+def figure_files(folder: str | Path, groups: Sequence[Group] = ()) -> list[str]:
     """Every file that `figures.py` writes into ``folder``."""
-    return [f"{folder}/{name}.{suffix}" for name in FIGURES for suffix in FIGURE_FORMATS]
+    return [f"{folder}/{name}.{suffix}" for name in figure_names(groups) for suffix in FIGURE_FORMATS]
+
+
+def remove_others(folder: Path, files: Sequence[str]) -> None:
+    """Delete tables or figures of groups that an earlier configuration had; they would be taken for current ones."""
+    others = [
+        folder / f"{name}.{suffix}" for name in (*SEED_TABLES, SWEEP) for suffix in (*TABLE_FORMATS, *FIGURE_FORMATS)
+    ]
+    for path in others:
+        if str(path) not in files:
+            path.unlink(missing_ok=True)

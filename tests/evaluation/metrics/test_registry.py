@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import metric_stage, reported_metrics, resolve_runs
+from feyntune.config.reported import reported_metrics
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import metric_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS, code_fingerprint
 from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file, reported, reported_all

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.cli import launch, say
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.gpus import REQUESTED
 from show import DEFAULT, ENDINGS, as_snakemake_reads
 
@@ -78,7 +78,7 @@ def main(options: argparse.Namespace) -> None:
     from feyntune.playground.session import ENGINES
 
     if options.engine not in ENGINES:
-        raise FeynTuneError(f"--engine: there is no {options.engine!r}; there is {', '.join(ENGINES)}")
+        raise FeynTuneError(f"--engine: there is no {shorten(options.engine)}; there is {', '.join(ENGINES)}")
     if (options.id is None) != (options.set is None):
         raise FeynTuneError("--set and --id belong together: an evaluation set, and the id of one of its abstracts")
     names, files, pairs = sort_names(options.runs, options.configfile, options.config)

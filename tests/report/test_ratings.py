@@ -304,5 +304,5 @@ def test_tables_are_not_written_over_ratings(tmp_path):
 
 def test_an_unknown_set_is_named(completions):
     scores = {"semscore": made_results.pooled(completions.parents[1], "semscore")}
-    with pytest.raises(FeynTuneError, match="no evaluation set 'typo'; check --set"):
+    with pytest.raises(FeynTuneError, match="no evaluation set 'typo' in it; check --set"):
         metric_values(scores, "typo")

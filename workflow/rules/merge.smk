@@ -15,10 +15,15 @@ def tables_of_card(wildcards):
     return tables if is_wanted else []
 
 
+def merged_models(wildcards):
+    """The cards of all merged models; one of a run without an adapter, whose rule says so, if there is no other."""
+    return expand("results/merged/{run}/README.md", run=WITH_ADAPTER or FULL)
+
+
 rule merged:
     """Merge the adapter of every run into its base model; no other target needs this."""
     input:
-        expand("results/merged/{run}/README.md", run=WITH_ADAPTER),
+        merged_models,
     localrule: True
 
 
@@ -33,7 +38,7 @@ rule merged_card:
     log:
         "results/logs/merged_card/{run}.log",
     wildcard_constraints:
-        run=one_of_runs(WITH_ADAPTER),
+        run=one_of_runs(WITH_ADAPTER + FULL),
     localrule: True
     params:
         base=lambda wildcards: base_folder(wildcards.run),

@@ -55,12 +55,12 @@ def table_repository(configuration: Configuration, kind: str, evaluation_set: st
 def _named(configuration: Configuration, template: str, **values: str) -> str:
     organisation = configuration.hub.organisation
     if "{organisation}" in template and organisation is None:
-        raise FeynTuneError("config: $.hub.organisation: name the user or organisation on the hub to push to")
+        raise FeynTuneError("config: $.hub.organisation: empty; name the user or organisation on the hub to push to")
     repository = template.format_map({"organisation": organisation, **values})
     if not _REPOSITORY.fullmatch(repository) or len(repository) > LONGEST:
         shown = repository if len(repository) < 40 else f"{repository[:39]}…"
         rule = f"use at most {LONGEST} letters, digits, single '.', '_' and '-' ($.hub or the run's name)"
-        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository: {rule}")
+        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository; {rule}")
     return repository
 
 
@@ -128,7 +128,7 @@ def reference_names(configuration: Configuration, runs: Iterable[Run]) -> dict[s
     for name, other in ((name, other) for name in names for other in names if name < other):
         if names[name] == names[other]:
             raise FeynTuneError(
-                f"config: $.hub: {name} and {other} have the same name {names[name]!r} in reference tables"
+                f"config: $.hub: {name} and {other} are both {names[name]!r} in reference tables; rename one"
             )
     return names
 

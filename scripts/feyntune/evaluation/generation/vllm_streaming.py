@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.fingerprint import SCRIPTS
+from feyntune.core.integrity import check_recorded
 from feyntune.evaluation.generation.adapters import check_applicable
 from feyntune.evaluation.generation.streaming import GrowingRow
 from feyntune.evaluation.generation.vllm_environment import PYTHON, check_environment
@@ -50,6 +51,7 @@ def check_weights(base: Path, stage: CompletionStage) -> None:
             f"{base}: vLLM needs dequantised weights; make them by snakemake with generation.engine: vllm,"
             " or take --engine transformers"
         )
+    check_recorded(base)
 
 
 class StreamingVllm:

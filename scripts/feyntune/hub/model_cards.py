@@ -74,10 +74,14 @@ def adapter_card(
         comparisons=comparisons_table(stage, comparisons),
         figure=FIGURE,
     )
-    evaluations = evaluation_metadata(stage, summary)
-    relation, library = ("finetune", "transformers") if stage.is_full else ("adapter", "peft")
-    tags = ["feyntune", *([] if stage.is_full else ["lora"]), "physics", "arxiv"]
-    metadata = _model_metadata(stage, licence, relation, evaluations, library_name=library, tags=tags)
+    metadata = _model_metadata(
+        stage,
+        licence,
+        "finetune" if stage.is_full else "adapter",
+        evaluation_metadata(stage, summary),
+        library_name="transformers" if stage.is_full else "peft",
+        tags=["feyntune", *([] if stage.is_full else ["lora"]), "physics", "arxiv"],
+    )
     return _with_metadata(metadata, body)
 
 

@@ -144,8 +144,9 @@ def _reference_name(configuration: Configuration, run: Run) -> str:
 def card_stage(configuration: Configuration, run: Run) -> CardStage:
     """The settings of the card of a trained run."""
     assert run.dataset is not None  # it is trained
-    repository = adapter_repository(configuration, run)
-    return CardStage(repository=repository, is_full=run.is_full, **_about(configuration, run))
+    return CardStage(
+        repository=adapter_repository(configuration, run), is_full=run.is_full, **_about(configuration, run)
+    )
 
 
 def merged_card_stage(configuration: Configuration, run: Run) -> MergedCardStage:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.cli import launch
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
     elif run in runs:
         print_run(configuration, runs[run])
     else:
-        raise FeynTuneError(f"no run {run!r}{did_you_mean(run, runs)}")
+        raise FeynTuneError(f"no run {shorten(run)}{did_you_mean(run, runs)}")
 
 
 def sort_arguments(
@@ -74,7 +74,7 @@ def sort_arguments(
         run = str(files.pop())
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise FeynTuneError(f"--config: {wrong[0]!r} is not of the form KEY=VALUE")
+        raise FeynTuneError(f"--config: {shorten(wrong[0])} is not of the form KEY=VALUE; write key=value")
     return files or [DEFAULT], pairs, run
 
 

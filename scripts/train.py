@@ -24,10 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=Path, required=True, help="training split: parquet with id, abstract")
     parser.add_argument("--test", type=Path, required=True, help="test split, for evaluation during training")
     parser.add_argument("--control-prompts", type=Path, required=True, help="papers completed at each evaluation")
+    parser.add_argument("--validation", type=Path, help="validation split, if the best step is chosen by it")
     parser.add_argument("--settings", required=True, help="TrainingStage, as JSON or a file of it")
     parser.add_argument("--tracking", default="{}", help="Tracking (Weights & Biases), as JSON or a file of it")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, deleted at the end")
     parser.add_argument("--output", type=Path, required=True, help="folder of the adapter, run.json, history.parquet")
+    parser.add_argument("--archive", type=Path, help="zip file to write: the adapters at all evaluation steps")
     parser.add_argument("--kept", type=Path, help="folder in which finished results of this run are kept")
     parser.add_argument("--time-limit", type=float, metavar="MINUTES", help="save and stop before this time is over")
     parser.add_argument("--gpus", type=int, default=1, help="data-parallel processes, one per GPU; 0: CPU")
@@ -57,6 +59,8 @@ def main(options: argparse.Namespace) -> None:
             gpus=options.gpus,
             code=code_fingerprint(Path(__file__).name),
             kept=options.kept,
+            validation=options.validation if settings.training.keep == "best" else None,
+            archive=options.archive,
         )
     )
 

@@ -50,7 +50,7 @@ def replaced(value, path, new):
 
 WHOLE = {**Configuration().model_dump(mode="json"), **SMALL, "metrics": {"rouge": None}, "runs": {
     "mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "training": {"batch_size": 2}},
-    "told": {"completions": "c.csv"},
+    "imported": {"completions": "c.csv"},
 }}  # fmt: skip
 PLACES = sorted(places(WHOLE), key=str)
 

@@ -54,6 +54,18 @@ def test_the_known_llama_has_eight_billion_weights():
     assert block_parameters(LLAMA) + 2 * head_parameters(LLAMA) + norms == 8_030_261_248  # as its model card says
 
 
+@pytest.mark.parametrize(("optimizer", "each"), [("adamw_torch", 18), ("adamw_8bit", 12), ("adafactor", 10)])
+def test_training_all_weights_takes_weights_gradients_moments_and_a_copy_for_each(tmp_path, optimizer, each):
+    full = {"method": "full", "optimizer": {"name": optimizer}, "gradient_checkpointing": True}
+    grid = {"models": ["llama"], "datasets": ["hep-th"]}
+    planned = context(tmp_path, training=full, quantization={"method": "none"}, grid=grid)
+    work = estimate(planned, "train_full", {"run": "llama_hep-th_full"})
+    weights = block_parameters(LLAMA) + 2 * head_parameters(LLAMA)
+    assert 0 < work.peak - 1.1 * each * weights < 10e9  # activations and libraries
+    moments = {"adamw_torch": 8, "adamw_8bit": 2, "adafactor": 0}[optimizer]
+    assert work.disk == weights * (2 * (4 + moments) + 2)  # two checkpoints in float32, the model in bfloat16
+
+
 def test_a_shape_is_that_of_the_real_model(tiny_model):
     from transformers import AutoModelForCausalLM
 
@@ -330,3 +342,17 @@ def test_wall_time_follows_dependencies_and_free_resources():
     assert wall_seconds(beside, seconds, {**unlimited, "gpu": 1}) == 40
     assert wall_seconds(beside, seconds, {**unlimited, "cores": 1}) == 40  # too large for the machine: each runs alone
     assert wall_seconds({}, {}, unlimited) == 0
+
+
+def test_archived_adapters_and_a_validation_sample_cost_disk_and_time(tmp_path):
+    """Three evaluations, one of them at the last step: three adapters in the archive, besides the published one."""
+    rows = {"test_rows": 10, "train_rows": 10, "control_prompts": 0, "times": 3}
+    training = {"max_steps": 100, "evaluation": rows}
+    run = {"run": "llama_hep-th_qkv"}
+    plain = estimate(context(tmp_path, training=training), "train", run)
+    archived = estimate(context(tmp_path, training=training, evaluation={"checkpoints": True}), "train", run)
+    assert archived.disk == 4 * plain.disk
+    assert archived.operations == plain.operations
+    best = estimate(context(tmp_path, training={**training, "keep": "best"}), "train", run)
+    more = estimate(context(tmp_path, training={**training, "evaluation": {**rows, "test_rows": 20}}), "train", run)
+    assert best.operations == more.operations > plain.operations

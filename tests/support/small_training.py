@@ -35,6 +35,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+STRANGE = "zebra quartz xylophone jukebox wombat fjord sphinx vortex gymnast yacht".split()
+
+
 def settings(**changes: Any) -> dict[str, Any]:
     """The small training's settings; ``changes`` replace keys at the top, or inside a section given as a dict."""
     merged = copy.deepcopy(SETTINGS)
@@ -44,7 +47,10 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 
 def write_data(folder: Path, rows: int = 30) -> Path:
-    """Write train.parquet, test.parquet and control_prompts.parquet: abstracts of one to six sentences."""
+    """Write train, test, control_prompts and validation.parquet: abstracts of one to six sentences.
+
+    Those of validation.parquet are of words that no other file has: after a long training a model gets worse at them.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -53,6 +59,9 @@ def write_data(folder: Path, rows: int = 30) -> Path:
         texts = [" ".join(random_numbers.choices(SENTENCES, k=random_numbers.randint(1, 6))) for _ in range(count)]
         table = pyarrow.table({"id": [f"{name}{number}" for number in range(count)], "abstract": texts})
         pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
+    strange = [" ".join(random_numbers.choices(STRANGE, k=12)) for _ in range(7)]
+    table = pyarrow.table({"id": [f"validation{number}" for number in range(7)], "abstract": strange})
+    pyarrow.parquet.write_table(table, folder / "validation.parquet")
     return folder
 
 

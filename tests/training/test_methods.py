@@ -100,7 +100,12 @@ def test_a_pissa_adapter_is_an_ordinary_one_for_the_unchanged_base_model(
     from feyntune.training import record
 
     trained, publish = [], record.publish
-    monkeypatch.setattr(job, "publish", lambda model, *given: (trained.append(model.eval()), publish(model, *given)))
+
+    def noted_publish(save, *given):
+        trained.append(save.__self__.model.eval())  # a method of the trainer
+        publish(save, *given)
+
+    monkeypatch.setattr(job, "publish", noted_publish)
     given = settings(**PLAIN, lora={"init": "pissa", "use_rslora": use_rslora})
     job.train(training_job(tiny_model, data, tmp_path, given))
     loaded = PeftModel.from_pretrained(base_model(tiny_model), tmp_path / "adapter").eval()

@@ -105,7 +105,7 @@ def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
 def test_push_without_an_organisation_is_one_line(bare):
     done = bare.snakemake("--dry-run", "push")
     assert done.returncode != 0
-    line = "config: $.hub.organisation: name the user or organisation on the hub to push to"
+    line = "config: $.hub.organisation: empty; name the user or organisation on the hub to push to"
     assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
 
 

@@ -81,6 +81,10 @@ def check_settings(wildcards):
             runtime=int(min(max(stage.runtime for stage in requests), most("runtime"))),
             attention=CONFIG.precision.attention,
             quantization=CONFIG.quantization.method,
+            vllm=any(
+                completion_settings(run, evaluation_set).generation.engine == "vllm"
+                for evaluation_set, run in itertools.product(COMPLETED, WITH_MODEL)
+            ),
         )
     )
 

@@ -52,6 +52,8 @@ if CONFIG.tracking.wandb == "online":
 
 
 TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
+FULL = [run.name for run in RUNS.values() if run.is_full]
+ADAPTED = [run for run in TRAINED if run not in FULL]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
 IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
 WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]

@@ -63,10 +63,11 @@ GROUPS = seed_groups(CONFIG, RUNS)
 TABLES = table_files("results/tables", GROUPS)
 FIGURES = figure_files("results/figures", GROUPS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
-HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
+TRAINED_FOLDERS = [folders.trained_folder(RUNS[run]) for run in TRAINED]
+HISTORIES = expand("{folder}/history.parquet", folder=TRAINED_FOLDERS)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
-    *expand("results/costs/train/{run}.tsv", run=TRAINED),
+    *expand("results/costs/{job}.tsv", job=[RUNS[run].training_job for run in TRAINED]),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
         stage=["complete", "perplexity", "similarity"],
@@ -177,7 +178,7 @@ rule report:
         **POOLED,
         tables=TABLES,
         figures=FIGURES,
-        records=expand("results/adapters/{run}/run.json", run=TRAINED),
+        records=expand("{folder}/run.json", folder=TRAINED_FOLDERS),
         histories=HISTORIES,
         datasets=expand(
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()

@@ -1,4 +1,4 @@
-# One adapter for each trained run.
+# One adapter for each trained run, or one model for each run that trains all weights.
 
 import subprocess
 
@@ -26,6 +26,29 @@ def base_files(wildcards):
 def gpus_of(wildcards):
     """Number of GPUs that train a run."""
     return stages.gpus(CONFIG, RUNS[wildcards.run])
+
+
+def validation_file(wildcards):
+    """The validation split of a run that chooses the best step by it; no other training reads one."""
+    stage = stages.training_stage(CONFIG, RUNS[wildcards.run])
+    if stage.training.keep == "last":
+        return []
+    return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
+
+
+def validation_option(wildcards, input):
+    """The program's option for it."""
+    return f"--validation {input.validation}" if input.validation else ""
+
+
+def archive_option(wildcards, threads):
+    """The program's option for the adapters at all evaluation steps. They are an output of their own, and leave the
+    others as they are; so the option is no parameter that Snakemake compares."""
+    is_wanted = CONFIG.evaluation.checkpoints and not RUNS[wildcards.run].is_full
+    return f"--archive {ARCHIVE.format(run=wildcards.run)}" if is_wanted else ""
+
+
+ARCHIVE = "results/adapters/{run}/checkpoints.zip"
 
 
 @functools.cache
@@ -84,7 +107,10 @@ rule train:
         control_prompts=lambda wildcards: control_prompt_file(
             RUNS[wildcards.run].dataset
         ),
+        validation=validation_file,
     output:
+        # The adapters at all evaluation steps, where they are evaluated.
+        **({"archive": ARCHIVE} if CONFIG.evaluation.checkpoints else {}),
         weights="results/adapters/{run}/adapter_model.safetensors",
         config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
@@ -94,7 +120,7 @@ rule train:
     benchmark:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED),
+        run=one_of_runs(ADAPTED),
     threads: lambda wildcards: threads_of("train") * max(1, gpus_of(wildcards))
     resources:
         **{
@@ -108,11 +134,28 @@ rule train:
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
         tracking=tracking,
+        validation=validation_option,
+        archive=archive_option,
         code=code("train.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/train.py"'
         " --base {params.base:q} --base-names {params.names:q}"
-        " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} --settings {params.settings:q}"
+        " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} {params.validation}"
+        " --settings {params.settings:q} {params.archive}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
-        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
-        " --kept results/kept/train/{wildcards.run} --log {log}"
+        ' --checkpoints results/checkpoints/{wildcards.run} --output "$(dirname {output.weights})"'
+        " --kept results/kept/{rule}/{wildcards.run} --log {log}"
+
+
+use rule train as train_full with:
+    output:
+        weights="results/full/{run}/model.safetensors",
+        config="results/full/{run}/config.json",
+        record="results/full/{run}/run.json",
+        history="results/full/{run}/history.parquet",
+    log:
+        "results/logs/train_full/{run}.log",
+    benchmark:
+        "results/costs/train_full/{run}.tsv"
+    wildcard_constraints:
+        run=one_of_runs(FULL),

@@ -51,22 +51,27 @@ class GridPoint:
     seed: int | None
 
 
-def grid_points(grid: Grid) -> list[GridPoint]:
+def grid_points(grid: Grid, layers: Mapping[str, Sequence[str]]) -> list[GridPoint]:
     """All trainings that a grid declares: by model, dataset, layer set, varied settings and seed, in this order.
+
+    Args:
+        grid: the grid.
+        layers: layer sets of each of its models.
 
     Raises:
         FeynTuneError: a varied setting does not exist or has a value that it cannot have; names are not names or not
             different; or there are too many trainings.
     """
-    axes = (grid.models, grid.datasets, grid.layer_sets)
-    factors = [*map(len, (*axes, *grid.vary.values())), len(grid.seeds) or 1]
-    if math.prod(factors) > MOST:
-        raise FeynTuneError(f"config: $.grid: {math.prod(factors):,} trainings; declare at most {MOST:,}")
+    factors = [len(grid.datasets), *map(len, grid.vary.values()), len(grid.seeds) or 1]
+    number = math.prod(factors) * sum(len(layers[model]) for model in grid.models)
+    if number > MOST:
+        raise FeynTuneError(f"config: $.grid: {number:,} trainings; declare at most {MOST:,}")
     varied = variations(grid)
     seeds: Sequence[int | None] = grid.seeds or [None]
     return [
         GridPoint("_".join(part for part in (*parts, variation.label, _suffix(seed)) if part), *parts, variation, seed)
-        for parts in itertools.product(*axes)
+        for model in grid.models
+        for parts in itertools.product([model], grid.datasets, layers[model])
         for variation in varied
         for seed in seeds
     ]

@@ -52,7 +52,9 @@ def gpus_of_jobs(configuration: Configuration, runs: Mapping[str, Run]) -> dict[
     asked = configuration.resources
     of_stages = {"train": asked.train.gpu, "complete": asked.complete.gpu, "perplexity": asked.perplexity.gpu}
     of_stages |= dict.fromkeys(("prepare_metric", "metric"), asked.metrics.gpu)
-    of_runs = {f"train/{run.name}": gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
+    of_runs = {run.training_job: gpus(configuration, run) for run in runs.values() if run.kind == "trained"}
+    if any(run.is_full for run in runs.values()):
+        of_stages["train_full"] = asked.train.gpu
     others = {job: number for job, number in of_runs.items() if number != asked.train.gpu}
     return {stage: number for stage, number in of_stages.items() if number} | others
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from feyntune.config.evaluation_sets import check_evaluation_sets
 from feyntune.config.grid import UNVARIED, Variation, grid_points
 from feyntune.config.load import Configuration, did_you_mean
+from feyntune.config.methods import FULL, check_full_runs, check_methods, layer_sets_of, layers_of
 from feyntune.config.references import check_references
 from feyntune.config.schema.runs import Imported, NamedRun
 from feyntune.core.errors import FeynTuneError
@@ -20,7 +21,7 @@ LONGEST = 200
 
 @dataclass(frozen=True)
 class Run:
-    """One row of every table: a model, perhaps with an adapter for a dataset and a layer set."""
+    """One row of every table: a model, perhaps trained on a dataset, with an adapter for a layer set or as a whole."""
 
     name: str
     kind: str
@@ -37,8 +38,23 @@ class Run:
     """Settings that the grid varies."""
 
     @property
+    def is_full(self) -> bool:
+        """Whether all weights are trained, and the run has a model folder of its own."""
+        return self.kind == "trained" and self.layers == FULL
+
+    @property
+    def training_job(self) -> str:
+        """Rule and run of the job that trains it."""
+        return f"train_full/{self.name}" if self.is_full else f"train/{self.name}"
+
+    @property
     def has_adapter(self) -> bool:
         """Whether the run is a base model with an adapter."""
+        return self.is_tuned and not self.is_full
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the run's model was trained on abstracts."""
         return self.kind in ("trained", "published")
 
 
@@ -61,6 +77,8 @@ def resolve_runs(configuration: Configuration) -> dict[str, Run]:
     if not runs:
         raise FeynTuneError("config: no runs; name models, datasets and layer sets in $.grid, or single runs in $.runs")
     check_evaluation_sets(configuration, runs.values())
+    check_methods(configuration, runs)
+    check_full_runs(configuration, (run for run in runs.values() if run.is_full))
     return runs
 
 
@@ -70,16 +88,18 @@ def _base_runs(configuration: Configuration) -> list[Run]:
 
 
 def _grid_runs(configuration: Configuration) -> list[Run]:
+    layers = {model: layer_sets_of(configuration, model) for model in configuration.grid.models}
     return [
         Run(each.name, "trained", each.model, each.dataset, each.layers, seed=each.seed, variation=each.variation)
-        for each in grid_points(configuration.grid)
+        for each in grid_points(configuration.grid, layers)
     ]
 
 
 def _named_runs(configuration: Configuration) -> list[Run]:
     return [
-        Run(name, _kind(entry), entry.model, entry.dataset, entry.layers, entry.adapter, _imports(entry), entry.seed)
+        Run(name, _kind(entry), entry.model, entry.dataset, layers, entry.adapter, _imports(entry), entry.seed)
         for name, entry in configuration.runs.items()
+        for layers in [layers_of(configuration, name, entry)]
     ]
 
 
@@ -121,4 +141,4 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
         yield from (("$.report.membership", "evaluation_sets", name) for name in pair)
     if "compared_layers" in configuration.report.model_fields_set:
         for pair in configuration.report.compared_layers:
-            yield from (("$.report.compared_layers", "layer_sets", name) for name in pair)
+            yield from (("$.report.compared_layers", "layer_sets", name) for name in pair if name != FULL)

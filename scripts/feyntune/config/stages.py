@@ -14,7 +14,7 @@ from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity, PerplexityStage
 from feyntune.config.schema.training import Training, TrainingStage
-from feyntune.config.weights import evaluated_weights
+from feyntune.config.weights import Weights, evaluated_weights
 from feyntune.core.errors import FeynTuneError
 from feyntune.evaluation.metrics import reported
 from feyntune.evaluation.metrics.base import MetricSettings
@@ -33,13 +33,13 @@ def import_stage(configuration: Configuration, run: Run, evaluation_set: str, ki
 
 
 def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
-    """Settings that determine the adapter of a trained run."""
+    """Settings that determine the weights of a trained run."""
     assert run.layers is not None, "a trained run has layers"
     return TrainingStage(
         run=run.name,
         seed=configuration.seed if run.seed is None else run.seed,
-        lora=section_of(configuration, run, "lora", Lora),
-        target_modules=sorted(configuration.layer_sets[run.layers]),
+        lora=Lora() if run.is_full else section_of(configuration, run, "lora", Lora),
+        target_modules=[] if run.is_full else sorted(configuration.layer_sets[run.layers]),
         quantization=section_of(configuration, run, "quantization", Quantization),
         precision=section_of(configuration, run, "precision", Precision),
         training=section_of(configuration, run, "training", Training),
@@ -55,11 +55,8 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
         seed=configuration.seed,
         limit=configuration.evaluation_sets[evaluation_set].limit,
         generation=generation,
-        weights=evaluated_weights(
-            configuration.evaluation.weights,
-            evaluated.quantization,
-            configuration.resources.complete.gpu,
-            generation.engine,
+        weights=_weights(
+            configuration, run, evaluated.quantization, configuration.resources.complete.gpu, generation.engine
         ),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
@@ -67,12 +64,30 @@ def completion_stage(configuration: Configuration, run: Run, evaluation_set: str
     )
 
 
+def _weights(
+    configuration: Configuration, run: Run, quantization: Quantization, gpu: int, engine: str | None
+) -> Weights:
+    """The weights of an evaluation; fully trained ones are quantised when they are loaded, if at all."""
+    if not run.is_full:
+        return evaluated_weights(configuration.evaluation.weights, quantization, gpu, engine)
+    if engine == "vllm" and quantization.method != "none":
+        raise FeynTuneError(
+            f"config: {run.name}: vLLM does not quantise fully trained weights;"
+            " set evaluation.quantization.method to none, or generation.engine to transformers"
+        )
+    return "quantised"
+
+
 def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
     """Settings of the merging of a run's adapter.
 
     Raises:
-        FeynTuneError: the evaluated weights are int8, which cannot be dequantised.
+        FeynTuneError: the run has no adapter, or the evaluated weights are int8, which cannot be dequantised.
     """
+    if run.is_full:
+        raise FeynTuneError(
+            f"config: {run.name} has no adapter to merge: results/full/{run.name} is its whole model already"
+        )
     evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
     original = configuration.hub.merged_weights == "original"
     if evaluated.quantization.method == "int8" and not original:
@@ -94,9 +109,7 @@ def perplexity_stage(configuration: Configuration, run: Run, evaluation_set: str
         run=run.name,
         limit=entry.limit,
         perplexity=perplexity.model_copy(update={"column": "abstract"}) if entry.text else perplexity,
-        weights=evaluated_weights(
-            configuration.evaluation.weights, evaluated.quantization, configuration.resources.perplexity.gpu, None
-        ),
+        weights=_weights(configuration, run, evaluated.quantization, configuration.resources.perplexity.gpu, None),
         quantization=evaluated.quantization,
         precision=evaluated.precision,
         base_names=evaluated.base_names,

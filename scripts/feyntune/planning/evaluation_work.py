@@ -36,7 +36,7 @@ def complete(context: Context, set: str, run: str) -> Work:
     generation = stage.generation
     prompt = context.tokens(run, context.configuration.evaluation_sets[set].dataset) / 2 + 1
     # An adapted model stops after an abstract; a base model may generate up to the maximum length.
-    wanted = prompt if context.runs[run].has_adapter else generation.max_new_tokens
+    wanted = prompt if context.runs[run].is_tuned else generation.max_new_tokens
     new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
     if not shape:
         return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=generation.engine)

@@ -15,9 +15,11 @@ from feyntune.core.hashing import content_hash, remembered_digest
 from feyntune.core.kept import KeptResults, adapter_digests, fingerprint
 from feyntune.planning.jobs import Job
 
-STAGES = ("train", "complete", "perplexity")
-"""Rules whose results are kept; a training comes before the evaluations of its adapter."""
-TRAINING_INPUTS = ("train", "test", "control_prompts")
+TRAININGS = ("train", "train_full")
+STAGES = (*TRAININGS, "complete", "perplexity")
+"""Rules whose results are kept; a training comes before the evaluations of what it trained."""
+TRAINING_INPUTS = ("train", "test", "control_prompts", "validation")
+"""Inputs of a training besides its base model; the last one only where it chooses the best step by it."""
 
 
 class _UnknownDigest(Exception):
@@ -37,7 +39,7 @@ def restored_jobs(jobs: Mapping[str, Job], results: Path = Path("results")) -> s
             folder = results / "kept" / key
             if job.stage == stage and job.stale and folder.is_dir() and _inputs_known(job, jobs, found):
                 kept = _kept(job, folder, found)
-                if kept and kept.digests():
+                if kept and _has_all(kept, job):
                     found[key] = kept
     return set(found)
 
@@ -47,10 +49,21 @@ def _inputs_known(job: Job, jobs: Mapping[str, Job], found: Mapping[str, KeptRes
     return not any(jobs[need].stale and need not in found for need in job.needs)
 
 
+def _has_all(kept: KeptResults, job: Job) -> bool:
+    """Whether all outputs of a job are kept: an archive of adapters, which is optional, may be missing."""
+    names = kept.digests().keys()
+    return bool(names) and names >= {Path(path).name for path in job.outputs}
+
+
 def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResults | None:
-    """The kept results that the job will look for; None if its inputs cannot be compared."""
+    """The kept results that the job will look for; None if its inputs cannot be compared.
+
+    The folder of a fully trained model that will be restored is not there yet, or has the files of another training.
+    """
+    if f"train_full/{job.run}" in found and job.stage not in TRAININGS:
+        return None
     settings = json.loads(job.params["settings"])
-    if job.stage == "train":
+    if job.stage in TRAININGS:
         settings["base_names"] = json.loads(job.params["names"])
     try:
         base = content_hash(Path(job.params["base"]), digest_of=_digest)
@@ -62,8 +75,8 @@ def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResul
 
 def _input_digests(job: Job, found: Mapping[str, KeptResults]) -> Iterator[tuple[str, str | None]]:
     """Names and digests of a job's inputs besides the base model."""
-    if job.stage == "train":
-        yield from ((name, _digest(Path(job.inputs[name]))) for name in TRAINING_INPUTS)
+    if job.stage in TRAININGS:
+        yield from ((name, _digest(Path(job.inputs[name]))) for name in TRAINING_INPUTS if name in job.inputs)
         return
     training = found.get(f"train/{job.run}")
     if training:

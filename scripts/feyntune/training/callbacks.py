@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.training.data import evaluation_steps
 from feyntune.training.distributed import broadcast
 
 if TYPE_CHECKING:
@@ -88,8 +89,3 @@ class LossMonitor(TrainerCallback):
                 " and check the data if that does not help"
             )
         self.progress.advance(note=f"loss {logs['loss']:.3f}")
-
-
-def evaluation_steps(steps: int, times: int) -> set[int]:
-    """The steps after which a run is evaluated and saved: ``times`` equal parts of it, the last step included."""
-    return {round(steps * part / times) for part in range(1, times + 1)} - {0}

@@ -13,6 +13,8 @@ from feyntune.core.hashing import digest
 
 FINGERPRINT = "belongs_to.json"
 MANIFEST = "complete.json"
+COPIES = "evaluated"
+"""Subfolder with copies of the adapter at evaluation steps; see ``step_adapters``."""
 
 
 def claim(folder: Path, fingerprint: Mapping[str, Any]) -> bool:
@@ -38,6 +40,7 @@ def claim(folder: Path, fingerprint: Mapping[str, Any]) -> bool:
         return False
     for checkpoint in found:
         shutil.rmtree(checkpoint)
+    shutil.rmtree(folder / COPIES, ignore_errors=True)
     write_json(path, fingerprint)
     return bool(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,9 @@ class TrainingData:
     control_prompts: list[ControlPrompt]
     """Control prompts."""
     too_long: dict[str, int]
-    """How many abstracts of ``train`` and of ``test`` exceeded the length limit."""
+    """How many abstracts of ``train``, of ``test`` and of ``validation`` (if read) exceeded the length limit."""
+    validation_sample: list[np.ndarray] = field(default_factory=list)
+    """Sequences of the run's own validation split, or of a sample of it; none if it does not decide anything."""
 
     @property
     def lengths(self) -> np.ndarray:
@@ -56,7 +58,7 @@ class TrainingData:
 
 
 def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, longest: int | None) -> TrainingData:
-    """Read and encode both splits and the control prompts.
+    """Read and encode the splits and the control prompts.
 
     Args:
         job: the training.
@@ -72,20 +74,30 @@ def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, lon
     auto = _auto_sample_size(training, len(train))
     counts = training.evaluation.test_rows, training.evaluation.train_rows
     test_rows, train_rows = (auto if count == "auto" else count for count in counts)
+    validation: list[np.ndarray] = []
+    too_long = {"train": train_over, "test": test_over}
+    if job.validation:
+        validation, too_long["validation"] = _read_split(tokenizer, job.validation, longest, training.too_long)
     return TrainingData(
         train=train,
         test_sample=sample(test, test_rows, seed),
         train_sample=sample(train, train_rows, seed),
+        validation_sample=sample(validation, test_rows, seed),
         control_prompts=_read_control_prompts(
             tokenizer, job.control_prompts, training.evaluation.control_prompts, longest
         ),
-        too_long={"train": train_over, "test": test_over},
+        too_long=too_long,
     )
 
 
 def step_count(training: Training, rows: int) -> int:
     """Number of steps: ``max_steps``, or from the epochs; the next pass over the data fills up the last batch."""
     return training.max_steps or int(np.ceil(training.num_train_epochs * rows / training.batch_size))
+
+
+def evaluation_steps(steps: int, times: int) -> set[int]:
+    """The steps after which a run is evaluated and saved: ``times`` equal parts of it, the last step included."""
+    return {round(steps * part / times) for part in range(1, times + 1)} - {0}
 
 
 def _auto_sample_size(training: Training, rows: int) -> int:

@@ -63,7 +63,11 @@ class Evaluator:
                     [len(sequence) for sequence in sequences], int(fits.demand.tokens), MULTIPLE
                 )
             ]
-            for name, sequences in (("test", self.data.test_sample), ("train", self.data.train_sample))
+            for name, sequences in (
+                ("test", self.data.test_sample),
+                ("train", self.data.train_sample),
+                ("validation", self.data.validation_sample),
+            )
             if sequences
         }
         if fits.free is not None and self.control_prompts:
@@ -75,8 +79,8 @@ class Evaluator:
         """Evaluate ``model``, which is in evaluation mode.
 
         Returns:
-            ``test_loss``, ``test_perplexity``, ``train_loss``, ``train_perplexity``, and ``control_prompts``: a list
-            of dicts ``id, prompt, completion``.
+            ``test_loss``, ``test_perplexity``, the same of ``train`` and of ``validation`` where they are sampled, and
+            ``control_prompts``: a list of dicts ``id, prompt, completion``.
         """
         import torch
 

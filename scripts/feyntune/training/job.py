@@ -1,31 +1,41 @@
-"""One training, from its files and settings to the adapter."""
+"""One training, from its files and settings to the adapter, or to the model if all weights are trained."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import FULL
 from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
 from feyntune.core.hashing import content_hash, digest, json_digest
-from feyntune.core.kept import KeptResults, file_digest, fingerprint, folder_digest
+from feyntune.core.kept import NUMBER, KeptResults, file_digest, fingerprint, folder_digest
 from feyntune.core.locks import locked
+from feyntune.models.adapter_archive import write_archive
 from feyntune.models.load import pick_device
-from feyntune.training import distributed
-from feyntune.training.adapter import CONFIG, WEIGHTS
+from feyntune.training import adapter, distributed, full
 from feyntune.training.checkpoints import claim, newest_complete, step_of
 from feyntune.training.checks import check_batch_size
 from feyntune.training.memory import explain_out_of_memory
-from feyntune.training.preparation import TrainingSetup, build_trainer, describe, prepare, run_record
+from feyntune.training.preparation import (
+    TrainingSetup,
+    build_trainer,
+    describe,
+    prepare,
+    published_step,
+    run_record,
+)
 from feyntune.training.record import HISTORY, RECORD, history_table, publish
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from feyntune.training.trainer import AdapterTrainer
 
 
@@ -59,6 +69,10 @@ class TrainingJob:
     """Fingerprint of the code that runs."""
     kept: Path | None = None
     """Folder in which finished results of this run are kept; None: they are not kept."""
+    validation: Path | None = None
+    """Validation split, by which the best step is chosen if ``training.keep`` asks for it."""
+    archive: Path | None = None
+    """Zip file of the adapters at all evaluation steps; None: there is none."""
 
 
 def train(job: TrainingJob) -> None:
@@ -82,15 +96,29 @@ def kept_results(job: TrainingJob) -> KeptResults | None:
     """The finished results of this run that are kept; None if they are not."""
     if job.kept is None:
         return None
-    files = {"train": job.train, "test": job.test, "control_prompts": job.control_prompts}
-    inputs = {name: file_digest(path) for name, path in files.items()}
+    inputs = {name: file_digest(path) for name, path in data_files(job).items()}
     settings = {**job.settings.model_dump(mode="json"), "base_names": list(job.base_names)}
-    return KeptResults(job.kept, fingerprint(job.code, settings, {"base": folder_digest(job.base), **inputs}))
+    found = fingerprint(job.code, settings, {"base": folder_digest(job.base), **inputs})
+    return KeptResults(job.kept, found, 1 if job.settings.training.method == FULL else NUMBER)
 
 
 def outputs(job: TrainingJob) -> list[Path]:
     """The files that a finished training has written."""
-    return [job.output / name for name in (WEIGHTS, CONFIG, RECORD, HISTORY)]
+    archive = [job.archive] if job.archive else []
+    return [*(job.output / name for name in (*model_files(job), RECORD, HISTORY)), *archive]
+
+
+def data_files(job: TrainingJob) -> dict[str, Path]:
+    """The files with the data of a training, by name."""
+    files = {"train": job.train, "test": job.test, "control_prompts": job.control_prompts}
+    return files | ({"validation": job.validation} if job.validation else {})
+
+
+def model_files(job: TrainingJob) -> list[str]:
+    """Names of the files of the adapter or the model, the weights last."""
+    if job.settings.training.method == FULL:
+        return full.published_files(job.base)
+    return [adapter.CONFIG, adapter.WEIGHTS]
 
 
 def _train_in_this_process(job: TrainingJob, kept: KeptResults | None) -> None:
@@ -143,8 +171,9 @@ def job_fingerprint(job: TrainingJob) -> dict[str, Any]:
         "run": job.settings.run,
         "settings": job.settings.model_dump(mode="json"),
         "base": content_hash(job.base),
-        "data": [digest(path) for path in (job.train, job.test, job.control_prompts)],
+        "data": [digest(path) for path in data_files(job).values()],
         "code": job.code,
+        **({"archive": True} if job.archive else {}),
     }
 
 
@@ -187,8 +216,26 @@ def _train_to_the_end(trainer: AdapterTrainer, checkpoint: Path | None) -> None:
 def _publish(setup: TrainingSetup, trainer: AdapterTrainer, kept: KeptResults | None) -> None:
     job = setup.job
     history = history_table(trainer.state.log_history, len(setup.data.train), setup.stage.training.batch_size)
-    publish(trainer.model, history, run_record(setup, trainer), job.output, trainer.initial)
+    if job.archive and trainer.step_adapters:
+        copies = {step: trainer.step_adapters.found(step) for step in trainer.step_adapters.steps}
+        write_archive(job.archive, copies)
+    publish(_saver(setup, trainer), history, run_record(setup, trainer), job.output, model_files(job))
     if kept:
         kept.keep(outputs(job))
     shutil.rmtree(job.checkpoints)
-    say(f"adapter in {job.output}")
+    say(f"{'model' if setup.stage.training.method == FULL else 'adapter'} in {job.output}")
+
+
+def _saver(setup: TrainingSetup, trainer: AdapterTrainer) -> Callable[[Path], object]:
+    """What writes the files of the model, of the adapter, or of the adapter's copy of an earlier step into a folder."""
+    if setup.stage.training.method == FULL:
+        import torch
+
+        model, dtype = cast("PreTrainedModel", trainer.model), getattr(torch, setup.stage.precision.dtype)
+        return lambda folder: full.save_model(model, folder, setup.job.base, dtype)
+    step = published_step(setup, trainer)
+    if step == trainer.state.global_step or not trainer.step_adapters:
+        return trainer.save_adapter
+    copy = trainer.step_adapters.found(step)
+    say(f"the adapter of step {step} of {trainer.state.global_step} has the best validation perplexity: it is kept")
+    return lambda folder: shutil.copytree(copy, folder, dirs_exist_ok=True)

@@ -6,23 +6,25 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
-from feyntune.training.adapter import CONFIG, WEIGHTS, save_adapter
+from feyntune.core.integrity import weights_record
+from feyntune.training.adapter import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import pyarrow
-    import torch
-    from peft import PeftModel
 
     from feyntune.training.fit import Fit
 
 METER, RECORD, HISTORY = "meter.json", "run.json", "history.parquet"
 STEP_COLUMNS = ("loss", "learning_rate", "grad_norm")
-EVALUATION_COLUMNS = ("test_loss", "test_perplexity", "train_loss", "train_perplexity")
+EVALUATION_COLUMNS = (
+    *("test_loss", "test_perplexity", "train_loss", "train_perplexity"),
+    *("validation_loss", "validation_perplexity"),
+)
 
 
 class Meter:
@@ -103,7 +105,8 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     Columns: ``step`` (0: before the first), ``epoch`` (passes over the training split so far). For the step's batch,
     null at step 0: ``loss`` (mean over its tokens), ``learning_rate``, ``grad_norm`` (before clipping). Null where
     nothing was evaluated: ``test_loss``, ``test_perplexity`` on the run's test split, ``train_loss``,
-    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts), and
+    ``train_perplexity`` on a sample of its training split (perplexities are means over abstracts),
+    ``validation_loss``, ``validation_perplexity`` on its validation split if that decides which adapter is kept, and
     ``control_prompts``, the completions of the control prompts: ``id, prompt, completion``.
 
     Args:
@@ -131,27 +134,27 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
 
 
 def publish(
-    model: PeftModel,
+    save: Callable[[Path], object],
     history: pyarrow.Table,
     record: Mapping[str, Any],
     output: Path,
-    initial: Mapping[str, torch.Tensor] | None = None,
+    names: Sequence[str] = (CONFIG, WEIGHTS),
 ) -> None:
     """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
-        model: the trained PEFT model.
+        save: writes the files of the model into a folder.
         history: from ``history_table``.
-        record: content of ``run.json``.
-        output: folder of the run's adapter.
-        initial: see ``save_adapter``.
+        record: content of ``run.json``, to which the digests of the weights are added.
+        output: folder of the run's adapter or model.
+        names: the files that ``save`` writes, the weights last.
     """
     output.mkdir(parents=True, exist_ok=True)
-    (output / WEIGHTS).unlink(missing_ok=True)
+    (output / names[-1]).unlink(missing_ok=True)
     write_table(output / HISTORY, history)
-    write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
-        save_adapter(model, Path(temporary), initial)
-        for name in (CONFIG, WEIGHTS):
+        save(Path(temporary))
+        write_json(output / RECORD, {**record, "weights": weights_record(Path(temporary))})
+        for name in names:
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.core.cli import say
@@ -17,10 +18,10 @@ from feyntune.models.memory import is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
+from feyntune.training.full import save_checkpoint
 from feyntune.training.memory import free_unused_memory
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import PreTrainedModel
 
     from feyntune.config.schema.training import TrainingStage
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from feyntune.training.loss import NextTokenLoss
     from feyntune.training.microbatches import MicroBatches
     from feyntune.training.record import Meter
+    from feyntune.training.step_adapters import StepAdapters
 
 KEPT = 2  # checkpoints on disk: the previous one stays until the newest is complete
 
@@ -78,7 +80,9 @@ def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, dev
 
 
 class AdapterTrainer(Trainer):
-    """Trainer of one adapter. To ``Trainer`` a step is one batch; this class divides it into micro-batches.
+    """Trainer of one adapter, or of all weights of one model.
+
+    To ``Trainer`` a step is one batch; this class divides it into micro-batches.
 
     Args:
         micro_batches: micro-batches of all steps.
@@ -89,10 +93,11 @@ class AdapterTrainer(Trainer):
         dtype: number format of the computation.
         lora_plus_ratio: learning rate of B matrices as a multiple of that of A matrices; None: no difference.
         initial: initial weights of the adapter, if its publication needs them.
+        step_adapters: copies of the adapter at the evaluation steps, if they are needed.
         others: arguments of ``Trainer``.
     """
 
-    model: PeftModel
+    model: PeftModel | PreTrainedModel
     loss_is_scaled_for_ga = True  # our loss is divided by all tokens of the step
 
     def __init__(
@@ -106,12 +111,13 @@ class AdapterTrainer(Trainer):
         dtype: torch.dtype,
         lora_plus_ratio: float | None = None,
         initial: Mapping[str, torch.Tensor] | None = None,
+        step_adapters: StepAdapters | None = None,
         **others: Any,
     ) -> None:
         super().__init__(train_dataset=micro_batches, data_collator=_step_input, **others)
         self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
-        self.lora_plus_ratio, self.initial = lora_plus_ratio, initial
+        self.lora_plus_ratio, self.initial, self.step_adapters = lora_plus_ratio, initial, step_adapters
         self.remove_callback(PrinterCallback)
         self._apply_fit()
 
@@ -130,7 +136,7 @@ class AdapterTrainer(Trainer):
             kind, given = self.get_optimizer_cls_and_kwargs(self.args, cast("PreTrainedModel", self.model))
             decay = {"loraplus_weight_decay": self.args.weight_decay}
             self.optimizer = create_loraplus_optimizer(
-                self.model, kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
+                cast("PeftModel", self.model), kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
             )
         return super().create_optimizer(model)
 
@@ -205,7 +211,7 @@ class AdapterTrainer(Trainer):
     def autocast_smart_context_manager(
         self, cache_enabled: bool | None = True
     ) -> contextlib.AbstractContextManager[None]:
-        """Compute in ``dtype``; adapters stay in float32."""
+        """Compute in ``dtype``; trained weights stay in float32."""
         if self.dtype is not torch.float32:
             return torch.autocast(self.args.device.type, self.dtype, cache_enabled=cache_enabled)
         return contextlib.nullcontext()
@@ -221,9 +227,18 @@ class AdapterTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter as it is published, for the unchanged base model."""
+        save_adapter(cast("PeftModel", self.model), folder, self.initial)
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         if self.args.should_save:
-            save_adapter(self.model, Path(output_dir or cast("str", self.args.output_dir)))
+            folder = Path(output_dir or cast("str", self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(self.model, PeftModel):
+                save_adapter(self.model, folder)
+            else:
+                save_checkpoint(self.model, folder)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         folder = Path(cast("str", self.args.output_dir))
@@ -232,9 +247,13 @@ class AdapterTrainer(Trainer):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
+                if self.step_adapters:
+                    self.step_adapters.keep(self.state.global_step, self.save_adapter)
                 self.meter.save(checkpoint)
                 checkpoints.seal(checkpoint)
                 checkpoints.keep_newest(folder, KEPT)
+                if self.step_adapters:
+                    self.step_adapters.remove_unneeded(self.state.log_history)
             self.accelerator.wait_for_everyone()
 
 

@@ -114,7 +114,7 @@ def test_a_programs_fingerprint_holds_the_kind_that_is_named_and_no_other():
     assert len(of_kinds | {of_program}) == len(kinds()) + 1
 
 
-def test_equal_titles_are_told_apart_by_the_names():
+def test_equal_titles_are_distinguished_by_the_names():
     rouge, other = RougeSettings(kind="rouge"), RougeSettings(kind="rouge", title="ROUGE")
     titles = [[column.title for column in each.columns] for each in reported_all({"rouge": rouge, "stemmed": other})]
     assert titles[0] == ["ROUGE-1 (rouge)", "ROUGE-2 (rouge)", "ROUGE-L (rouge)"]

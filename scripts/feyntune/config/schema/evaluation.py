@@ -120,6 +120,13 @@ class EvaluationPrecision(Section):
     """Keys of `quantization`; keys that are not given are as trained."""
     precision: Precision | None = None
     """Keys of `precision`; keys that are not given are as trained."""
+    checkpoints: bool = False
+    """Whether to keep the adapters of trained runs at the steps at which training evaluates (`training.evaluation`),
+    and to evaluate all of them on samples: learning curves of perplexity and of all metrics, and the best step by
+    perplexity on the validation split."""
+    checkpoint_abstracts: Count = 100
+    """Abstracts in each of these samples, chosen by a hash of their ids: of the validation split of the run's dataset,
+    and of each evaluation set."""
     weights: Literal["auto", "quantised", "dequantised"] = "auto"
     """Weights of 4-bit models: `quantised` as in training; `dequantised`, which are the same numbers at two or four
     bytes per weight, and faster; `auto`: dequantised where the job has a GPU. Results change by rounding only. vLLM

@@ -47,6 +47,8 @@ class Model(Overrides, Source):
 class Grid(Section):
     """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`.
 
+    Models with `training.method: full` have no layer sets: their runs are named `{model}_{dataset}_full`.
+
     `vary` and `seeds` multiply them; their names then end with the varied values and with the seed, such as
     `llama_hep-th_qkv_r8_s1`.
     """
@@ -96,7 +98,7 @@ class NamedRun(Overrides):
     dataset: Name | None = None
     """A name in `datasets`: the training data."""
     layers: Name | None = None
-    """A name in `layer_sets`."""
+    """A name in `layer_sets`; none with `training.method: full`."""
     seed: Seed | None = None
     """Seed of its training; null: the configuration's `seed`. Runs that differ in nothing else are shown together, as
     those of `grid.seeds` are."""
@@ -117,7 +119,7 @@ class NamedRun(Overrides):
             raise ValueError("imported 'perplexity' and 'metrics' need imported 'completions'")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
-        if not self.adapter and not self.completions and not (self.dataset and self.layers):
+        if not self.adapter and not self.completions and not self.dataset:
             raise ValueError("needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only")
         if self.seed is not None and (self.adapter or self.completions):
             raise ValueError("'seed' is that of a training, and this run is not trained; remove it")

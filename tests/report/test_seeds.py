@@ -186,32 +186,31 @@ def swept(seeds=(1, 2), rates=(1e-4, 1e-2), ranks=(2, 8)):
 def test_a_sweep_has_a_row_for_each_combination():
     results, table = swept()
     assert table[["lora.r", "training.lr"]].values.tolist() == [[2, 1e-4], [2, 1e-2], [8, 1e-4], [8, 1e-2]]
-    assert (table["against"] == "base").all()
-    assert table["difference"].round(0).tolist() == [-2, -3, -8, -9]
-    shown = sweep_layout(table, results.quantities)
+    assert table["x_difference"].round(0).tolist() == [-2, -3, -8, -9]
+    assert (table["x_low"] < table["x"]).all() and table["seeds"].tolist() == [2] * 4
+    shown = sweep_layout(table, results.quantities, ["lora.r", "training.lr"])
     assert shown.columns.tolist() == ["Run", "lora.r", "training.lr", "Seeds", "X"]
     assert shown["training.lr"].tolist() == ["0.0001", "0.01"] * 2
 
 
 def test_the_figure_of_a_sweep_has_a_panel_for_each_setting_and_a_logarithmic_axis_over_decades():
     results, table = swept()
-    figure = sweep_figure(table, results.headlines())
+    figure = sweep_figure(table, results.headlines(), ["lora.r", "training.lr"])
     assert [(axis.get_xlabel(), axis.get_xscale()) for axis in figure.axes] == [
         ("lora.r", "linear"), ("training.lr", "log"),
     ]  # fmt: skip
     line = figure.axes[0].lines[0]
     of_line = table[table["training.lr"] == 1e-4]
-    assert line.get_ydata().tolist() == of_line["mean"].tolist()
+    assert line.get_ydata().tolist() == of_line["x"].tolist()
     assert line.get_label() == "lr 0.0001"
 
 
 def test_a_sweep_over_words_keeps_their_order():
     results, table = swept(rates=(1e-4,))
     words = table.rename(columns={"training.lr": "training.schedule.name"}).assign(**{"lora.r": ["linear", "cosine"]})
-    (axis,) = sweep_figure(words, results.headlines()).axes
+    (axis,) = sweep_figure(words, results.headlines(), ["lora.r", "training.schedule.name"]).axes
     assert [label.get_text() for label in axis.get_xticklabels()] == ["linear", "cosine"]
-    (nothing,) = [sweep_figure(table[:1], results.headlines())]
-    assert not nothing.axes
+    assert not sweep_figure(table[:1], results.headlines(), ["lora.r"]).axes
 
 
 def test_points_of_seeds_stand_below_the_interval_of_their_group():

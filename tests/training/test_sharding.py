@@ -131,3 +131,19 @@ def test_gradients_are_averaged_in_parts_of_bounded_size(monkeypatch):
     monkeypatch.setattr(distributed, "REDUCED_AT_ONCE", 5)
     parts = list(distributed._in_parts([torch.zeros(size) for size in (3, 1, 4, 9, 2)]))
     assert [[len(tensor) for tensor in part] for part in parts] == [[3, 1, 4], [9], [2]]
+
+
+def test_a_step_of_a_divided_model_holds_a_part_of_its_states_and_weights():
+    from types import SimpleNamespace
+
+    import torch
+
+    from feyntune.training.preparation import _held_bytes
+
+    model = torch.nn.Linear(10, 100, bias=False)  # 1,000 weights of four bytes
+    held = {}
+    for parallel in ("ddp", "fsdp"):
+        stage = TrainingStage.model_validate(given_of("full", parallel=parallel))  # in float32, with AdamW
+        setup = SimpleNamespace(stage=stage, config=SimpleNamespace(num_hidden_layers=40))
+        held[parallel] = _held_bytes(setup, model, 1000, 2)
+    assert held == {"ddp": 12 * 1000, "fsdp": (12 + 4) * 1000 / 2 + 4 * 4000 / 40}

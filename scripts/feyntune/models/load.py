@@ -154,7 +154,7 @@ def _keep_weights_unpacked(model: PreTrainedModel) -> None:
 
 
 def _bitsandbytes(
-    quantization: Quantization, precision: Precision, device: torch.device, divided: bool
+    quantization: Quantization, precision: Precision, device: torch.device, divided: bool = False
 ) -> BitsAndBytesConfig | None:
     import torch
     from transformers import BitsAndBytesConfig

@@ -58,10 +58,18 @@ POOLED = {
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
+CHECKPOINTS = (
+    expand("results/checkpoints/{run}.parquet", run=TRAINED)
+    if CONFIG.evaluation.checkpoints
+    else []
+)
+TABLE_FILES = table_files("results/tables", checkpoints=bool(CHECKPOINTS))
+FIGURE_FILES = figure_files("results/figures", checkpoints=bool(CHECKPOINTS))
 HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
     *expand("results/costs/train/{run}.tsv", run=TRAINED),
+    *expand("results/costs/checkpoints/{run}.tsv", run=TRAINED if CHECKPOINTS else []),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
         stage=["complete", "perplexity", "similarity"],
@@ -122,8 +130,9 @@ rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
+        checkpoints=CHECKPOINTS,
     output:
-        table_files("results/tables"),
+        TABLE_FILES,
     log:
         "results/logs/tables.log",
     resources:
@@ -134,7 +143,7 @@ rule tables:
         code=code("tables.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/tables.py" --completions {input.completions} --perplexity {input.perplexity}'
-        " --metrics {params.metrics} --similarity {input.similarity} --settings {params.settings:q}"
+        " --metrics {params.metrics} --similarity {input.similarity} --checkpoints {input.checkpoints} --settings {params.settings:q}"
         " --output-folder results/tables --log {log}"
 
 
@@ -142,15 +151,16 @@ rule figures:
     """Draw the figures."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
+        tables=TABLE_FILES,
         histories=HISTORIES,
+        checkpoints=CHECKPOINTS,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
             set=COMPLETED,
             run=WITH_MODEL,
         ),
     output:
-        figure_files("results/figures"),
+        FIGURE_FILES,
     log:
         "results/logs/figures.log",
     resources:
@@ -163,6 +173,7 @@ rule figures:
     shell:
         'python "$FEYNTUNE_SCRIPTS/figures.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --history {input.histories} --matrices {input.matrices}"
+        " --checkpoints {input.checkpoints}"
         " --benchmarks {params.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
 
 
@@ -170,10 +181,11 @@ rule report:
     """Write the report, one self-contained page."""
     input:
         **POOLED,
-        tables=table_files("results/tables"),
-        figures=figure_files("results/figures"),
+        tables=TABLE_FILES,
+        figures=FIGURE_FILES,
         records=expand("results/adapters/{run}/run.json", run=TRAINED),
         histories=HISTORIES,
+        checkpoints=CHECKPOINTS,
         datasets=expand(
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
         ),
@@ -191,7 +203,7 @@ rule report:
     shell:
         'python "$FEYNTUNE_SCRIPTS/report.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
-        " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
+        " --history {input.histories} --checkpoints {input.checkpoints} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"
 
 

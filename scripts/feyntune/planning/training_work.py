@@ -14,7 +14,6 @@ from feyntune.config import runs as declared
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes, weight_bytes
 from feyntune.planning.work import PADDING, Work
-from feyntune.training.data import evaluation_steps
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def train(context: Context, run: str) -> Work:
     stage = declared.training_stage(context.configuration, context.runs[run])
     training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
     each = context.tokens(run, dataset) + 2
-    seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
+    seen = abstracts_seen(training, rows)
     if not shape:
         return Work(tokens=seen * each, known=False)
     gpus = declared.gpus(context.configuration, context.runs[run])
@@ -51,9 +50,17 @@ def train(context: Context, run: str) -> Work:
 
 def _archived_steps(context: Context, training: Training, seen: float) -> int:
     """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
-    if not context.configuration.evaluation.checkpoints:
-        return 0
-    return len(evaluation_steps(max(1, math.ceil(seen / training.batch_size)), training.evaluation.times))
+    return evaluated_steps(training, seen) if context.configuration.evaluation.checkpoints else 0
+
+
+def evaluated_steps(training: Training, seen: float) -> int:
+    """Evaluations of a training besides the one before the first step; ``seen``: abstracts that it processes in all."""
+    return len(training.evaluation.steps(max(1, math.ceil(seen / training.batch_size))))
+
+
+def abstracts_seen(training: Training, rows: int) -> float:
+    """Abstracts that a training processes in all; ``rows``: those of its training split."""
+    return training.max_steps * training.batch_size if training.max_steps else rows * training.num_train_epochs
 
 
 def _training_fits(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
 from feyntune.report.changes import changes, changes_layout
+from feyntune.report.checkpoints import curves, curves_layout, read_curves
 from feyntune.report.marks import footnote, with_marks
 from feyntune.report.membership import membership, membership_layout
+from feyntune.report.outputs import CHECKPOINTS
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -138,10 +140,14 @@ CAPTIONS = {
     " have seen: area under the ROC curve with {percent} intervals (DeLong). 0.5: not at all; 1: perfectly.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
+    CHECKPOINTS: "Adapters after each evaluation of their training, on samples of the sets: means with {percent} normal"
+    " intervals; step 0 is the base model. Best: the lowest perplexity on the validation split of the run's dataset.",
 }
 
 
-def write_tables(results: Results, similarity: Path, stage: TablesStage, folder: Path) -> None:
+def write_tables(
+    results: Results, similarity: Path, stage: TablesStage, folder: Path, checkpoints: Sequence[Path] = ()
+) -> None:
     """Write every table in every format.
 
     Args:
@@ -149,6 +155,7 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
         similarity: pooled parquet file of similarity statistics.
         stage: settings.
         folder: folder to write into.
+        checkpoints: tables of adapters at evaluation steps, if these are evaluated.
     """
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
@@ -165,6 +172,9 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
         "similarity": (similar, similarity_layout(similar)),
         "quantities": (listed, quantities_layout(listed)),
     }
+    if checkpoints:
+        learned = curves(read_curves(checkpoints))
+        tables[CHECKPOINTS] = learned, curves_layout(learned, results.quantities, stage.uncertainty.confidence)
     hints = {each.title: each.description for each in results.quantities}
     percent, notes = f"{100 * stage.uncertainty.confidence:g}%", footnote(results.marks)
     for name, (exact, shown) in tables.items():

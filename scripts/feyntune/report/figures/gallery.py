@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import FiguresStage
 from feyntune.core.files import read_table
-from feyntune.report.figures import changes, cosines, learning, quantities, time
+from feyntune.report.checkpoints import read_curves
+from feyntune.report.figures import changes, checkpoints, cosines, learning, quantities, time
 from feyntune.report.figures.style import SETTINGS, save
 from feyntune.report.made_files import read_exact_table
+from feyntune.report.outputs import CHECKPOINTS
 from feyntune.report.results import Results
 
 if TYPE_CHECKING:
@@ -32,10 +34,12 @@ class FigureSources:
     """``{costs}/{stage}/…/{job}.tsv``, of which some may be missing."""
     costs: Path
     """Folder of the benchmarks."""
+    checkpoints: Sequence[Path] = ()
+    """``{run}.parquet``: adapters at evaluation steps, if these are evaluated."""
 
 
 def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, folder: Path) -> None:
-    """Draw every figure of ``outputs.FIGURES`` and write it into ``folder``."""
+    """Draw every figure of ``outputs.figure_files`` and write it into ``folder``."""
     import matplotlib
 
     names = ("comparisons", "distributions", "changes")
@@ -54,6 +58,9 @@ def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, 
             "cosine_heatmaps": cosines.heatmaps_figure(sampled),
             "time": time.time_figure(time.read_benchmarks(sources.benchmarks, sources.costs), stage.gpus),
         }
+        if sources.checkpoints:
+            curves_of_all = read_curves(sources.checkpoints)
+            figures[CHECKPOINTS] = checkpoints.checkpoints_figure(results.runs, curves_of_all, results.quantities)
         for name, figure in figures.items():
             save(figure, folder, name)
 

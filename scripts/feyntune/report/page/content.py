@@ -12,10 +12,12 @@ from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
 from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
+from feyntune.report.checkpoints import chosen_steps, faults, read_curves
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
 from feyntune.report.marks import footnote
+from feyntune.report.outputs import CHECKPOINTS
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
@@ -47,6 +49,8 @@ class PageSources:
     """Folder of the benchmarks."""
     plan: Path
     """File of the plan; it may be missing."""
+    checkpoints: Sequence[Path] = ()
+    """``{run}.parquet``: adapters at evaluation steps, if these are evaluated."""
 
 
 TABLE_TITLES = {
@@ -57,6 +61,7 @@ TABLE_TITLES = {
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
+    CHECKPOINTS: "While training",
 }
 """Titles of tables by name; captions come with the tables."""
 
@@ -91,6 +96,11 @@ FIGURE_CAPTIONS = {
         "Loss during training: of each batch (faint), on the run's own test split (solid) and on a sample of its"
         " training split (dotted). A solid line that rises while the dotted one falls shows overfitting.",
     ),
+    CHECKPOINTS: (
+        "Learning curves of all quantities",
+        "Means on samples of the sets after each evaluation of the training, step 0 being the base model; bands are one"
+        " standard error. Rings mark the step with the lowest perplexity on the validation split of the run's dataset.",
+    ),
     "cosine_histograms": (
         "Cosines between abstracts",
         "Cosines between each run's embeddings of different abstracts. Histograms near 1 mean that the embeddings"
@@ -110,6 +120,7 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
     """The variables of the template."""
     means, comparisons = (read_exact_table(sources.tables, name) for name in ("distributions", "comparisons"))
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
+    learned, absent = read_curves(sources.checkpoints), set() if sources.checkpoints else {CHECKPOINTS}
     common, differing = common_and_differing(records) if records else ({}, {})
     return {
         "footnote": footnote(results.marks),
@@ -117,14 +128,17 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
         "runs": _runs(results.runs),
         "sets": list(results.values),
         "findings": findings(results, means, comparisons),
-        "missing": missing_lines(results.missing),
+        "missing": [*missing_lines(results.missing), *faults(learned, results.quantities)],
         "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
         "common": {title(key): text(key, value) for key, value in common.items()},
         "differing": entries(differing),
-        "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items()],
-        "figures": [_figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items()],
+        "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items() if name not in absent],
+        "figures": [
+            _figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items() if name not in absent
+        ],
         "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
+        "chosen_steps": chosen_steps(learned),
         "control_prompts": [_control_prompts(path) for path in sources.history],
         "costs": _costs(sources, stage),
         "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},

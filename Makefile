@@ -131,7 +131,7 @@ demo: setup  ## set up, plan, then run the whole job on the embedded default
 test: .venv/dev-ready  ## set up, then run every test but those that need SLURM
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-chaos: .venv/dev-ready  ## set up, then kill the whole job 60 times, in every stage, and compare its results with a quiet run's
+chaos: .venv/dev-ready  ## set up, then kill the whole job 60 times, in every stage, and compare its results with those of an uninterrupted run
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m chaos tests/end_to_end/test_chaos.py
 
 test-slurm: .venv/dev-ready  ## set up, then run the tests that need SLURM; installs it where it is missing (Debian)
@@ -178,12 +178,15 @@ licences: .venv/dev-ready  ## list the licences of the installed packages in .ci
 	echo "the licence files that they contain are the MIT licence."; echo; } > .ci/licences.md
 	@$(BIN)/pip-licenses --from=mixed --format=markdown --order=name | sed 's/+cpu /     /' >> .ci/licences.md
 
-# vLLM's requirement of a build of torch by its local version, and packages for images and sound.
+# vLLM's requirement of a build of torch by its local version, and packages for images, sound and Intel's GPUs. Versions of cuda-python
+# before 13 have files of cuda-bindings, and no wheels for Python 3.13.
 define VLLM_OVERRIDES
 torch==$(PIN)
+cuda-python>=13
 torchvision; python_version < '0'
 torchaudio; python_version < '0'
 torchcodec; python_version < '0'
+intel-cmplr-lib-ur; python_version < '0'
 endef
 export VLLM_OVERRIDES
 

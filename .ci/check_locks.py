@@ -1,12 +1,13 @@
 """Check the locks against the package index: `make check-locks`.
 
 For every supported platform and Python, each package of the locks must have a file there whose SHA-256 the lock has,
-and the locks must hold everything that their packages need. Only metadata is downloaded. Prints how much an
-installation would download.
+and the locks of an environment must hold everything that their packages need. Only metadata is downloaded. Prints how
+much an installation would download.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +23,19 @@ from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import parse_wheel_filename
 
-LOCKS = ("requirements.txt", "requirements-wandb.txt", "requirements-dev.txt")
+OURS = ("requirements.txt", "requirements-wandb.txt", "requirements-dev.txt")
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
-GLIBC = 28
-"""Minor version of the oldest glibc 2 that torch's wheels run on."""
 MACOS = (14, 0)
 """The oldest macOS that bitsandbytes' wheel runs on."""
-PLATFORMS = {
-    "x86_64-manylinux_2_28": {"sys_platform": "linux", "platform_machine": "x86_64"},
-    "aarch64-manylinux_2_28": {"sys_platform": "linux", "platform_machine": "aarch64"},
-    "aarch64-apple-darwin": {"sys_platform": "darwin", "platform_machine": "arm64"},
+LINUX = {
+    "x86_64-manylinux_2_{glibc}": {"sys_platform": "linux", "platform_machine": "x86_64"},
+    "aarch64-manylinux_2_{glibc}": {"sys_platform": "linux", "platform_machine": "aarch64"},
 }
 """Marker variables of each platform, by its name in uv."""
+PLATFORMS = LINUX | {"aarch64-apple-darwin": {"sys_platform": "darwin", "platform_machine": "arm64"}}
+"""The same of all platforms."""
+OVERRIDES = ".venv/overrides.txt"
+"""What `make lock` lets vLLM's requirements be replaced with."""
 FROM_SOURCE = frozenset({"connection-pool", "rouge-score", "immutables"})
 """Packages that may be built from source: the first two have no wheels, the third has none for Python 3.14."""
 
@@ -41,26 +44,54 @@ Package = dict[str, Any]
 """An entry of pylock.toml (PEP 751)."""
 
 
+@dataclass(frozen=True)
+class Environment:
+    """Locks that are installed together."""
+
+    locks: tuple[str, ...]
+    glibc: int
+    """Minor version of the oldest glibc 2 that its wheels run on."""
+    platforms: dict[str, dict[str, str]]
+    overrides: str | None = None
+    """File of requirements that replace those of packages."""
+
+
+ENVIRONMENTS = (
+    Environment(OURS, 28, PLATFORMS),  # torch
+    Environment(("requirements-vllm.txt",), 34, LINUX, OVERRIDES),  # tilelang on aarch64; llguidance on x86_64: 31
+    Environment(("requirements-vllm-cpu.txt",), 31, LINUX, OVERRIDES),  # llguidance
+)
+
+
 def main() -> None:
     """Check every combination; the first fault ends the program."""
-    hashes = {lock: locked_hashes(Path(lock).read_text()) for lock in LOCKS}
-    packages = {lock: index_entries(lock) for lock in LOCKS}
-    for platform, variables in PLATFORMS.items():
-        for python in PYTHONS:
-            resolve(platform, python)
-            tags = list(wheel_tags(variables, python))
+    for environment in ENVIRONMENTS:
+        locks = environment.locks
+        hashes = {lock: locked_hashes(Path(lock).read_text()) for lock in locks}
+        packages = {lock: index_entries(lock) for lock in locks}
+        for (pattern, variables), python in itertools.product(environment.platforms.items(), PYTHONS):
+            platform = pattern.format(glibc=environment.glibc)
+            resolve(environment, platform, python)
+            tags = list(wheel_tags(variables, python, environment.glibc))
             sizes = [
                 sum(file["size"] for file in chosen_files(packages[lock], hashes[lock], variables, python, tags))
-                for lock in LOCKS
+                for lock in locks
             ]
-            megabytes = ", ".join(f"{lock} {size / 1e6:,.0f} MB" for lock, size in zip(LOCKS, sizes, strict=True))
+            megabytes = ", ".join(f"{lock} {size / 1e6:,.0f} MB" for lock, size in zip(locks, sizes, strict=True))
             print(f"{platform}, Python {python[0]}.{python[1]}: {megabytes}", flush=True)
+
+
+def locked_entries(text: str) -> dict[str, str]:
+    """The entries of each package in a lock, which has one for each version: version, marker, hashes."""
+    entries: dict[str, str] = {}
+    for name, body in re.findall(r"^([a-z0-9-]+)(==.*(?:\n    --hash=.*)*)", text, re.MULTILINE):
+        entries[name] = entries.get(name, "") + f"{name}{body}\n"
+    return entries
 
 
 def locked_hashes(text: str) -> dict[str, set[str]]:
     """SHA-256 digests by package name in a lock."""
-    entries = re.findall(r"^([a-z0-9-]+)==(.*(?:\n    --hash=.*)*)", text, re.MULTILINE)
-    return {name: set(re.findall(r"sha256:([0-9a-f]{64})", body)) for name, body in entries}
+    return {name: set(re.findall(r"sha256:([0-9a-f]{64})", body)) for name, body in locked_entries(text).items()}
 
 
 def index_entries(lock: str) -> list[Package]:
@@ -71,11 +102,27 @@ def index_entries(lock: str) -> list[Package]:
         return tomllib.loads(page.read_text())["packages"]
 
 
-def resolve(platform: str, python: Version) -> None:
-    """Let uv resolve the locks together: every dependency must be in them."""
-    files = [argument for lock in LOCKS for argument in ("-r", lock)]
+def resolve(environment: Environment, platform: str, python: Version) -> None:
+    """Let uv resolve the locks of an environment together: every dependency must be in them."""
+    files = [argument for lock in environment.locks for argument in ("-r", lock)]
     where = ["--python-platform", platform, "--python-version", "{}.{}".format(*python)]
-    uv("pip", "install", "--dry-run", "--target", ".venv/nowhere", "--require-hashes", *where, *files)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        overrides.write(overrides_with_hashes(environment))
+        overrides.flush()
+        files += ["--overrides", overrides.name]
+        uv("pip", "install", "--dry-run", "--target", ".venv/nowhere", "--require-hashes", *where, *files)
+
+
+def overrides_with_hashes(environment: Environment) -> str:
+    """The overrides of an environment, as its locks pin them; of other packages those that leave a package out."""
+    if not environment.overrides:
+        return ""
+    texts = [Path(lock).read_text() for lock in environment.locks]
+    pins = {name: entry for text in texts for name, entry in locked_entries(text).items()}
+    lines = Path(environment.overrides).read_text().splitlines()
+    names = [re.split(r"[^a-z0-9-]", line)[0] for line in lines]
+    pairs = zip(names, lines, strict=True)
+    return "\n".join(pins.get(name, line) for name, line in pairs if name in pins or ";" in line)
 
 
 def uv(*arguments: str | Path) -> None:
@@ -86,13 +133,13 @@ def uv(*arguments: str | Path) -> None:
         sys.exit(f"uv {' '.join(map(str, arguments))}: failed")
 
 
-def wheel_tags(variables: dict[str, str], python: Version) -> Iterator[Tag]:
-    """Tags of the wheels that fit a platform and a Python, best first."""
+def wheel_tags(variables: dict[str, str], python: Version, glibc: int) -> Iterator[Tag]:
+    """Tags of the wheels that fit a platform, a Python and a glibc, best first."""
     machine = variables["platform_machine"]
     if variables["sys_platform"] == "darwin":
         platforms = list(mac_platforms(MACOS, machine))
     else:
-        platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC, 4, -1)]
+        platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc, 4, -1)]
         platforms += [f"manylinux2014_{machine}", f"manylinux2010_{machine}", f"manylinux1_{machine}"]
     yield from cpython_tags(python, platforms=platforms)
     yield from compatible_tags(python, f"cp{python[0]}{python[1]}", platforms)

@@ -1,6 +1,6 @@
 """Write the page on which people search and sort all completions; it opens without a network.
 
-The page needs the folder `data` beside it: move or copy them together.
+The page needs the folder `data-…` beside it: move or copy them together.
 """
 
 import argparse

@@ -11,6 +11,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model, for its licence")
     parser.add_argument("--settings", required=True, help="MergedCardStage, as JSON or a file of it")
+    parser.add_argument("--tables", type=Path, help="folder of tables; default: a card without results")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the merged model")
 
 
@@ -21,7 +22,7 @@ def main(options: argparse.Namespace) -> None:
 
     from feyntune.hub.publish import MergedCardJob, write_merged_card
 
-    write_merged_card(MergedCardJob(stage, options.base, options.folder))
+    write_merged_card(MergedCardJob(stage, options.base, options.folder, options.tables))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from feyntune.core.cli import launch
@@ -22,6 +22,9 @@ Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, str, str], str]
 """A word or mark by (set, run, quantity)."""
 RUN = ("set", "run", "model", "dataset", "marks")
+GROUP = ("set", "group", "runs", "seeds", "quantity", "mean", "low", "high", "spread")
+ENDS = {"": "mean", "_low": "low", "_high": "high", "_spread": "spread"}
+"""Endings of names of columns as in summary.csv, and the columns of seeds.csv."""
 MARKS = {"better": "▲", "worse": "▼"}
 PLAIN_MARKS = {"better": "+", "worse": "-"}
 PLAIN_SIGNS = str.maketrans({UNKNOWN: "(a)", UNLIKE: "(b)"})
@@ -43,7 +46,10 @@ def main(options: argparse.Namespace) -> None:
         raise FeynTuneError(f"{tables}/quantities.csv: no quantity is a headline; {MADE_AGAIN}")
     first, *others = headline  # perplexity, or bits per byte where tokenizers differ
     rows = read_rows(tables, "summary", (*RUN, *headline, f"{first}_low", f"{first}_high"))
-    pairs = read_rows(tables, "comparisons", ("set", "run", "against", "quantity", "difference", "p_holm"))
+    has_groups = (tables / "seeds.csv").exists()
+    if has_groups:
+        rows = group_rows(rows, read_rows(tables, "seeds", GROUP), headline)
+    pairs = read_pairs(tables, has_groups)
     marks = MARKS if _can_show("".join(MARKS.values())) else PLAIN_MARKS
     verdicts = {key: marks[verdict] for key, verdict in against_base(rows, pairs, headline).items()}
     titles = [f"{headline[first]['title'].lower()} [interval]", *(headline[name]["title"] for name in others)]
@@ -51,6 +57,8 @@ def main(options: argparse.Namespace) -> None:
     if verdicts:
         better, worse = marks["better"], marks["worse"]
         print(f"\n{better} better, {worse} worse than the base model (paired test, corrected p < {LEVEL})")
+    if has_groups:
+        print(f"\n{plus_minus()} standard deviation between the means of the seeds")
     if note := footnote({row["run"]: row["marks"] for row in rows}).strip():
         print(f"\n{note.translate({} if _can_show(note) else PLAIN_SIGNS)}")
     print(f"\nThe report: {options.results}/report.html")
@@ -85,6 +93,39 @@ def against_base(rows: Sequence[Row], pairs: Sequence[Row], quantities: Mapping[
     return found
 
 
+def read_pairs(tables: Path, has_groups: bool) -> list[Row]:
+    """The rows of the table of comparisons, or of that between groups of runs with the group as run."""
+    run = "group" if has_groups else "run"
+    needed = ("set", run, "against", "quantity", "difference", "p_holm")
+    rows = read_rows(tables, "seed_comparisons" if has_groups else "comparisons", needed)
+    return [{**row, "run": row[run]} for row in rows]
+
+
+def group_rows(rows: Sequence[Row], seeds: Sequence[Row], headline: Iterable[str]) -> list[Row]:
+    """The rows of groups, with the keys of rows of summary.csv that are shown, and ``{quantity}_spread``.
+
+    Args:
+        rows: rows of summary.csv, a row for each run.
+        seeds: rows of seeds.csv, a row for each group and quantity.
+        headline: names of the quantities that are shown.
+    """
+    of_runs = {(row["set"], row["run"]): row for row in rows}
+    columns = {f"{name}{end}": "" for name in headline for end in ENDS}
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for row in seeds:
+        first = of_runs.get((row["set"], row["runs"].split()[0]), {})
+        shown = f"{row['group']} ({row['seeds']} seeds)" if int(row["seeds"]) > 1 else row["group"]
+        labels = {**{name: first.get(name, "") for name in RUN}, "run": row["group"], "shown": shown}
+        group = groups.setdefault((row["set"], row["group"]), {**columns, **labels})
+        group |= {f"{row['quantity']}{end}": row[column] for end, column in ENDS.items()}
+    return list(groups.values())
+
+
+def plus_minus() -> str:
+    """A sign that the terminal can show."""
+    return "±" if _can_show("±") else "+-"
+
+
 def _can_show(text: str) -> bool:
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -112,7 +153,11 @@ def cells(rows: Sequence[Row], metrics: Sequence[str], verdicts: Verdicts) -> li
     places = interval_decimals(*([_float(row[f"{metrics[0]}{end}"]) for row in rows] for end in ("", "_low", "_high")))
     signs = {} if _can_show("".join(MEANINGS)) else PLAIN_SIGNS
     return [
-        [row["set"], f"{row['run']}{row['marks'].translate(signs)}", *_values(row, metrics, places, verdicts)]
+        [
+            row["set"],
+            f"{row.get('shown', row['run'])}{row['marks'].translate(signs)}",
+            *_values(row, metrics, places, verdicts),
+        ]
         for row in rows
     ]
 
@@ -121,6 +166,9 @@ def _values(row: Row, metrics: Sequence[str], places: int, verdicts: Verdicts) -
     mean, low, high = (_float(row[f"{metrics[0]}{end}"]) for end in ("", "_low", "_high"))
     shown = {metrics[0]: interval(mean, low, high, places)}
     shown |= {name: number(_float(row[name]), 3) for name in metrics[1:]}
+    for name in metrics:
+        spread = _float(row.get(f"{name}_spread", ""))
+        shown[name] += f" {plus_minus()} {spread:.2g}" if spread == spread else ""
     for name, text in shown.items():
         mark = verdicts.get((row["set"], row["run"], name), " ")
         yield f"{text} {mark}" if verdicts else text

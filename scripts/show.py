@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.cli import launch
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
     elif run in runs:
         print_run(configuration, runs[run])
     else:
-        raise FeynTuneError(f"no run {run!r}{did_you_mean(run, runs)}")
+        raise FeynTuneError(f"no run {shorten(run)}{did_you_mean(run, runs)}")
 
 
 def sort_arguments(
@@ -74,7 +74,7 @@ def sort_arguments(
         run = str(files.pop())
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise FeynTuneError(f"--config: {wrong[0]!r} is not of the form KEY=VALUE")
+        raise FeynTuneError(f"--config: {shorten(wrong[0])} is not of the form KEY=VALUE; write key=value")
     return files or [DEFAULT], pairs, run
 
 
@@ -94,18 +94,18 @@ def print_run(configuration: Configuration, run: Run) -> None:
     """Print the settings of a run by stage, as YAML."""
     import yaml
 
-    from feyntune.config import runs
+    from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 
     stages: dict[str, Any] = {
         "run": {"kind": run.kind, "model": run.model, "dataset": run.dataset, "layers": run.layers}
     }
     if run.kind == "trained":
-        stages["train"] = runs.training_stage(configuration, run).model_dump(mode="json")
+        stages["train"] = training_stage(configuration, run).model_dump(mode="json")
     if run.kind != "imported":
         for name, evaluation_set in configuration.evaluation_sets.items():
             if evaluation_set.is_completed:
-                stages[f"complete {name}"] = runs.completion_stage(configuration, run, name).model_dump(mode="json")
-            stages[f"perplexity {name}"] = runs.perplexity_stage(configuration, run, name).model_dump(mode="json")
+                stages[f"complete {name}"] = completion_stage(configuration, run, name).model_dump(mode="json")
+            stages[f"perplexity {name}"] = perplexity_stage(configuration, run, name).model_dump(mode="json")
     print(yaml.safe_dump(stages, sort_keys=False), end="")
 
 

@@ -15,14 +15,17 @@ rounding.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.cli import launch, say
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.gpus import REQUESTED
 from show import DEFAULT, ENDINGS, as_snakemake_reads
 
@@ -75,7 +78,7 @@ def main(options: argparse.Namespace) -> None:
     from feyntune.playground.session import ENGINES
 
     if options.engine not in ENGINES:
-        raise FeynTuneError(f"--engine: there is no {options.engine!r}; there is {', '.join(ENGINES)}")
+        raise FeynTuneError(f"--engine: there is no {shorten(options.engine)}; there is {', '.join(ENGINES)}")
     if (options.id is None) != (options.set is None):
         raise FeynTuneError("--set and --id belong together: an evaluation set, and the id of one of its abstracts")
     names, files, pairs = sort_names(options.runs, options.configfile, options.config)
@@ -84,10 +87,22 @@ def main(options: argparse.Namespace) -> None:
     runs = chosen_runs(available, names)
     if not runs:
         print("\n".join(available))
-    elif options.serve:
-        serve_page(runs, options)
     else:
-        complete(runs, options)
+        with quiet_libraries():
+            (serve_page if options.serve else complete)(runs, options)
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Show no warnings of libraries between the completions: the logs of the workflow's programs have them."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    with warnings.catch_warnings(action="ignore"):
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def sort_names(
@@ -116,15 +131,18 @@ def complete(runs: Sequence[TriedRun], options: argparse.Namespace) -> None:
 
     from feyntune.playground.display import show
     from feyntune.playground.prompts import prompt_of_set
-    from feyntune.playground.session import Prompt, Session
+    from feyntune.playground.session import Prompt, Session, with_changes
 
     changes = {name: getattr(options, name) for name in SAMPLING if getattr(options, name) is not None}
     settings = Prompt("", seed=options.seed, changes=changes)
+    for run in runs:
+        with_changes(run.stage, settings)  # what is wrong with them is said before models are loaded
     first = prompt_of_set(options.set, options.id, settings) if options.id else None
+    prompts = [first] if first else (replace(settings, text=text) for text in texts(options))
     session = Session(runs, options.engine)
     say(f"on {', '.join(session.devices)}")
     console = Console()
-    for prompt in [first] if first else (replace(settings, text=text) for text in texts(options)):
+    for prompt in prompts:
         show(prompt.line, [run.name for run in runs], session.complete(prompt), console)
 
 
@@ -141,16 +159,15 @@ def serve_page(runs: Sequence[TriedRun], options: argparse.Namespace) -> None:
         server.serve_forever()
 
 
-def texts(options: argparse.Namespace) -> Iterator[str]:
-    """The prompts: that of an option, the standard input, or lines that somebody types."""
+def texts(options: argparse.Namespace) -> Iterable[str]:
+    """The prompts: that of an option, the standard input, or typed lines."""
     if options.text is not None:
-        yield options.text
-    elif options.file not in (None, "-"):
-        yield read_text(Path(options.file))
-    elif options.file == "-" or not sys.stdin.isatty():
-        yield sys.stdin.read()
-    else:
-        yield from typed_lines()
+        return [options.text]
+    if options.file not in (None, "-"):
+        return [read_text(Path(options.file))]
+    if options.file == "-" or not sys.stdin.isatty():
+        return [sys.stdin.read()]
+    return typed_lines()
 
 
 def read_text(path: Path) -> str:
@@ -167,7 +184,7 @@ def read_text(path: Path) -> str:
 
 
 def typed_lines() -> Iterator[str]:
-    """Lines that somebody types, until an empty one or the end (Ctrl-D)."""
+    """Typed lines, until an empty one or the end (Ctrl-D)."""
     import readline  # noqa: F401  # gives `input` a history and arrow keys
 
     say("type the beginning of an abstract in one line; an empty line ends")

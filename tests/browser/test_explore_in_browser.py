@@ -15,7 +15,7 @@ from support.chromium import resize
 
 RUNS = ("base", "ours", "theirs")
 COUNT = 50
-HOSTILE = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$'
+MALICIOUS = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$'
 COLUMNS = [
     Column(name="ratio", title="Ratio", key="m_ratio", direction="higher", headline=True, description="A ratio."),
     Column(name="copied_4", title="Copied", key="m_copied_4", direction="lower"),
@@ -43,7 +43,7 @@ def page(tmp_path_factory):
         texts = {
             "prompt": [f"We study number {number}." for number in range(COUNT)],
             "y_true": [f"It is $x_{{{number}}}$." for number in range(COUNT)],
-            "prediction": [f"{name} {'zebra' if number == 33 else 'writes'} {HOSTILE}" for number in range(COUNT)],
+            "prediction": [f"{name} {'zebra' if number == 33 else 'writes'} {MALICIOUS}" for number in range(COUNT)],
             "new_tokens": [5] * COUNT,
             "stopped": ["eos"] * COUNT,
         }
@@ -58,7 +58,7 @@ def page(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "CHUNK", 4_000)
         run(ExploreJob(files, [METRIC], folder / "explore/index.html"))
-    assert len(list((folder / "explore/data").glob("0-texts-*"))) > 2
+    assert len(list((folder / "explore").glob("data-*/0-texts-*"))) > 2
     return (folder / "explore/index.html").as_uri()
 
 
@@ -112,7 +112,7 @@ def test_best_worst_copied_and_disputed_completions_are_found(opened):
     choose(opened, "order", "worst", "150 completions")
     assert first(opened) == ["-5 theirs 2401.00007 We study number 7."]
     choose(opened, "order", "disputed", "50 abstracts")
-    assert first(opened) == ["5.141 2401.00007 We study number 7."]
+    assert first(opened) == ["5.14 2401.00007 We study number 7."]
     choose(opened, "order", "copied", "150 completions")
     assert first(opened) == ["0.984 theirs 2401.00007 We study number 7."]
     assert Select(element(opened, "#quantity")).first_selected_option.text == "Copied"
@@ -125,7 +125,7 @@ def test_an_abstract_shows_all_runs_beside_the_authors(opened):
     until(opened, lambda: len(texts(opened, ".card")) == 4)
     assert texts(opened, ".card h2") == ["The authors", *RUNS]
     assert texts(opened, ".card.found h2") == ["theirs"]
-    assert texts(opened, ".card .note") == ["", "Ratio 0.98", "Ratio 0.981", "Ratio 0.982"]
+    assert texts(opened, ".card .note") == ["", "Ratio 0.980", "Ratio 0.981", "Ratio 0.982"]
     assert element(opened, ".body a").get_attribute("href") == "https://arxiv.org/abs/2401.00049"
     assert opened.execute_script("return document.querySelectorAll('.card math').length") == 4
     assert "<script>" in texts(opened, ".card .text")[1] and opened.title == "All completions"
@@ -158,12 +158,13 @@ def test_abstracts_and_completions_are_searched(opened):
     assert element(opened, "#query").get_attribute("value") == "ZEBRA"
 
 
-def test_missing_data_are_told(opened, page):
+def test_a_missing_data_file_is_an_error_on_the_page(opened, page):
     opened.execute_script("ABOUT.sets[0].quantities.push(99); byId('quantity').add(new Option('x', 99))")
     opened.execute_script(
         "ABOUT.quantities[99] = {title: 'x', direction: null}; byId('quantity').value = 99; refresh()"
     )
-    wait_for(opened, 'data/0-values-99.js is missing; keep the folder "data" beside this page')
+    folder = opened.execute_script("return ABOUT.folder")
+    wait_for(opened, f"{folder}/0-values-99.js is missing; keep the folder {folder} beside this page")
 
 
 def test_it_fits_a_phone(opened):

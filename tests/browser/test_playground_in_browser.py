@@ -12,7 +12,7 @@ from feyntune.report.ratings import read_ratings
 from support.chromium import resize
 
 RUNS = {"tiny_base": "base", "tiny_hep-th_all": "all"}
-HOSTILE = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$ '
+MALICIOUS = '<script>document.title = "hacked"</script><img src=x onerror="document.title=1"> $\\frac{1}{2}$ '
 
 
 class FakeSession:
@@ -27,9 +27,9 @@ class FakeSession:
 
     def complete(self, prompt, names):
         self.prompts.append(prompt)
-        yield from (Growth(name, f"{HOSTILE} {name[5:]}", 4, None) for name in names)
+        yield from (Growth(name, f"{MALICIOUS} {name[5:]}", 4, None) for name in names)
         assert self.goes_on.wait(30)
-        yield from (Growth(name, f"{HOSTILE} {name[5:]} done", 8, "eos") for name in names)
+        yield from (Growth(name, f"{MALICIOUS} {name[5:]} done", 8, "eos") for name in names)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from support.chromium import resize
 from support.metrics import SEMSCORE
 
 LONG_FORMULA = "$S = " + "+".join(["x_n^2"] * 60) + "$"
-HOSTILE = (
+MALICIOUS = (
     '<script>document.title = "hacked"</script> $\\text{<img src=x onerror="document.title=1">}$ '
     '$\\href{javascript:alert(1)}{x}$ <img src="http://example.org/x.png"> $\\frac{1}{2}$ '
     f"unbroken{'x' * 300} {LONG_FORMULA}"
@@ -24,7 +24,7 @@ HOSTILE = (
 def page(tmp_path_factory):
     """The report of made-up results, made by the programs as the workflow runs them."""
     folder = tmp_path_factory.mktemp("results")
-    made_results.make_results(folder, prompt=HOSTILE, prediction=f"We find {HOSTILE}")
+    made_results.make_results(folder, prompt=MALICIOUS, prediction=f"We find {MALICIOUS}")
     made_results.make_adapters(folder)
     made_results.make_matrices(folder)
     made_results.make_benchmarks(folder)
@@ -99,7 +99,7 @@ def test_it_asks_no_network(browser, page):
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}
 
 
-def test_text_of_strangers_stays_text(opened):
+def test_untrusted_text_stays_text(opened):
     first = opened.find_element("css selector", ".prompt").text
     assert '<script>document.title = "hacked"</script>' in first
     assert opened.execute_script("return document.querySelectorAll('script').length") == 1

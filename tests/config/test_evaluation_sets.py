@@ -4,8 +4,9 @@ import pytest
 
 from feyntune.config import evaluation_sets
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import perplexity_stage, resolve_runs
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.perplexity import Perplexity
+from feyntune.config.stages import perplexity_stage
 from feyntune.core.errors import FeynTuneError
 
 DATASETS = {

@@ -5,16 +5,10 @@ import typing
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import (
-    base_names,
-    completion_stage,
-    gpus,
-    gpus_of_jobs,
-    perplexity_stage,
-    resolve_runs,
-    training_stage,
-)
+from feyntune.config.reported import gpus_of_jobs
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.training import OptimizerName, ScheduleName
+from feyntune.config.stages import base_names, completion_stage, gpus, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from support.config_examples import SMALL
 
@@ -64,7 +58,7 @@ def test_a_fault_in_an_override_names_its_place_also_if_nothing_uses_it(override
     ("registry", "place"),
     [("models", "$.grid.models"), ("datasets", "$.grid.datasets"), ("layer_sets", "$.grid.layer_sets")],
 )
-def test_a_name_that_no_registry_has_is_told_with_the_likely_one(registry, place):
+def test_a_name_that_no_registry_has_is_refused_with_the_likely_one(registry, place):
     known = next(iter(SMALL[registry]))
     grid = {**SMALL["grid"], registry: [known + "x"]}
     assert fault({**SMALL, "grid": grid}) == f"config: {place}: no '{known}x' in '{registry}'; did you mean '{known}'?"
@@ -123,7 +117,7 @@ def test_a_named_run_is_of_one_kind(entry, message):
     assert message in fault({**SMALL, "runs": {"mine": entry}})
 
 
-def test_evaluation_is_as_trained_unless_told_otherwise():
+def test_evaluation_is_as_trained_unless_configured_otherwise():
     configuration = parse_configuration({**SMALL, "quantization": {"method": "fp4"}})
     run = resolve_runs(configuration)["tiny_hep-th_all"]
     assert completion_stage(configuration, run, "unseen").quantization.method == "fp4"

@@ -3,7 +3,8 @@
 import pytest
 
 from feyntune.config.load import Configuration, container_in, parse_configuration
-from feyntune.config.runs import completion_stage, perplexity_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.schema import Section
 from support.config_examples import SMALL
@@ -31,8 +32,8 @@ def other(name, value):
     if isinstance(value, bool):
         return [not value]
     numbers = [value + 1, value + 64, value / 2 or 0.5, 0.6] if isinstance(value, int | float) else [9, 128]
-    words = "best float32 float16 none eager linear sgd truncate drop all offline refuse quantised vllm pissa x".split()
-    candidates = [*([OTHER[name]] if name in OTHER else []), [0.1, 0.2], *numbers, *words, True]
+    words = "float32 float16 none eager linear sgd truncate drop all offline refuse quantised vllm pissa full".split()
+    candidates = [*([OTHER[name]] if name in OTHER else []), [0.1, 0.2], *numbers, *words, "best", "x", True]
     return [candidate for candidate in candidates if candidate != value]
 
 

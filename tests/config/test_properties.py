@@ -8,7 +8,8 @@ from hypothesis import strategies
 from feyntune.config.files import read_yaml
 from feyntune.config.load import Configuration, parse_configuration
 from feyntune.config.names import check_names
-from feyntune.config.runs import completion_stage, perplexity_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 from support.config_examples import SMALL
 
@@ -49,7 +50,7 @@ def replaced(value, path, new):
 
 WHOLE = {**Configuration().model_dump(mode="json"), **SMALL, "metrics": {"rouge": None}, "runs": {
     "mine": {"model": "tiny", "dataset": "hep-th", "layers": "all", "training": {"batch_size": 2}},
-    "told": {"completions": "c.csv"},
+    "imported": {"completions": "c.csv"},
 }}  # fmt: skip
 PLACES = sorted(places(WHOLE), key=str)
 

@@ -104,12 +104,12 @@ def test_nothing_in_dotenv_is_expanded(tmp_path, monkeypatch):
         f"# é\nHF_TOKEN={SECRET}\n".encode("latin-1"),
     ],
 )
-def test_a_dotenv_in_another_encoding_is_told(tmp_path, content):
+def test_a_dotenv_in_another_encoding_is_reported(tmp_path, content):
     write_dotenv(tmp_path, content)
     assert fault(HUB) == ".env: not UTF-8; save it as UTF-8 (Windows editors may write UTF-16)"
 
 
-def test_a_dotenv_that_cannot_be_read_is_told(tmp_path):
+def test_a_dotenv_that_cannot_be_read_is_reported(tmp_path):
     (tmp_path / ".env").mkdir()
     assert fault(HUB) == ".env: cannot be read (Is a directory); correct it or remove it"
 
@@ -136,7 +136,7 @@ def test_the_token_that_hf_auth_login_stored_comes_last_and_is_for_the_hub_alone
     assert read_secret(HUB) == "abc"
 
 
-def test_a_stored_token_that_cannot_be_read_is_told(tmp_path):
+def test_a_stored_token_that_cannot_be_read_is_reported(tmp_path):
     (tmp_path / "stored").mkdir()
     line = "the hub's stored token cannot be read (IsADirectoryError); set HF_TOKEN, or run `hf auth login` again"
     assert fault(HUB) == line
@@ -149,7 +149,7 @@ def test_a_stored_token_that_cannot_be_read_is_told(tmp_path):
         (WANDB, "rule r needs WANDB_API_KEY in the environment or in .env; get it at https://wandb.ai/authorize"),
     ],
 )
-def test_a_missing_one_is_told_with_its_rule_and_where_to_get_it(names, line):
+def test_a_missing_one_is_reported_with_its_rule_and_where_to_get_it(names, line):
     with pytest.raises(FeynTuneError) as caught:
         require_secret(names, "r")
     assert str(caught.value) == line

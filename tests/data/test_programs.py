@@ -102,9 +102,15 @@ def test_control_papers_are_extracted_in_the_given_order(snapshot):
     [
         (None, "no such file; put it there, or correct its path in the configuration"),
         ("", "empty file; fetch it again"),
-        ("\n\n", "not one usable paper in it: no lines at all"),
-        ("nonsense\n{\n", "not one usable paper in it: 2 malformed lines (line 1: not a JSON object)"),
-        (json.dumps(record(1, abstract="")), "not one usable paper in it: 1 without an abstract"),
+        ("\n\n", "not one usable paper in it (no lines at all); name a snapshot of arXiv's metadata"),
+        (
+            "nonsense\n{\n",
+            "not one usable paper in it (2 malformed lines (line 1: not a JSON object)); name a snapshot",
+        ),
+        (
+            json.dumps(record(1, abstract="")),
+            "not one usable paper in it (1 without an abstract); name a snapshot of arXiv's metadata",
+        ),
     ],
 )
 def test_an_unusable_snapshot_is_a_one_line_error_and_leaves_no_file(tmp_path, content, line):
@@ -118,7 +124,10 @@ def test_an_unusable_snapshot_is_a_one_line_error_and_leaves_no_file(tmp_path, c
 @pytest.mark.parametrize(
     ("dataset", "line"),
     [
-        ({"categories": ["hep-ph"]}, "no paper whose primary category is hep-ph; the snapshot's most frequent are "),
+        (
+            {"categories": ["hep-ph"]},
+            "no paper whose primary category is hep-ph; the most frequent in the snapshot are ",
+        ),
         ({"until": "1990-01-01"}, "no paper of hep-th from None until 1990-01-01"),
         ({"sample": 2}, "2 papers leave the validation split empty; take more"),
     ],

@@ -32,11 +32,11 @@ LINES = strategies.lists(GOOD | CHANGED | CUT | ANYTHING | TWO | JSON.map(json.d
 @hypothesis.given(LINES, strategies.booleans())
 def test_no_line_is_lost_in_silence(lines, ends):
     parsed = parse(b"\n".join(lines) + (b"\n" if ends and lines else b""))
-    told = [number for number, _ in parsed.faults]
-    assert parsed.papers.num_rows + sum(parsed.without.values()) + len(told) <= len(lines)
+    reported = [number for number, _ in parsed.faults]
+    assert parsed.papers.num_rows + sum(parsed.without.values()) + len(reported) <= len(lines)
     blank = sum(not line.strip() for line in lines)
-    assert parsed.papers.num_rows + sum(parsed.without.values()) + len(told) + blank == len(lines)
-    assert told == sorted(set(told)) and all(1 <= number <= len(lines) for number in told)
+    assert parsed.papers.num_rows + sum(parsed.without.values()) + len(reported) + blank == len(lines)
+    assert reported == sorted(set(reported)) and all(1 <= number <= len(lines) for number in reported)
     assert all(fault.isprintable() and fault for _, fault in parsed.faults)
 
 

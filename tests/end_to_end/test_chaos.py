@@ -1,6 +1,6 @@
-"""The driver and all its jobs are killed again and again, in every stage: the results are those of a quiet run.
+"""The driver and its jobs are killed again and again, in every stage: the results are those of an uninterrupted run.
 
-It takes about ten minutes on two quiet cores: `make chaos`.
+It takes about ten minutes on two otherwise idle cores: `make chaos`.
 """
 
 import hashlib
@@ -115,7 +115,7 @@ def finish(workspace):
     assert finished.returncode == 0, finished.stdout
 
 
-def test_killed_in_every_stage_the_results_are_those_of_a_quiet_run(tmp_path):
+def test_killed_in_every_stage_the_results_are_those_of_an_uninterrupted_run(tmp_path):
     quiet, disturbed = (new_workspace(tmp_path / name) for name in ("quiet", "disturbed"))
     finish(quiet)
     random_numbers, kills = random.Random(0), dict.fromkeys(STAGES, 0)

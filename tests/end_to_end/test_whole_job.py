@@ -102,7 +102,7 @@ def test_a_deleted_table_is_restored_or_made_again_and_is_the_same(workspace):
     assert "perplexity" in rules_run(workspace) and not {"train", "complete", "metric"} & rules_run(workspace)
 
 
-def test_a_corrupt_table_is_told_by_name_and_leaves_the_pooled_one_unmade(workspace):
+def test_a_corrupt_table_is_reported_by_name_and_leaves_the_pooled_one_unmade(workspace):
     (workspace.folder / f"results/semscore/hep-th/{TRAINED}.parquet").write_bytes(b"PAR1 rubbish")
     finished = workspace.snakemake(*QUICK, "--", "results/semscore/all.parquet")
     assert finished.returncode != 0

@@ -3,13 +3,17 @@
 import contextlib
 import re
 
+import pandas
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import merge_stage, resolve_runs
+from feyntune.config.runs import resolve_runs
+from feyntune.config.schema.report import TablesStage
+from feyntune.config.stages import merge_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.hub import names
 from feyntune.hub.publish import MergedCardJob, write_merged_card
@@ -17,6 +21,8 @@ from feyntune.hub.push import files_in
 from feyntune.models import dequantize
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokenizer import encode, load_tokenizer
+from feyntune.report.tables import write_tables
+from support.made_results import RUNS, make_results, pooled, read_made
 
 RUN = "tiny_own_all"
 CONFIGURATION = {
@@ -79,12 +85,12 @@ def test_by_default_the_weights_are_bfloat16_and_logits_differ_by_rounding(tiny_
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def write_card(tiny_model, folder, **changes):
+def write_card(tiny_model, folder, tables=None, **changes):
     """Write the card of a merged model into a folder with a tokenizer; returns metadata and body."""
     configuration = parse_configuration({**CONFIGURATION, **changes})
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
     stage = names.merged_card_stage(configuration, resolve_runs(configuration)[RUN])
-    write_merged_card(MergedCardJob(stage, tiny_model, folder))
+    write_merged_card(MergedCardJob(stage, tiny_model, folder, tables))
     head, body = (folder / "README.md").read_text().removeprefix("---\n").split("\n---\n", 1)
     return yaml.safe_load(head), body
 
@@ -104,6 +110,53 @@ def test_the_card_warns_of_other_weights_than_the_evaluated_ones(tiny_model, tmp
     _, body = write_card(tiny_model, tmp_path, hub={"merged_weights": "original"})
     assert "the texts of this model may differ from the evaluated ones" in body
     assert f'from_pretrained("results/merged/{RUN}")' in body  # without an organisation there is no repository
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """The tables of made-up results, one run of which has the name of ours."""
+    folder = tmp_path_factory.mktemp("results")
+    runs = [RUNS[0], {**RUNS[1], "run": RUN, "dataset": "own"}]
+    make_results(folder, runs=runs)
+    stage = TablesStage(seed=1, uncertainty={"resamples": 99}, compared_layers=[])
+    write_tables(read_made(folder), pooled(folder, "similarity"), stage, folder / "tables")
+    return folder / "tables"
+
+
+EVALUATED = {"metrics": {"semscore": {"path": "s"}}}
+
+
+@pytest.mark.parametrize("organisation", ["me", None])
+def test_the_hub_shows_the_results_of_the_run(tiny_model, tables, tmp_path, organisation):
+    write_card(tiny_model, tmp_path, tables, hub={"organisation": organisation}, **EVALUATED)
+    row = pandas.read_csv(tables / "summary.csv").set_index("run").loc[RUN]
+    card = ModelCard.load(tmp_path / "README.md")
+    found = {result.metric_type: result for result in card.data.eval_results}
+    assert found["perplexity"].metric_value == pytest.approx(row["perplexity"], abs=1e-4)
+    repository = "me/infer_unseen" if organisation else "unseen"
+    assert (found["semscore"].dataset_type, found["semscore"].dataset_name) == (repository, "unseen")
+    assert card.data.model_name == (f"{RUN}-merged" if organisation else RUN)
+    line = next(line for line in card.text.splitlines() if line.startswith("| Perplexity |"))
+    assert f"{row['perplexity']:.1f} [{row['perplexity_low']:.1f}, {row['perplexity_high']:.1f}]" in line
+    assert f"|  | tiny_base | {RUN} |" in card.text and "base model in `nf4`, before merging" in card.text
+
+
+def test_results_on_other_weights_are_not_shown_as_those_of_the_model(tiny_model, tables, tmp_path):
+    weights = {"organisation": "me", "merged_weights": "original"}
+    head, body = write_card(tiny_model, tmp_path, tables, hub=weights, **EVALUATED)
+    assert "model-index" not in head
+    assert "| Perplexity |" in body and "Those of this model may differ." in body
+
+
+def test_a_model_that_was_not_evaluated_has_a_card_without_results(tiny_model, tables, tmp_path):
+    head, body = write_card(tiny_model, tmp_path, **EVALUATED)
+    assert "model-index" not in head and "## Results" not in body
+    others = {**CONFIGURATION["layer_sets"], "qkv": ["v_proj"]}
+    run = {"other": {"model": "tiny", "dataset": "own", "layers": "qkv"}}
+    configuration = parse_configuration({**CONFIGURATION, **EVALUATED, "layer_sets": others, "runs": run})
+    stage = names.merged_card_stage(configuration, resolve_runs(configuration)["other"])
+    write_merged_card(MergedCardJob(stage, tiny_model, tmp_path, tables))
+    assert "model-index" not in (tmp_path / "README.md").read_text()
 
 
 def test_int8_weights_are_merged_only_in_their_original_form():

@@ -170,23 +170,23 @@ def test_a_base_without_a_card_has_no_licence(tmp_path):
     assert base_licence(tmp_path) is None
 
 
-HOSTILE = '`|*_x_*</td><script>[a](http://b)\n# c "q"\x1b[31m'
+MARKUP = '`|*_x_*</td><script>[a](http://b)\n# c "q"\x1b[31m'
 
 
 def test_markup_in_values_is_shown_and_not_interpreted(tables):
     MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # noqa: N806
     record = {
         **RECORD,
-        "device": HOSTILE,
-        "tokens": {"bos": HOSTILE},
-        "settings": {**RECORD["settings"], "target_modules": [HOSTILE], "seed": HOSTILE},
+        "device": MARKUP,
+        "tokens": {"bos": MARKUP},
+        "settings": {**RECORD["settings"], "target_modules": [MARKUP], "seed": MARKUP},
     }
-    dataset = {**DATASET, "categories": {HOSTILE: 3}}
+    dataset = {**DATASET, "categories": {MARKUP: 3}}
     configuration = configured()
-    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN]).model_copy(update={"base": HOSTILE})
-    card = adapter_card(stage, record, dataset, tables["summary"], tables["comparisons"], HOSTILE)
+    stage = names.card_stage(configuration, resolve_runs(configuration)[RUN]).model_copy(update={"base": MARKUP})
+    card = adapter_card(stage, record, dataset, tables["summary"], tables["comparisons"], MARKUP)
     assert "\x1b" not in card
-    assert yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))["license"] == HOSTILE
+    assert yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))["license"] == MARKUP
     body = card.split("\n---\n", 1)[1]
     html = MarkdownIt("commonmark").enable("table").render(body)
     assert "<script" not in html and "<a href" not in html and "<em>" not in html

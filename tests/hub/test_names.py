@@ -38,13 +38,15 @@ def test_published_adapters_keep_the_names_of_their_repositories():
     given = configured(runs={"first": {"model": "tiny", "adapter": adapter}})
     assert names.reference_names(given, [resolve_runs(given)["first"]]) == {"first": "s1-L-3.1-8B-base"}
     twice = configured(runs={name: {"model": "tiny", "adapter": adapter} for name in ("first", "second")})
-    with pytest.raises(FeynTuneError, match=r"first and second have the same name 's1-L-3\.1-8B-base'"):
+    with pytest.raises(
+        FeynTuneError, match=r"first and second are both 's1-L-3\.1-8B-base' in reference tables; rename one"
+    ):
         names.reference_names(twice, list(resolve_runs(twice).values())[-2:])
 
 
 def test_without_an_organisation_nothing_can_be_pushed():
     given = configured(hub={})
-    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.organisation: name the user or organisation"):
+    with pytest.raises(FeynTuneError, match=r"config: \$\.hub\.organisation: empty; name the user or organisation"):
         names.adapter_repository(given, resolve_runs(given)[RUN])
 
 

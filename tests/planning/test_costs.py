@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import completion_stage, resolve_runs, training_stage
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage, training_stage
 from feyntune.core.files import write_table
 from feyntune.planning import calibrate, devices, memory
 from feyntune.planning.context import Context
@@ -51,6 +52,18 @@ def context(tmp_path, **changes):
 def test_the_known_llama_has_eight_billion_weights():
     norms = (2 * 32 + 1) * 4096
     assert block_parameters(LLAMA) + 2 * head_parameters(LLAMA) + norms == 8_030_261_248  # as its model card says
+
+
+@pytest.mark.parametrize(("optimizer", "each"), [("adamw_torch", 18), ("adamw_8bit", 12), ("adafactor", 10)])
+def test_training_all_weights_takes_weights_gradients_moments_and_a_copy_for_each(tmp_path, optimizer, each):
+    full = {"method": "full", "optimizer": {"name": optimizer}, "gradient_checkpointing": True}
+    grid = {"models": ["llama"], "datasets": ["hep-th"]}
+    planned = context(tmp_path, training=full, quantization={"method": "none"}, grid=grid)
+    work = estimate(planned, "train_full", {"run": "llama_hep-th_full"})
+    weights = block_parameters(LLAMA) + 2 * head_parameters(LLAMA)
+    assert 0 < work.peak - 1.1 * each * weights < 10e9  # activations and libraries
+    moments = {"adamw_torch": 8, "adamw_8bit": 2, "adafactor": 0}[optimizer]
+    assert work.disk == weights * (2 * (4 + moments) + 2)  # two checkpoints in float32, the model in bfloat16
 
 
 def test_a_shape_is_that_of_the_real_model(tiny_model):

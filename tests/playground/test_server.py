@@ -127,7 +127,10 @@ def test_a_second_vote_on_the_same_texts_is_refused(server):
 def test_after_the_names_nobody_votes(server):
     key, _ = complete(server, seed=4)
     reveal(server, key)
-    assert vote(server, key, 0) == (400, {"error": "the names have been shown: this comparison is no longer blind"})
+    assert vote(server, key, 0) == (
+        400,
+        {"error": "the names have been shown: this comparison is no longer blind; complete another prompt"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,9 +149,9 @@ def test_wrong_votes_are_refused(server, content, line):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"runs": []}, "choose one or more of the runs"),
-        ({"runs": ["tiny_base", "tiny_base"]}, "choose one or more of the runs"),
-        ({"runs": ["other"]}, "choose one or more of the runs"),
+        ({"runs": []}, "no run is chosen, or one twice"),
+        ({"runs": ["tiny_base", "tiny_base"]}, "no run is chosen, or one twice"),
+        ({"runs": ["other"]}, "no run is chosen, or one twice"),
         ({"seed": -1}, "seed: input should be greater"),
         ({"more": 1}, "more: extra inputs are not permitted"),
     ],
@@ -159,7 +162,7 @@ def test_wrong_requests_are_refused(server, changes, line):
 
 
 @pytest.mark.parametrize(("changes", "line"), [({"prompt": " "}, "no text"), ({"temperature": -1}, "temperature")])
-def test_faults_of_a_completion_are_told(server, changes, line):
+def test_faults_of_a_completion_are_reported(server, changes, line):
     status, _, body = ask(server, f"{server.prefix}complete", {**ASKED, **changes})
     assert status == 200 and line in json.loads(body.splitlines()[-1])["error"]
 

@@ -3,19 +3,26 @@
 import argparse
 import io
 import json
+import logging
 import sys
+import warnings
+from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
 from rich.console import Console
+from transformers import AutoModelForCausalLM
 
+from feyntune.config.load import parse_configuration
 from feyntune.core.errors import FeynTuneError
 from feyntune.evaluation.generation import transformers_streaming as streaming
 from feyntune.evaluation.generation.completions import CompletionJob, run
 from feyntune.evaluation.generation.transformers_engine import load_engine
 from feyntune.playground.display import completions_table, show
-from feyntune.playground.models import chosen_runs
+from feyntune.playground.models import chosen_runs, runs_with_models
 from feyntune.playground.prompts import prompt_of_set
 from feyntune.playground.session import Growth, Prompt, Session
 from support.programs import load_program
@@ -70,6 +77,34 @@ def test_vllm_without_its_environment_is_one_line(available, monkeypatch, tmp_pa
         FeynTuneError, match=r"vllm needs the environment \.venv-vllm, which is missing: type `make vllm`"
     ):
         Session(list(available.values()), "vllm")
+
+
+@pytest.mark.parametrize("changes", [{"use_dora": True}, {"bias": "lora_only"}])
+def test_an_adapter_that_vllm_cannot_apply_is_merged(configuration, tiny_model, tmp_path, monkeypatch, capfd, changes):
+    """The built-in engine stands for vLLM, and writes the texts of the adapter with the merged model."""
+    torch.manual_seed(1)
+    layers = LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=False, **changes)
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), layers)
+    adapted.save_pretrained(tmp_path / "adapter")
+    run = {"model": "tiny", "adapter": {"path": str(tmp_path / "adapter")}}
+    runs = runs_with_models(parse_configuration({**configuration, "runs": {"odd": run}}), "vllm")
+    expected = finished(Session(list(runs.values())), Prompt(TEXT))
+    assert expected["odd"] != expected["tiny_base"]
+    loaded = []
+
+    def load(base, adapters, stage, fraction):
+        loaded.append((list(adapters.values()), fraction))
+        return streaming.load_streaming(base, adapters, stage, fraction)
+
+    monkeypatch.setattr("feyntune.evaluation.generation.vllm_environment.PYTHON", Path(sys.executable))
+    monkeypatch.setattr("feyntune.evaluation.generation.streaming.streaming_loader", lambda name: load)
+    session = Session(list(runs.values()), "vllm", tmp_path / "results")
+    assert loaded == [([None], 0.5)] * 2 and finished(session, Prompt(TEXT)) == expected
+    reason = {"use_dora": "DoRA", "bias": "trained biases"}[next(iter(changes))]
+    line = f"odd: vLLM cannot apply {reason}: merges the adapter into a temporary copy of the base model"
+    assert line in capfd.readouterr().out
+    del session
+    assert not list((tmp_path / "results").iterdir())
 
 
 def test_all_runs_grow_at_the_same_time_and_share_one_base_model(available, monkeypatch):
@@ -185,6 +220,25 @@ def test_names_of_runs_stand_anywhere(words):
 def test_wrong_options_are_one_line(trying, words, line):
     with pytest.raises(FeynTuneError, match=line):
         trying(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [(["--file", "none.txt"], "No such file"), (["--text", TEXT, "--temperature", "-1"], r"\$.generation.temperature")],
+)
+def test_wrong_options_are_refused_before_models_are_loaded(trying, monkeypatch, words, line):
+    monkeypatch.setattr("feyntune.playground.session.Session", None)
+    with pytest.raises(FeynTuneError, match=line):
+        trying("tiny_base", *words)
+
+
+def test_warnings_of_libraries_are_not_shown(capfd, caplog):
+    with program.quiet_libraries():
+        logging.getLogger("transformers").warning("something is deprecated")
+        warnings.warn("something is deprecated", FutureWarning, stacklevel=1)
+    logging.getLogger("transformers").warning("a later one")
+    assert [record.getMessage() for record in caplog.records] == ["a later one"]
+    assert not capfd.readouterr().err
 
 
 def terminal(width=60):

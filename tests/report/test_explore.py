@@ -3,12 +3,13 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy
 import pyarrow.parquet
 import pytest
 
-from feyntune.report.explore import data
+from feyntune.report.explore import data, page
 from feyntune.report.explore.page import ExploreJob, run
 from feyntune.report.results import Quantity
 from support import made_results
@@ -33,9 +34,14 @@ def job(tmp_path_factory):
         return explored(tmp_path_factory.mktemp("results"), prompt=PROMPT, prediction=PREDICTION)
 
 
+def folder_of(job):
+    """The folder of data that the page names."""
+    return job.output.parent / about(job)["folder"]
+
+
 def read(job, name):
     """The content of a data file."""
-    text = (job.output.parent / f"data/{name}.js").read_text()
+    text = (folder_of(job) / f"{name}.js").read_text()
     assert text.isascii()
     (content,) = re.fullmatch(rf'"use strict";explore\("{name}",(.*)\);\n', text).groups()
     return json.loads(content)
@@ -50,7 +56,7 @@ def test_every_completion_is_in_a_chunk(job):
     (known,) = about(job)["sets"]
     names = [each["run"] for each in made_results.RUNS]
     assert known["count"] == 30 and known["runs"] == names and 1 < known["perChunk"] < 30
-    files = sorted((job.output.parent / "data").glob("0-texts-*.js"))
+    files = sorted(folder_of(job).glob("0-texts-*.js"))
     assert len(files) == -(-30 // known["perChunk"])
     rows = [row for number in range(len(files)) for row in read(job, f"0-texts-{number}")]
     assert len(rows) == 30
@@ -84,16 +90,64 @@ def test_abstracts_are_searched_as_plain_text(job):
     assert read(job, "0-index")["starts"][0] == PROMPT
 
 
-def test_texts_of_strangers_cannot_end_the_script_in_the_page(job):
+def test_untrusted_texts_cannot_end_the_script_in_the_page(job):
     assert job.output.read_text().count("</script>") == 2
 
 
-def test_files_of_an_earlier_page_are_removed(tmp_path):
-    old = tmp_path / "explore/data/7-texts-99.js"
-    old.parent.mkdir(parents=True)
-    old.write_text("old")
-    explored(tmp_path)
-    assert not old.exists()
+def files(job):
+    """The files beside the page and itself, by their path: their contents."""
+    found = (path for path in job.output.parent.rglob("*") if path.is_file())
+    return {path.relative_to(job.output.parent): path.read_bytes() for path in found}
+
+
+def test_files_of_earlier_pages_are_removed_and_equal_data_make_an_equal_page(tmp_path):
+    for old in ("data/7-texts-99.js", "data-0123/1-index.js", ".data.99/0-index.js"):
+        (tmp_path / "explore" / old).parent.mkdir(parents=True)
+        (tmp_path / "explore" / old).write_text("old")
+    job = explored(tmp_path)
+    first = files(job)
+    assert {path.parts[0] for path in first} == {"index.html", about(job)["folder"]}
+    run(job)
+    assert files(job) == first
+
+
+def test_a_lost_data_file_is_written_again(tmp_path):
+    job = explored(tmp_path)
+    whole = files(job)
+    (folder_of(job) / "0-index.js").unlink()
+    run(job)
+    assert files(job) == whole
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+STEPS = [(data, "write_data"), (Path, "rename"), (page, "write_text"), (page.shutil, "rmtree")]
+
+
+@pytest.mark.parametrize("step", [*STEPS, *((place, name, 1) for place, name in STEPS)])
+def test_a_killed_job_leaves_the_earlier_page_whole_or_the_new_one(tmp_path, monkeypatch, step):
+    """Killed before or after each step: the page that is there has the data that belong to it."""
+    job = explored(tmp_path)
+    before = files(job)
+    made_results.make_results(tmp_path, prediction="Another text.")
+    place, name, *after = step
+    original = getattr(place, name)
+
+    def killed(*args, **options):
+        if after:
+            original(*args, **options)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(place, name, killed)
+        run(job)
+    texts = "Another text." if job.output.read_bytes() != before[Path("index.html")] else "It does not."
+    assert read(job, "0-texts-0")[0][2][0][0] == texts
+    run(job)
+    assert read(job, "0-texts-0")[0][2][0][0] == "Another text."
+    assert {path.parts[0] for path in files(job)} == {"index.html", about(job)["folder"]}
 
 
 def test_a_run_that_completed_a_part_has_gaps(tmp_path):

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import resolve_runs, unlike_base
+from feyntune.config.reported import unlike_base
+from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.report import TablesStage, Uncertainty
 from feyntune.report.findings import findings
 from feyntune.report.marks import footnote, marks_of, with_marks
@@ -111,7 +112,7 @@ def test_findings_call_no_run_of_unknown_training_data_better_without_its_mark()
     said = sentences({"base": 10.0, "ours": 8.0, "theirs": 7.0})
     assert said[0].startswith("theirs† has the lowest mean, 7 [6, 8], but training data not declared")
     assert said[1] == "Training on d lowers it from 10 [9, 11] (base) to 8 [7, 9] (ours), the lowest mean."
-    assert said[2] == "2 runs compared with the base model: 1 better, 1 better with a mark†."
+    assert said[2] == "Compared with the base model, 1 of 2 runs is better, 1 better with a mark†."
     assert len(sentences({"base": 10.0, "ours": 8.0, "theirs": 9.0})) == 2
 
 

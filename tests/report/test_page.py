@@ -88,22 +88,23 @@ def sentences(better, differences, decidable=True):
 def test_findings_count_who_is_better():
     assert sentences("lower", ([-2.0, -1.0, -1.0], [0.001, 0.2, 0.04])) == [
         "Training on d lowers it from 10 [9, 11] (base) to 8 [7, 9] (all), the lowest mean.",
-        "2 runs compared with the base model: 1 better, 1 not significantly different.",
-        "Layers all compared with qkv, 1 pair of runs: 1 better.",
+        "Compared with the base model, 1 of 2 runs is better, 1 not significantly different.",
+        "With adapters on the layers all instead of qkv, the run is better.",
     ]
 
 
 def test_findings_say_so_when_the_base_model_is_best():
     assert sentences("higher", ([-2.0, -1.0, 1.0], [0.001, 0.001, 0.9])) == [
         "base has the highest mean, 10 [9, 11].",
-        "2 runs compared with the base model: 2 worse.",
-        "Layers all compared with qkv, 1 pair of runs: 1 not significantly different.",
+        "Compared with the base model, both runs are worse.",
+        "With adapters on the layers all instead of qkv, the run is not significantly different.",
     ]
 
 
 def test_findings_do_not_call_undecided_what_no_test_could_decide():
     assert sentences("lower", ([-2.0, -1.0, -1.0], [0.06, 0.2, 0.04]), decidable=[False, True, True]) == [
         "all has the lowest mean, 8 [7, 9], not significantly better than base, 10 [9, 11].",
-        "2 runs compared with the base model: 1 not significantly different, 1 with too few abstracts for a test.",
-        "Layers all compared with qkv, 1 pair of runs: 1 better.",
+        "Compared with the base model, 1 of 2 runs is not significantly different,"
+        " 1 with too few abstracts for a test.",
+        "With adapters on the layers all instead of qkv, the run is better.",
     ]

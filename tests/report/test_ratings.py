@@ -98,7 +98,7 @@ def test_categories_are_the_papers(model, layers, expected):
         ("unseen", None, 9, "only 8 papers in common"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(completions, evaluation_set, runs, papers, message):
+def test_what_cannot_be_drawn_is_reported(completions, evaluation_set, runs, papers, message):
     with pytest.raises(FeynTuneError, match=message):
         draw_items(completions, evaluation_set, runs, papers, 0)
 
@@ -124,7 +124,7 @@ def test_filled_sheets_read_back_as_the_papers_columns(completions, tmp_path, de
         ({"rater": " "}, "no rater"),
     ],
 )
-def test_nonsense_is_told_with_its_row(completions, tmp_path, changes, fault):
+def test_nonsense_is_reported_with_its_row(completions, tmp_path, changes, fault):
     sheets(completions, tmp_path, raters=["ann"])
     path = tmp_path / "sheet-ann.csv"
     bad = rows_of(path)[3]["code"]
@@ -304,5 +304,5 @@ def test_tables_are_not_written_over_ratings(tmp_path):
 
 def test_an_unknown_set_is_named(completions):
     scores = {"semscore": made_results.pooled(completions.parents[1], "semscore")}
-    with pytest.raises(FeynTuneError, match="no evaluation set 'typo'; check --set"):
+    with pytest.raises(FeynTuneError, match="no evaluation set 'typo' in it; check --set"):
         metric_values(scores, "typo")

@@ -125,7 +125,7 @@ def test_after_kill_9_orphans_are_ended_before_anything_is_submitted(drive, clus
     assert sorted(story(tmp_path)) == ["end a", "end b", "start a", "start a", "start b", "start b"]
 
 
-def test_a_second_driver_is_refused_while_the_first_is_alive_even_after_unlock(drive, cluster, jobs, tmp_path):
+def test_a_second_driver_is_refused_while_the_first_runs_even_after_unlock(drive, cluster, jobs, tmp_path):
     first = drive(UNTIL_RELEASED)
     first.until(lambda: len(story(tmp_path)) == 2, "start of both")
     code, said = drive().wait()
@@ -141,7 +141,7 @@ def test_a_second_driver_is_refused_while_the_first_is_alive_even_after_unlock(d
     assert code == 0, said
 
 
-def test_a_driver_that_died_on_another_machine_may_be_alive_there(drive, cluster, jobs, tmp_path):
+def test_a_driver_that_died_on_another_machine_may_still_run_there(drive, cluster, jobs, tmp_path):
     first = drive(UNTIL_RELEASED)
     first.until(lambda: len(story(tmp_path)) == 2, "start of both")
     first.kill()
@@ -162,7 +162,7 @@ def test_ctrl_c_cancels_the_jobs_at_once(drive, cluster, jobs, tmp_path):
     assert not (tmp_path / "done-a").exists()
 
 
-def test_a_held_job_is_told_at_once_and_runs_when_it_is_released(drive, cluster, jobs):
+def test_a_held_job_is_reported_at_once_and_runs_when_it_is_released(drive, cluster, jobs):
     driver = drive("""
 rule job:
     output: "done"
@@ -190,7 +190,7 @@ def test_what_the_partition_never_grants_is_refused_at_once(drive):
     assert "Requested time limit is invalid" in said and "sbatch call" not in said
 
 
-def test_what_never_starts_is_cancelled_and_told(drive):
+def test_what_never_starts_is_cancelled_and_reported(drive):
     with (
         tempfile.TemporaryDirectory(prefix="slurm-") as folder,
         Cluster(folder, enforce="NO") as lenient,
@@ -222,7 +222,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(cluster, small_disk):
+def test_a_full_disk_is_reported_and_leaves_nothing_half_written(cluster, small_disk):
     options = ("--configfile", "config/config.yaml", "tests/end_to_end/quick.yaml", "--retries=0")
     target = small_disk / "results/demo/snapshot.jsonl"
     code, said = Driver(cluster, small_disk, *options, "--", "results/demo/snapshot.jsonl").wait()

@@ -18,5 +18,6 @@ def check_stage(**changes):
         "runtime": 60,
         "attention": "auto",
         "quantization": "nf4",
+        "vllm": False,
     }
     return CheckStage.model_validate({**small, **changes})

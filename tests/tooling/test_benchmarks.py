@@ -30,7 +30,7 @@ def test_exponent_of_a_square_law():
 @pytest.mark.parametrize(
     ("benchmark", "size"), [(scores.BENCHMARKS[0], 3), (similarity.BENCHMARKS[0], 40), (semscore.BENCHMARKS[0], 1)]
 )
-def test_both_ways_agree_and_are_told(benchmark, size, tmp_path):
+def test_both_ways_agree_and_are_reported(benchmark, size, tmp_path):
     (tmp_path / "size").mkdir()
     case, agreement, runs = alternate(benchmark, size, tmp_path / "size", repetitions=1)
     assert {run.way for run in runs} == {REFERENCE, OURS}

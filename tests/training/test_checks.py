@@ -33,7 +33,7 @@ def refuses(base, tmp_path, message, given=None, **changes):
         ),
         (
             {"training": {"schedule": {"name": "cosine_with_min_lr", "arguments": {"min_rate": 0.1}}}},
-            "training.schedule: cannot create cosine_with_min_lr: .*min_rate",
+            "training.schedule: cannot create cosine_with_min_lr .*min_rate",
         ),
         ({"training": {"max_length": 512}}, "training.max_length: 512 exceeds the model's 256 tokens"),
         ({"training": {"max_length": 40}}, r"train.parquet: \d+ of 30 abstracts have more than 40 tokens"),

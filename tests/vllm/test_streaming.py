@@ -78,10 +78,14 @@ def test_rows_grow_together_and_can_be_stopped(session):
     assert len(texts(session, Prompt(TEXT))) == 3
 
 
-def test_what_vllm_cannot_take_is_one_line(wide_model, tiny_model, tmp_path):
-    dora = available(wide_model, {"dora": save_adapter(tmp_path / "dora", wide_model, use_dora=True)})
-    with pytest.raises(FeynTuneError, match=r"vLLM cannot apply DoRA; take --engine transformers$"):
-        Session(dora, "vllm")
+def test_an_adapter_that_vllm_cannot_apply_is_merged(wide_model, tmp_path):
+    runs = available(wide_model, {"dora": save_adapter(tmp_path / "dora", wide_model, use_dora=True)})
+    expected = texts(Session(runs), Prompt(TEXT))
+    assert texts(Session(runs, "vllm", tmp_path / "results"), Prompt(TEXT)) == expected
+    assert expected["dora"] != expected["wide_base"]
+
+
+def test_what_vllm_cannot_take_is_one_line(wide_model, tiny_model):
     with pytest.raises(FeynTuneError, match="vLLM needs dequantised weights; make them"):
         Session(available(wide_model, {}, quantization={"method": "nf4"}), "vllm")
     with pytest.raises(FeynTuneError, match=r"^vLLM cannot run it \(.*\); take --engine transformers$"):

@@ -1,6 +1,7 @@
 """A target that Snakemake would take for a configuration, and one that it cannot read, are explained in one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from snakemake_executor_plugin_plan.arguments import (
     configurations,
     explain_mistakes,
     explain_targets_among_configurations,
+    profiles,
     targets_among_configurations,
 )
 from support.workspace import PROJECT, run_snakemake
@@ -79,3 +81,84 @@ def test_snakemake_itself_prints_one_line(tmp_path):
     done = run_snakemake(["-n", "--configfile", tmp_path / "none.yaml"], PROJECT, apart=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"config: {tmp_path}/none.yaml: no such file; check the path\n"
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """A function that writes a profile of this content into the working folder; returns its file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "users"))
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+
+    def write(content, folder="profiles/mine", name="config.yaml"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).write_bytes(content)
+        return Path(folder) / name
+
+    return write
+
+
+def refused(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        explain_mistakes(["/usr/bin/snakemake", "-n", *arguments])
+    return str(caught.value)
+
+
+BROKEN = {
+    b"configfile: none.yaml": "none.yaml: no such file",
+    b"configfile: [a.yaml, none.yaml]": "none.yaml: no such file",
+    b"configfile: {a: 1}": "profiles/mine/config.yaml: configfile is neither a path nor a list of paths",
+    b"configfile: [5]": "profiles/mine/config.yaml: configfile is neither a path nor a list of paths",
+    b"cores: [1": "profiles/mine/config.yaml: line 1: not valid YAML",
+    b"[1]": "profiles/mine/config.yaml: no keys",
+    b"": "profiles/mine/config.yaml: no keys",
+    "cores: ü".encode("latin-1"): "profiles/mine/config.yaml: not a text in UTF-8",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN)
+def test_a_broken_profile_or_its_broken_configuration_is_one_line(profile, content):
+    Path("a.yaml").write_text("seed: 1")
+    profile(content)
+    line = refused("--profile", "profiles/mine")
+    assert line.startswith(f"config: {BROKEN[content]}") and len(line.splitlines()) == 1
+
+
+def test_a_configuration_may_be_relative_to_its_profile(profile):
+    profile(b"configfile: ../../mine.yaml")
+    Path("mine.yaml").write_text("seed: [")
+    assert refused("--profile=profiles/mine").startswith(
+        "config: profiles/mine/../../mine.yaml: line 1: not valid YAML"
+    )
+    Path("mine.yaml").write_text("seed: 1")
+    explain_mistakes(["/usr/bin/snakemake", "-n", "--profile", "profiles/mine"])
+
+
+def test_a_configuration_of_the_command_line_replaces_that_of_a_profile(profile):
+    profile(b"configfile: none.yaml")
+    Path("mine.yaml").write_text("seed: 1")
+    explain_mistakes(["/usr/bin/snakemake", "--profile", "profiles/mine", "--configfile", "mine.yaml"])
+
+
+def test_profiles_are_found_where_snakemake_finds_them(profile, monkeypatch):
+    files = [
+        profile(b"cores: 1", "one"),
+        profile(b"cores: 1", "users/snakemake/two", "config.v8+.yaml"),
+        profile(b"cores: 1", "profiles/three", "profile.yaml"),
+    ]
+    profile(b"cores: 1", "users/snakemake/two")
+    command = ["snakemake", "--profile", "one", "two", "--workflow-profile", "three"]
+    assert [path.resolve() for path in profiles(command)] == [path.resolve() for path in files]
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "one two")
+    assert [path.resolve() for path in profiles(["snakemake"])] == [path.resolve() for path in files[:2]]
+    assert (
+        list(profiles(["snakemake", "--profile", "none"]))
+        == list(profiles(["snakemake", "--profile", "missing"]))
+        == []
+    )
+
+
+def test_every_profile_of_the_project_passes(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    for folder in Path("profiles").iterdir():
+        explain_mistakes(["/usr/bin/snakemake", "-n", "--profile", str(folder)])

@@ -15,8 +15,9 @@ def test_a_configuration_that_fits_passes_and_is_checked_anew_each_time(tmp_path
 def test_what_is_missing_is_a_failed_line_with_its_remedy(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.edit("config/config.yaml", "snapshots:\n", "snapshots:\n  arxiv: nowhere.json\n")
-    finished = workspace.snakemake("check")
+    finished = workspace.snakemake("check", "--config", "generation={engine: vllm}")
     assert finished.returncode == 1
     assert "FAIL  login    snapshot arxiv" in finished.stdout
     assert "-> put the file there, or correct snapshots.arxiv" in finished.stdout
-    assert "failed: snapshot arxiv; the table says what to do" in finished.stdout
+    assert "-> make vllm; or set generation.engine to transformers" in finished.stdout
+    assert "failed: vLLM, snapshot arxiv; the table says what to do" in finished.stdout

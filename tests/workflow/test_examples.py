@@ -18,7 +18,14 @@ def checkout(tmp_path_factory):
 
 
 def test_the_examples_are_these():
-    assert EXAMPLES == ["forgetting.yaml", "imported_completions.yaml", "mixture.yaml", "one_run.yaml"]
+    assert EXAMPLES == [
+        "forgetting.yaml",
+        "full.yaml",
+        "imported_completions.yaml",
+        "mixture.yaml",
+        "one_run.yaml",
+        "sweep.yaml",
+    ]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -81,7 +81,7 @@ def test_changed_code_is_named_and_nothing_runs(workspace):
     assert workspace.stale() == before
 
 
-def test_a_deleted_result_and_a_finished_house_are_told(workspace):
+def test_a_deleted_result_is_named_and_a_finished_workflow_is_up_to_date(workspace):
     assert "All 64 jobs are up to date: nothing would run." in workspace.snakemake(*PLAN).stdout
     (workspace.folder / "results/perplexity/hep-th/tiny_base.parquet").unlink()
     assert "deleted" in rows(workspace.snakemake(*PLAN).stdout)["perplexity"]

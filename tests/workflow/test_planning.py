@@ -65,6 +65,28 @@ def test_a_configuration_on_the_command_line_stands_alone(bare):
     assert "No rule to produce" in done.stdout
 
 
+def test_seeds_and_varied_settings_multiply_the_trainings_and_not_the_data(bare):
+    plain = bare.plan()
+    grid = "grid={layer_sets: [qkv], seeds: [1, 2], vary: {lora.r: [4, 8]}}"
+    plan = bare.plan("--config", grid)
+    adapters = {file.split("/")[2] for file in plan if file.startswith("results/adapters/")}
+    assert adapters == {
+        f"tiny_{dataset}_qkv_r{rank}_s{seed}"
+        for dataset in ("hep-th", "hep-ph_gr-qc") for rank in (4, 8) for seed in (1, 2)
+    }  # fmt: skip
+    data = ("results/datasets/", "results/evaluation_sets/", "results/snapshots/", "results/demo/")
+    assert {file for file in plan if file.startswith(data)} == {file for file in plain if file.startswith(data)}
+    done = bare.snakemake("--dry-run", "--config", grid, "--", "results/adapters/tiny_hep-th_qkv_r4/run.json")
+    assert "No rule to produce results/adapters/tiny_hep-th_qkv_r4/run.json" in done.stdout
+
+
+def test_a_fault_in_what_is_varied_is_one_line(bare):
+    done = bare.snakemake("--dry-run", "--config", "grid={vary: {lora.rr: [4]}}")
+    assert done.returncode != 0
+    line = "config: $.grid.vary.lora: unknown key 'rr'; did you mean 'r'?"
+    assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
+
+
 def test_publishing_is_no_part_of_any_other_plan(bare):
     assert not [file for file in bare.plan() if file.startswith("results/hub")]
 
@@ -83,7 +105,7 @@ def test_push_is_every_adapter_and_a_table_of_each_kind(bare):
 def test_push_without_an_organisation_is_one_line(bare):
     done = bare.snakemake("--dry-run", "push")
     assert done.returncode != 0
-    line = "config: $.hub.organisation: name the user or organisation on the hub to push to"
+    line = "config: $.hub.organisation: empty; name the user or organisation on the hub to push to"
     assert line in done.stdout.splitlines() and "Traceback" not in done.stdout
 
 

@@ -109,6 +109,15 @@ def test_the_time_left_follows_the_plan_and_the_pace_so_far():
     assert progress.finish(2, 100.0) == "[4 of 4 jobs] train: 2 of 2 done, last other in 50 s"
 
 
+def test_the_first_short_jobs_do_not_predict_a_long_run():
+    progress = RunProgress()
+    progress.begin({"train": 1, "read": 2}, {"train": 95.0, "read": 2.5}, 0.0)
+    for job, now in ((1, 40.0), (2, 80.0)):  # each takes sixteen times the planned time
+        progress.start(job, "read", [], now - 40)
+        progress.finish(job, now)
+        assert progress.seconds_left(now) == (None if job == 1 else pytest.approx(80 * 95 / 5))
+
+
 def test_without_a_plan_of_every_stage_no_time_left_is_shown():
     progress = RunProgress()
     progress.begin({"train": 1, "perplexity": 1}, {"train": 100.0}, 0.0)

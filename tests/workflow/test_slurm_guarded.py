@@ -149,7 +149,7 @@ def test_ends_that_the_plugin_does_not_know_are_failures(slurm, make, state):
     assert executor.failed == [("1", f"SLURM-job '1' has ended as {state}. ")]
 
 
-def test_a_held_job_is_told_once_and_goes_on(slurm, make, caplog):
+def test_a_held_job_is_reported_once_and_goes_on(slurm, make, caplog):
     slurm("squeue", "echo '1|PENDING|JobHeldAdmin'")
     executor = make()
     assert look(executor, [job("1")]) == look(executor, [job("1")]) == ["1"]

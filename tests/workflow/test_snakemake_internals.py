@@ -5,6 +5,9 @@ fails after an upgrade, read the places named here before you change the version
 
 workflow/Snakefile, workflow/rules/common.smk
     attributes of ``workflow``: ``basedir``, ``overwrite_configfiles``, ``resource_settings.default_resources``
+workflow/rules/earlier.smk
+    attributes of ``workflow``, its DAG and its jobs, see ``READ``; records of outputs are read and written; a failed
+    job replaces the records of its outputs before these are deleted (``Job.postprocess``)
 workflow/plugins/snakemake_executor_plugin_plan, scripts/feyntune/planning/dag.py
     attributes of the workflow, its DAG, its jobs and their reasons, see ``READ``; the executor is made when the DAG is
     finished, also if there is nothing to be done; resources are evaluated again after ``reset_params_and_resources``
@@ -27,7 +30,7 @@ READ = {
     Workflow: ["dag", "persistence", "register_resource", "rules", "overwrite_configfiles", "workdir_init", "envvars"],
     DAG: ["jobs", "needrun", "reason", "dependencies"],
     Job: ["reset_params_and_resources", "resources", "threads", "benchmark", "output", "wildcards_dict"],
-    PersistenceBase: ["has_metadata"],
+    PersistenceBase: ["has_metadata", "metadata", "cleanup_metadata", "_write_record"],
     Reason: [
         "forced", "missing_output", "incomplete_output", "params_changed", "code_changed", "input_changed",
         "updated_input", "updated_input_run",

@@ -115,3 +115,15 @@ def test_changed_weights_make_what_hangs_on_them_stale(workspace):
     stale = workspace.stale()
     assert "results/completions/hep-th/tiny_hep-th_all.parquet" in stale
     assert not [file for file in stale if "tiny_base" in file or "qkv" in file]
+
+
+def test_the_card_of_a_merged_model_has_results_where_there_are_tables_and_evaluates_nothing_for_them(workspace):
+    card = "results/merged/tiny_hep-th_all/README.md"
+    for table in (workspace.folder / "results/tables").iterdir():
+        table.unlink()
+    workspace.pretend_done(card)
+    plan = workspace.plan(card)
+    assert plan[card] == "no update" and "results/tables/summary.csv" not in plan
+    for name in ("summary.csv", "summary.html"):
+        (workspace.folder / "results/tables" / name).touch()
+    assert card in workspace.stale(card)

@@ -59,10 +59,10 @@ def slurm_request():
 
 def check_settings(wildcards):
     """What the checks are given."""
-    stages = [getattr(CONFIG.resources, stage) for stage in GPU_STAGES]
+    requests = [getattr(CONFIG.resources, stage) for stage in GPU_STAGES]
     most_gpus = max(
-        [stage.gpu for stage in stages]
-        + [declared.gpus(CONFIG, RUNS[run]) for run in TRAINED]
+        [stage.gpu for stage in requests]
+        + [stages.gpus(CONFIG, RUNS[run]) for run in TRAINED]
     )
     per_gpu = CONFIG.resources.train.mem_mb * max(1, most_gpus)
     return settings(
@@ -78,9 +78,13 @@ def check_settings(wildcards):
             slurm=slurm_request(),
             gpu=most_gpus,
             mem_mb=int(min(per_gpu, most("mem_mb"))),
-            runtime=int(min(max(stage.runtime for stage in stages), most("runtime"))),
+            runtime=int(min(max(stage.runtime for stage in requests), most("runtime"))),
             attention=CONFIG.precision.attention,
             quantization=CONFIG.quantization.method,
+            vllm=any(
+                completion_settings(run, evaluation_set).generation.engine == "vllm"
+                for evaluation_set, run in itertools.product(COMPLETED, WITH_MODEL)
+            ),
         )
     )
 

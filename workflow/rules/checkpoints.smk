@@ -45,7 +45,7 @@ rule checkpoints:
     benchmark:
         "results/costs/checkpoints/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED if CONFIG.evaluation.checkpoints else []),
+        run=one_of_runs(ADAPTED if CONFIG.evaluation.checkpoints else []),
     threads: threads_of("complete")
     resources:
         **request("complete"),

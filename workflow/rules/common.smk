@@ -10,10 +10,12 @@ import sys
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from feyntune.config import runs as declared
+from feyntune.config import reported, stages
 from feyntune.config.files import read_yaml
+from feyntune.config.grid import name_axes
 from feyntune.config.load import parse_configuration
 from feyntune.config.names import check_names, result_folders
+from feyntune.config.runs import resolve_runs
 from feyntune.core.secrets import WANDB
 from feyntune.core.dates import date_now
 from feyntune.core.errors import FeynTuneError
@@ -36,7 +38,7 @@ try:
     for file in [] if IS_MODULE else workflow.configfiles:
         read_yaml(file)  # Snakemake accepts duplicate keys in silence
     CONFIG = parse_configuration(config)
-    RUNS = declared.resolve_runs(CONFIG)
+    RUNS = resolve_runs(CONFIG)
     check_names(CONFIG, result_folders(PROJECT))
 except FeynTuneError as error:
     sys.exit(str(error))
@@ -50,6 +52,8 @@ if CONFIG.tracking.wandb == "online":
 
 
 TRAINED = [run.name for run in RUNS.values() if run.kind == "trained"]
+FULL = [run.name for run in RUNS.values() if run.is_full]
+ADAPTED = [run for run in TRAINED if run not in FULL]
 PUBLISHED = [run.name for run in RUNS.values() if run.kind == "published"]
 IMPORTED = [run.name for run in RUNS.values() if run.kind == "imported"]
 WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
@@ -63,7 +67,7 @@ def one_of(names):
 
 def one_of_runs(names):
     """The same for runs. Snakemake parses a pattern again for each job and file: the grid is written as a product."""
-    axes = (CONFIG.grid.models, CONFIG.grid.datasets, CONFIG.grid.layer_sets)
+    axes = name_axes(CONFIG.grid)
     of_grid = {"_".join(parts) for parts in itertools.product(*axes)}
     if not of_grid.issubset(names) or not of_grid:
         return one_of(names)

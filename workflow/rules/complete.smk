@@ -5,7 +5,7 @@ from feyntune.evaluation.generation import engine_file
 
 @functools.cache
 def completion_settings(run, evaluation_set):
-    return declared.completion_stage(CONFIG, RUNS[run], evaluation_set)
+    return stages.completion_stage(CONFIG, RUNS[run], evaluation_set)
 
 
 def completion_program(wildcards):

@@ -6,7 +6,7 @@ from feyntune.config import folders
 from feyntune.config.schema.evaluated import DequantizeStage
 from feyntune.config.schema.models import Precision, Quantization
 
-WITH_ADAPTER = TRAINED + PUBLISHED
+WITH_ADAPTER = ADAPTED + PUBLISHED
 
 
 def adapter_files(wildcards):
@@ -38,12 +38,15 @@ def adapter_option(wildcards):
 def evaluated_folder(run, stage):
     """The model folder that an evaluation loads."""
     if stage.weights == "quantised":
-        return base_folder(run)
+        return folders.run_model_folder(CONFIG, RUNS[run])
     return folders.dequantised_folder(RUNS[run].model, stage)
 
 
 def evaluated_files(run, stage):
-    """The files of that folder on which the evaluation depends; one of them has the digests of all weights."""
+    """The files of that folder on which the evaluation depends: all weights, or a file with the digests of them."""
+    if run in FULL:
+        folder = folders.trained_folder(RUNS[run])
+        return [f"{folder}/model.safetensors", f"{folder}/config.json"]
     if stage.weights == "quantised":
         return model_files("models", RUNS[run].model)
     folder = evaluated_folder(run, stage)
@@ -56,14 +59,14 @@ def dequantize_settings(wildcards):
     stage = DequantizeStage(
         quantization=Quantization(method=method, double=bool(double)),
         precision=Precision(dtype=dtype),
-        base_names=declared.base_names(CONFIG, wildcards.model),
+        base_names=stages.base_names(CONFIG, wildcards.model),
     )
     return settings(stage)
 
 
 def merge_settings(wildcards):
     """Settings of a merged model."""
-    return stage_settings(declared.merge_stage, RUNS[wildcards.run])
+    return stage_settings(stages.merge_stage, RUNS[wildcards.run])
 
 
 rule dequantize:
@@ -104,7 +107,7 @@ rule merge:
     benchmark:
         "results/costs/merge/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(WITH_ADAPTER),
+        run=one_of_runs(WITH_ADAPTER + FULL),
     threads: threads_of("complete")
     resources:
         **request("complete"),

@@ -25,7 +25,7 @@ def imported_files(run, kind):
 
 def import_settings(run, evaluation_set, kind):
     """The settings of an import."""
-    return settings(declared.import_stage(CONFIG, RUNS[run], evaluation_set, kind))
+    return settings(stages.import_stage(CONFIG, RUNS[run], evaluation_set, kind))
 
 
 IMPORTS = [(run, kind) for run in IMPORTED for kind in RUNS[run].imports]

@@ -80,7 +80,7 @@ rule prepare_metric:
     params:
         model=metric_model_option,
         settings=lambda wildcards: settings(
-            declared.preparation_stage(CONFIG, wildcards.metric, wildcards.set)
+            stages.preparation_stage(CONFIG, wildcards.metric, wildcards.set)
         ),
         code=lambda wildcards: metric_code("prepare_metric.py", wildcards.metric),
     shell:
@@ -112,7 +112,7 @@ rule metric:
         reference=reference_option,
         training=training_option,
         settings=lambda wildcards: settings(
-            declared.metric_stage(CONFIG, wildcards.metric)
+            stages.metric_stage(CONFIG, wildcards.metric)
         ),
         code=lambda wildcards: metric_code("metric.py", wildcards.metric),
     shell:

@@ -3,7 +3,7 @@
 
 @functools.cache
 def perplexity_settings(run, evaluation_set):
-    return declared.perplexity_stage(CONFIG, RUNS[run], evaluation_set)
+    return stages.perplexity_stage(CONFIG, RUNS[run], evaluation_set)
 
 
 rule perplexity:

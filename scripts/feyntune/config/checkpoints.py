@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from feyntune.config.runs import completion_stage, perplexity_stage
 from feyntune.config.schema.checkpoints import CheckpointsStage, SampledSet
+from feyntune.config.stages import completion_stage, perplexity_stage
 from feyntune.config.weights import evaluated_weights
 
 if TYPE_CHECKING:

@@ -42,7 +42,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST:
-            raise FeynTuneError(f"config: {path}: larger than {LARGEST // 10**6} MB; this is not a configuration")
+            raise FeynTuneError(
+                f"config: {path}: larger than {LARGEST // 10**6} MB; this is no configuration, name another file"
+            )
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise FeynTuneError(f"config: {path}: no such file; check the path") from None

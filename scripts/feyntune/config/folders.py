@@ -22,6 +22,16 @@ def dequantised_folder(model: str, stage: EvaluationStage) -> str:
     return f"results/models/{dequantised_name(model, stage.quantization, stage.precision)}"
 
 
+def trained_folder(run: Run) -> str:
+    """The folder of what a run has trained: an adapter, or a whole model."""
+    return f"results/full/{run.name}" if run.is_full else f"results/adapters/{run.name}"
+
+
+def run_model_folder(configuration: Configuration, run: Run) -> str:
+    """The folder of the model that a run evaluates, without its adapter if it has one."""
+    return trained_folder(run) if run.is_full else model_folder(configuration, "models", str(run.model))
+
+
 def adapter_folder(run: Run) -> str:
     """The folder of a run's adapter: named by the configuration, or trained or fetched by the workflow."""
     return run.adapter.path if run.adapter and run.adapter.path else f"results/adapters/{run.name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from feyntune.config.load import did_you_mean
 from feyntune.config.schema.data import Dataset
@@ -40,10 +40,17 @@ def _mentions(dataset: Dataset) -> Iterator[tuple[str, str]]:
             yield from ((f".{number}.{key}", other) for other in getattr(part, key) or [])
 
 
+def _cycle(path: Sequence[str]) -> str:
+    """The datasets of a cycle for a message, the middle of a long one left out."""
+    return " <- ".join([*path[:2], "…", *path[-2:]] if len(path) > 5 else path)
+
+
 def _refuse_cycle(datasets: Mapping[str, Dataset], name: str, path: list[str]) -> None:
     for other in mentioned(datasets[name]):
         if other == path[0]:
-            raise FeynTuneError(f"config: $.datasets.{path[0]}.mix: made of itself: {' <- '.join([*path, other])}")
+            raise FeynTuneError(
+                f"config: $.datasets.{path[0]}.mix: made of itself: {_cycle([*path, other])}; leave one out"
+            )
         if other not in path:
             _refuse_cycle(datasets, other, [*path, other])
 

@@ -1,5 +1,7 @@
 """Errors that a user can fix: one line with the fault, the place and the remedy."""
 
+from collections.abc import Iterable
+
 
 class FeynTuneError(Exception):
     """A fault that the user can fix. Its text is one line; the terminal shows nothing else."""
@@ -19,6 +21,16 @@ class StoppedInTime(FeynTuneError):
 def printable(text: str) -> str:
     """A text for a terminal: control characters, such as escape sequences in a file of the user's, are escaped."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def listed(names: Iterable[object], length: int = 60) -> str:
+    """Names for a message: as many as fit into ``length`` characters, and how many there are besides."""
+    texts = [printable(str(name)) for name in names]
+    shown = [text for place, text in enumerate(texts) if len(", ".join(texts[: place + 1])) <= length]
+    more = len(texts) - len(shown)
+    if not shown and texts:
+        return f"{texts[0][: length - 1]}…" + (f" and {more - 1:,} more" if more > 1 else "")
+    return ", ".join(shown) + (f" and {more:,} more" if more else "") or "none"
 
 
 def shorten(value: object, length: int = 80) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, listed
 from feyntune.core.system_errors import writing
 
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ def unreadable(path: str | Path, fault: str, *errors: type[Exception], remedy: s
     except FeynTuneError:
         raise
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        faults = {FileNotFoundError: "no such file", PermissionError: "not readable; check its permissions"}
+        faults = {
+            FileNotFoundError: "no such file; check the path",
+            PermissionError: "not readable; check its permissions",
+        }
         raise FeynTuneError(f"{path}: {faults.get(type(error), 'not a file; check the path')}") from None
     except others as error:
         raise FeynTuneError(f"{path}: {fault} ({reason(error)}); {remedy}") from None
@@ -176,7 +179,7 @@ def read_table(
             present = file.schema_arrow.names
             missing = [name for name in columns or [] if name not in present]
             if missing:
-                raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {', '.join(present)}")
+                raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {listed(present)}; check the path")
             if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
                 table = file.read(columns)
                 return table.select(columns) if columns else table

@@ -50,15 +50,23 @@ def content_hash(*folders: str | Path, digest_of: Callable[[Path], str] | None =
 
 
 def known_digest(path: Path) -> str:
+    """SHA-256 of a file's content, without reading a large file that was read before, or a file of the hub's cache.
+
+    Files of the hub's cache have it as their name; otherwise as ``content_digest``.
+    """
+    return _named_digest(path.resolve()) or content_digest(path)
+
+
+def content_digest(path: Path) -> str:
     """SHA-256 of a file's content, without reading a large file that was read before.
 
-    Files of the hub's cache have it as their name. Of other large files it is remembered, under the user's cache
-    folder, as long as their size, times and inode stay the same; a memory that cannot be read or written is ignored.
+    Of large files it is remembered, under the user's cache folder, as long as their size, times and inode stay the
+    same; a memory that cannot be read or written is ignored.
     """
-    remembered = remembered_digest(path)
+    blob = path.resolve()
+    remembered = _remembered(blob)
     if remembered:
         return remembered
-    blob = path.resolve()
     state = _state(blob)
     found = digest(blob)
     if _state(blob) == state and time.time() - max(blob.stat().st_mtime, blob.stat().st_ctime) > SETTLED:
@@ -70,8 +78,15 @@ def known_digest(path: Path) -> str:
 def remembered_digest(path: Path) -> str | None:
     """The same as ``known_digest``, but None for a large file whose digest is not remembered: it takes no time."""
     blob = path.resolve()
-    if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        return blob.name
+    return _named_digest(blob) or _remembered(blob)
+
+
+def _named_digest(blob: Path) -> str | None:
+    """The digest in the name of a file of the hub's cache; None for other files."""
+    return blob.name if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
+
+
+def _remembered(blob: Path) -> str | None:
     if blob.stat().st_size < LARGE:
         return digest(blob)
     with contextlib.suppress(FeynTuneError, OSError):

@@ -26,7 +26,7 @@ RECORD = "kept.json"
 RESTORED = "restored"
 """File that is beside the kept results of a job if its last run restored one: its benchmark then measures nothing."""
 NUMBER = 3
-"""Results that are kept of each job, the newest ones."""
+"""Results that are kept of each job, the newest ones, unless the job says otherwise."""
 
 
 def fingerprint(code: str, settings: Mapping[str, Any], inputs: Mapping[str, str | None]) -> dict[str, Any]:
@@ -67,10 +67,11 @@ class KeptResults:
     Args:
         folder: where the results of this job are kept, such as ``results/kept/train/RUN``.
         fingerprint: from ``fingerprint``.
+        number: results that are kept, the newest ones.
     """
 
-    def __init__(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
-        self.folder, self.fingerprint = folder, fingerprint
+    def __init__(self, folder: Path, fingerprint: Mapping[str, Any], number: int = NUMBER) -> None:
+        self.folder, self.fingerprint, self.number = folder, fingerprint, number
         self.place = folder / json_digest(fingerprint)[:16]
 
     def digests(self) -> dict[str, str]:
@@ -111,7 +112,7 @@ class KeptResults:
                 raise FeynTuneError(f"{path.name} was changed")
 
     def keep(self, outputs: Sequence[Path]) -> None:
-        """Keep finished outputs, and delete the oldest results of this job beyond ``NUMBER``.
+        """Keep finished outputs, and delete the oldest results of this job beyond ``number``.
 
         A failure is reported and does no harm: the outputs are finished.
         """
@@ -123,7 +124,7 @@ class KeptResults:
                 digests = {path.name: digest(path) for path in outputs}
                 write_json(aside / RECORD, {"fingerprint": self.fingerprint, "digests": digests})
             (self.folder / RESTORED).unlink(missing_ok=True)
-            for surplus in _newest(self.folder.iterdir())[NUMBER:]:
+            for surplus in _newest(self.folder.iterdir())[self.number :]:
                 shutil.rmtree(surplus)
         except (OSError, FeynTuneError) as error:
             say(f"{self.folder}: the result is finished, but cannot be kept there ({_reason(error)})")

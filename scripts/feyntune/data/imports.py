@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from feyntune.config.schema.data import DatasetStage
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, listed
 from feyntune.core.files import read_table, reason
-from feyntune.core.ids import examples
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.json_lines import opened
 from feyntune.data.leakage import without_own_leaks
@@ -56,7 +55,7 @@ def files_by_split(folder: Path) -> dict[str, list[Path]]:
     files = find_files(folder)
     missing = [split for split in SPLITS if split not in files]
     if missing:
-        raise FeynTuneError(f"{folder}: no split {missing[0]!r}; it has {', '.join(files)}")
+        raise FeynTuneError(f"{folder}: no split {missing[0]!r}; it has {listed(list(files))}; name another dataset")
     return {split: files[split] for split in SPLITS}
 
 
@@ -80,7 +79,7 @@ def import_dataset(files: Mapping[str, Sequence[Path]], stage: DatasetStage) -> 
     rows, leaks, examples = without_own_leaks(papers, rows, stage.leaks)
     empty = [split for split in SPLITS if not len(rows[split])]
     if empty:
-        raise FeynTuneError(f"{files[empty[0]][0]}: no usable paper in it for the {empty[0]} split")
+        raise FeynTuneError(f"{files[empty[0]][0]}: no usable paper in it for the {empty[0]} split; name another file")
     return DatasetContent({split: batches(papers, rows[split]) for split in SPLITS}, {**dropped, **leaks}, examples)
 
 
@@ -106,7 +105,7 @@ def _read(path: Path) -> pyarrow.Table:
         raise FeynTuneError(f"{path}: several columns {repeated[0]!r}; keep one of them")
     missing = [name for name in SNAPSHOT.names if name not in table.column_names]
     if missing:
-        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {examples(table.column_names, limit=6)}")
+        raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {listed(table.column_names)}; name another file")
     schema = DATASET if "orig_abstract" in table.column_names else SNAPSHOT
     typed = pyarrow.table([typed_column(table, field, path) for field in schema], schema=schema)
     return typed if schema is DATASET else with_clean_abstract(typed)
@@ -120,7 +119,7 @@ def typed_column(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Colu
     """
     column = table[field.name]
     unlike_text = pyarrow.types.is_primitive(column.type) or pyarrow.types.is_null(column.type)
-    wrong_type = f"{path}: column {field.name!r} holds {column.type}, not {field.type}"
+    wrong_type = f"{path}: column {field.name!r} holds {str(column.type)[:40]}, not {field.type}; convert it"
     if (field.name in ("id", "abstract") and unlike_text) or _is_binary(column.type):
         raise FeynTuneError(wrong_type)
     try:
@@ -141,7 +140,7 @@ def _is_binary(kind: pyarrow.DataType) -> bool:
 
 def _read_json_lines(path: Path) -> pyarrow.Table:
     if ".json" not in path.name:
-        raise FeynTuneError(f"{path}: neither .parquet nor JSON lines (.jsonl, .json, or these with .gz)")
+        raise FeynTuneError(f"{path}: neither .parquet nor JSON lines (.jsonl, .json, or these with .gz); convert it")
     with opened(path) as stream:
         content = stream.read()
     content = content.removeprefix(codecs.BOM_UTF8)
@@ -151,4 +150,6 @@ def _read_json_lines(path: Path) -> pyarrow.Table:
         parse_options = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         return pyarrow.json.read_json(pyarrow.BufferReader(content), parse_options=parse_options)
     except (ValueError, TypeError, RecursionError) as error:
-        raise FeynTuneError(f"{path}: not JSON lines of papers ({reason(error)})") from None
+        raise FeynTuneError(
+            f"{path}: not JSON lines of papers ({reason(error)}); write one JSON object a line"
+        ) from None

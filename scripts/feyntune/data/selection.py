@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from feyntune.config.schema.data import Dataset, DatasetStage
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, listed
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.leakage import without_own_leaks
 from feyntune.data.papers import (
@@ -77,7 +77,9 @@ def select_papers(store: Path, dataset: Dataset, control_papers: Sequence[str]) 
         within = is_within(first_days(papers), dataset.since, dataset.until)
         rows, papers = rows[within], papers.filter(pyarrow.array(within))
     if not len(rows):
-        raise FeynTuneError(f"no paper of {', '.join(dataset.categories)} from {dataset.since} until {dataset.until}")
+        raise FeynTuneError(
+            f"no paper of {listed(dataset.categories)} from {dataset.since} until {dataset.until}; change these days"
+        )
     if dataset.sample is None or dataset.sample >= len(rows):
         return rows
     by_id = rows[pc.sort_indices(papers["id"]).to_numpy()]
@@ -113,9 +115,9 @@ def is_within(days: Column, since: datetime.date | None, until: datetime.date | 
 def _no_such_category(categories: Column, dataset: Dataset) -> str:
     counts = pc.value_counts(primary_categories(categories)).to_pylist()
     known = sorted(counts, key=lambda each: (-each["counts"], each["values"]))
-    shown = ", ".join(f"{each['values']} ({each['counts']:,})" for each in known[:12])
+    shown = ", ".join(f"{each['values']} ({each['counts']:,})" for each in known[:4])
     which = "primary category is" if dataset.match == "primary" else "categories have"
-    return f"no paper whose {which} {' or '.join(dataset.categories)}; the snapshot's most frequent are {shown}"
+    return f"no paper whose {which} {listed(dataset.categories)}; the most frequent in the snapshot are {shown}"
 
 
 def split_rows(ids: Sequence[str], method: str, seed: int) -> dict[str, Rows]:
@@ -135,7 +137,7 @@ def split_rows(ids: Sequence[str], method: str, seed: int) -> dict[str, Rows]:
     rows = _by_hash(ids, seed) if method == "hash" else _by_shuffle(len(ids), seed)
     empty = [split for split in SPLITS if not len(rows[split])]
     if empty:
-        raise FeynTuneError(f"{len(ids)} papers leave the {empty[0]} split empty; take more")
+        raise FeynTuneError(f"{len(ids)} papers leave the {empty[0]} split empty; take more papers")
     return rows
 
 

@@ -90,7 +90,7 @@ def read_snapshot(path: Path, store: Path, threads: int) -> Report:
                 writer.write_table(table, row_group_size=table.num_rows)
         if not report.papers:
             faults = ", ".join(report.messages()) or "no lines at all"
-            raise FeynTuneError(f"{path}: not one usable paper in it: {faults}")
+            raise FeynTuneError(f"{path}: not one usable paper in it ({faults}); name a snapshot of arXiv's metadata")
         if ids.repeated:
             report.duplicates = keep_latest(aside, sorted(ids.repeated))
             report.duplicate_ids = sorted(ids.repeated)[:SHOWN]

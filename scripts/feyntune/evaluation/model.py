@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.evaluated import EvaluationStage
 from feyntune.config.schema.models import Precision, Quantization
+from feyntune.core.integrity import check_base
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.tokens import ModelTokens, load_tokens
 
@@ -44,6 +45,8 @@ def load_evaluated(
         quantization = Quantization(method="none")
     if decoding and precision.attention != "eager":
         precision = precision.model_copy(update={"attention": "sdpa"})
+    if adapter:
+        check_base(base, adapter)
     causal = load_base(base, quantization, precision).eval()
     if adapter:
         adapted = load_adapter(causal, adapter, stage.base_names)

@@ -99,7 +99,7 @@ class _Embeddings:
     """Blocks of embeddings, scaled to norm one when they are read."""
 
     def __init__(self, path: Path, pool_bos: bool) -> None:
-        content = read_tensors(path, ["ids", "embeddings", "tokens", "bos"])
+        content = read_tensors(path, ["ids", "embeddings", "tokens", "bos"], verified=True)
         if pool_bos and content["bos"] is None:
             raise FeynTuneError(f"{path}: its tokenizer has no BOS to include; set similarity.pool_bos: false")
         self.path, self.ids, self.means = path, content["ids"], content["embeddings"]

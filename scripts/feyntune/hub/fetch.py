@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason, write_json
+from feyntune.core.integrity import FETCHED, check_digests
 from feyntune.core.secrets import HUB, read_secret
 from feyntune.hub.remote_code import add_code
 
@@ -60,7 +61,7 @@ def fetch(job: FetchJob) -> None:
     """Fetch a repository into the cache and link its files into the job's folder.
 
     Raises:
-        FeynTuneError: no network, no such repository, revision or adapter, or no access.
+        FeynTuneError: no network, no such repository, revision or adapter, no access, or damaged weights in the cache.
     """
     cached = Path(download(job.repository, job.revision, job.kind, **FILES[job.kind]))
     if job.kind == "model":
@@ -72,6 +73,7 @@ def fetch(job: FetchJob) -> None:
     content = {"repository": job.repository, "commit": cached.name, "files": hashes}
     if job.code:
         content["code"] = add_code(job.folder, cached.name, _fetch_code)
+    check_digests(job.folder, hashes, FETCHED)  # the client compares sizes only
     write_json(job.receipt, content)
 
 

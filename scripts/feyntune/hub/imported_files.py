@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.compute as pc
 
-from feyntune.core.errors import FeynTuneError, shorten
+from feyntune.core.errors import FeynTuneError, listed, shorten
 from feyntune.core.files import read_table
 from feyntune.core.ids import check_unique
 from feyntune.core.spreadsheets import check_columns, read_spreadsheet
@@ -54,7 +54,7 @@ def _files(path: Path, split: str) -> list[Path]:
         return [path]
     found = find_files(path)
     if split not in found and len(found) > 1:
-        raise FeynTuneError(f"{path}: no split {split!r}; it has {', '.join(found)}")
+        raise FeynTuneError(f"{path}: no split {split!r}; it has {listed(list(found))}; name the file itself")
     return found.get(split) or next(iter(found.values()))
 
 
@@ -64,7 +64,7 @@ def _read(path: Path, needed: Sequence[str], optional: Sequence[str], numbers: C
     if path.suffix == ".csv":
         return _read_csv(path, needed, optional, numbers)
     wanted = " and ".join(map(repr, needed))
-    raise FeynTuneError(f"{path}: imported tables are .csv or .parquet files, with columns {wanted}")
+    raise FeynTuneError(f"{path}: imported tables are .csv or .parquet files, with columns {wanted}; convert it")
 
 
 def _read_parquet(

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.core.nested import flattened
 from feyntune.hub import markdown
+from feyntune.hub.card_results import comparisons_table, evaluation_metadata, results_tables
 from feyntune.report.figures.learning import learning_figure
 from feyntune.report.figures.style import SETTINGS, save
-from feyntune.report.results import all_quantities
-from feyntune.report.tables import comparisons_layout, summary_layout
 
 if TYPE_CHECKING:
     import pandas
     from huggingface_hub import CardData, EvalResult, ModelCardData
 
-    from feyntune.config.schema.hub import CardStage, MergedCardStage, ReferenceStage
-
-Table = dict[str, list[Any]]
-"""A table of a card: names of ``columns``, and ``rows`` of cells."""
+    from feyntune.config.schema.hub import CardStage, EvaluatedCardStage, MergedCardStage, ReferenceStage
 
 
 def draw_learning_curve(stage: CardStage, history: pandas.DataFrame, folder: Path) -> None:
@@ -74,35 +70,27 @@ def adapter_card(
         definitions={name: json.dumps(value, ensure_ascii=False) for name, value in stage.datasets.items()},
         settings=flat,
         provenance={name: _text(value) for name, value in flattened(_provenance(record)).items()},
-        results=_results(stage, summary),
-        comparisons=_comparisons(stage, comparisons),
+        results=results_tables(stage, summary),
+        comparisons=comparisons_table(stage, comparisons),
         figure=FIGURE,
     )
-    return _with_metadata(_adapter_metadata(stage, licence, _evaluations(stage, summary)), body)
-
-
-def _adapter_metadata(stage: CardStage, licence: str | None, evaluations: list[EvalResult]) -> ModelCardData:
-    """The hub's metadata, by which it links to base model and data, shows results, filters and searches."""
-    return _model_metadata(
-        stage,
-        licence,
-        "adapter",
-        library_name="peft",
-        tags=["feyntune", "lora", "physics", "arxiv"],
-        model_name=stage.repository.split("/")[-1],
-        eval_results=evaluations or None,
+    evaluations = evaluation_metadata(stage, summary)
+    metadata = _model_metadata(
+        stage, licence, "adapter", evaluations, library_name="peft", tags=["feyntune", "lora", "physics", "arxiv"]
     )
+    return _with_metadata(metadata, body)
 
 
 def _model_metadata(
-    stage: CardStage | MergedCardStage, licence: str | None, relation: str, **more: Any
+    stage: EvaluatedCardStage, licence: str | None, relation: str, evaluations: list[EvalResult], **more: Any
 ) -> ModelCardData:
-    """What the metadata of an adapter and of a merged model have in common, and ``more``.
+    """The hub's metadata, by which it links to base model and data, shows results, filters and searches.
 
     Args:
         stage: settings of the card.
         licence: licence of the base model.
         relation: what the model is to its base model, by the hub's name for it.
+        evaluations: results of this model.
         more: further metadata.
     """
     from huggingface_hub import ModelCardData
@@ -114,6 +102,8 @@ def _model_metadata(
         base_model_relation=relation if stage.revision else None,
         datasets=_hub_datasets(stage.datasets),
         license=licence,
+        model_name=(stage.repository or stage.run).split("/")[-1],
+        eval_results=evaluations or None,
         **more,
     )
 
@@ -121,29 +111,6 @@ def _model_metadata(
 def _hub_datasets(definitions: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
     """Repositories among definitions of datasets."""
     return sorted({entry["hub"] for entry in definitions.values() if "hub" in entry}) or None
-
-
-def _evaluations(stage: CardStage, summary: pandas.DataFrame) -> list[EvalResult]:
-    """The run's mean of each quantity on each evaluation set, where larger or smaller values are better."""
-    from huggingface_hub import EvalResult
-
-    rows = summary[summary["run"] == stage.run].set_index("set")
-    quantities = [each for each in all_quantities(stage.metrics) if each.direction and each.name in summary]
-    return [
-        EvalResult(
-            task_type="text-generation",
-            task_name="Completion of abstracts",
-            dataset_type=evaluated.repository,
-            dataset_name=name,
-            dataset_split=evaluated.split,
-            metric_type=quantity.name,
-            metric_name=quantity.title,
-            metric_value=round(float(rows.loc[name, quantity.name]), 4),
-        )
-        for name, evaluated in stage.sets.items()
-        for quantity in quantities
-        if name in rows.index and rows.loc[name, quantity.name] == rows.loc[name, quantity.name]  # not NaN
-    ]
 
 
 def _provenance(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,42 +124,29 @@ def _main_categories(categories: Mapping[str, int]) -> list[tuple[str, int]]:
     return items[:CATEGORIES] + ([("others", rest)] if rest else [])
 
 
-def _results(stage: CardStage, summary: pandas.DataFrame) -> dict[str, Table]:
-    """For each evaluation set a table with a column for the run and its base model, and a row per quantity."""
-    bases = (summary["layers"] == "base") & (summary["model"] == stage.model)
-    rows = summary[(summary["run"] == stage.run) | bases]
-    quantities = [quantity for quantity in all_quantities(stage.metrics) if quantity.name in summary]
-    return {name: _transposed(summary_layout(part, quantities)) for name, part in rows.groupby("set", sort=False)}
-
-
-def _transposed(shown: pandas.DataFrame) -> Table:
-    turned = shown.set_index("Run").T
-    return {
-        "columns": ["", *turned.columns],
-        "rows": [[name, *row] for name, row in zip(turned.index, turned.values, strict=True)],
-    }
-
-
-def _comparisons(stage: CardStage, comparisons: pandas.DataFrame) -> Table | None:
-    rows = comparisons[comparisons["run"] == stage.run]
-    if rows.empty:
-        return None
-    shown = comparisons_layout(rows, all_quantities(stage.metrics)).drop(columns="Run")
-    if "Set" not in shown:
-        shown.insert(0, "Set", rows["set"].to_numpy())
-    return {"columns": list(shown), "rows": shown.to_numpy().tolist()}
-
-
-def merged_card(stage: MergedCardStage, licence: str | None, bos: str | Mapping[str, Any] | None) -> str:
+def merged_card(
+    stage: MergedCardStage,
+    licence: str | None,
+    bos: str | Mapping[str, Any] | None,
+    summary: pandas.DataFrame | None = None,
+) -> str:
     """The card of a merged model.
 
     Args:
         stage: settings of the card.
         licence: the base model's licence, by the hub's name for it, or None.
         bos: ``bos_token`` of the tokenizer's configuration: a text, or an object with its text as ``content``.
+        summary: the table with this name, for the results of the run; None: the card has none.
     """
+    # On other weights than the evaluated ones the model has other results: the hub must not show these as its own.
+    is_evaluated = summary is not None and stage.quantization == stage.evaluated_quantization
     metadata = _model_metadata(
-        stage, licence, "finetune", library_name="transformers", tags=["feyntune", "physics", "arxiv"]
+        stage,
+        licence,
+        "finetune",
+        evaluation_metadata(stage, summary) if is_evaluated else [],
+        library_name="transformers",
+        tags=["feyntune", "physics", "arxiv"],
     )
     body = markdown.render(
         "merged.md",
@@ -202,6 +156,7 @@ def merged_card(stage: MergedCardStage, licence: str | None, bos: str | Mapping[
         place=stage.repository or f"results/merged/{stage.run}",
         bos=(bos if isinstance(bos, str) else (bos or {}).get("content")) or "",
         definitions={name: json.dumps(value, ensure_ascii=False) for name, value in stage.datasets.items()},
+        results={} if summary is None else results_tables(stage, summary),
     )
     return _with_metadata(metadata, body)
 

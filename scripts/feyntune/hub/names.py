@@ -9,8 +9,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.references import mentioned
-from feyntune.config.runs import completion_stage, merge_stage, reported_metrics
+from feyntune.config.reported import reported_metrics
 from feyntune.config.schema.hub import CardStage, EvaluatedOn, MergedCardStage, PushStage, ReferenceStage
+from feyntune.config.stages import completion_stage, merge_stage
 from feyntune.core.errors import FeynTuneError
 
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)\b[\w.-]+\b/\b[\w.-]+\b", re.ASCII)
@@ -54,12 +55,12 @@ def table_repository(configuration: Configuration, kind: str, evaluation_set: st
 def _named(configuration: Configuration, template: str, **values: str) -> str:
     organisation = configuration.hub.organisation
     if "{organisation}" in template and organisation is None:
-        raise FeynTuneError("config: $.hub.organisation: name the user or organisation on the hub to push to")
+        raise FeynTuneError("config: $.hub.organisation: empty; name the user or organisation on the hub to push to")
     repository = template.format_map({"organisation": organisation, **values})
     if not _REPOSITORY.fullmatch(repository) or len(repository) > LONGEST:
         shown = repository if len(repository) < 40 else f"{repository[:39]}…"
         rule = f"use at most {LONGEST} letters, digits, single '.', '_' and '-' ($.hub or the run's name)"
-        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository: {rule}")
+        raise FeynTuneError(f"config: the hub does not allow the name {shown!r} for a repository; {rule}")
     return repository
 
 
@@ -127,7 +128,7 @@ def reference_names(configuration: Configuration, runs: Iterable[Run]) -> dict[s
     for name, other in ((name, other) for name in names for other in names if name < other):
         if names[name] == names[other]:
             raise FeynTuneError(
-                f"config: $.hub: {name} and {other} have the same name {names[name]!r} in reference tables"
+                f"config: $.hub: {name} and {other} are both {names[name]!r} in reference tables; rename one"
             )
     return names
 
@@ -142,47 +143,51 @@ def _reference_name(configuration: Configuration, run: Run) -> str:
 
 def card_stage(configuration: Configuration, run: Run) -> CardStage:
     """The settings of the card of a trained run."""
-    assert run.model is not None and run.dataset is not None  # it is trained
-    model = configuration.models[run.model]
-    return CardStage(
-        run=run.name,
-        repository=adapter_repository(configuration, run),
-        model=run.model,
-        base=model.hub or without_folders(model.path),
-        revision=model.revision,
-        licence=model.licence,
-        dataset=run.dataset,
-        datasets=_definitions(configuration, run.dataset),
-        layers=run.layers,
-        metrics=reported_metrics(configuration),
-        sets={
-            name: EvaluatedOn(repository=table_repository(configuration, "completions", name), split=entry.split)
-            for name, entry in configuration.evaluation_sets.items()
-            if entry.is_completed
-        },
-        confidence=configuration.report.uncertainty.confidence,
-    )
+    assert run.dataset is not None  # it is trained
+    return CardStage(repository=adapter_repository(configuration, run), **_about(configuration, run))
 
 
 def merged_card_stage(configuration: Configuration, run: Run) -> MergedCardStage:
     """The settings of the card of a merged model."""
     merged = merge_stage(configuration, run)
     evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
-    model = configuration.models[str(run.model)]
     return MergedCardStage(
-        run=run.name,
         repository=merged_repository(configuration, run) if configuration.hub.organisation else None,
-        base=model.hub or without_folders(model.path),
-        revision=model.revision,
-        licence=model.licence,
         adapter=run.adapter.hub if run.adapter else None,
-        dataset=run.dataset,
-        datasets=_definitions(configuration, run.dataset) if run.dataset else {},
-        layers=run.layers,
         quantization=merged.quantization.method,
         evaluated_quantization=evaluated.quantization.method,
         dtype=merged.precision.dtype,
+        **_about(configuration, run),
     )
+
+
+def _about(configuration: Configuration, run: Run) -> dict[str, Any]:
+    """What the cards of an adapter and of a merged model have in common."""
+    model = configuration.models[str(run.model)]
+    return {
+        "run": run.name,
+        "model": run.model,
+        "base": model.hub or without_folders(model.path),
+        "revision": model.revision,
+        "licence": model.licence,
+        "dataset": run.dataset,
+        "datasets": _definitions(configuration, run.dataset) if run.dataset else {},
+        "layers": run.layers,
+        "metrics": reported_metrics(configuration),
+        "sets": {
+            name: _evaluated_on(configuration, name)
+            for name, entry in configuration.evaluation_sets.items()
+            if entry.is_completed
+        },
+        "confidence": configuration.report.uncertainty.confidence,
+    }
+
+
+def _evaluated_on(configuration: Configuration, name: str) -> EvaluatedOn:
+    """An evaluation set and the repository of its completions; without an organisation, its name stands for that."""
+    is_named = configuration.hub.organisation or "{organisation}" not in configuration.hub.tables
+    repository = table_repository(configuration, "completions", name) if is_named else name
+    return EvaluatedOn(repository=repository, split=configuration.evaluation_sets[name].split)
 
 
 def _definitions(configuration: Configuration, name: str) -> dict[str, dict[str, Any]]:

@@ -55,13 +55,16 @@ class MergedCardJob:
     """Folder of the base model, for its licence."""
     folder: Path
     """Folder of the merged model, which gets ``README.md``."""
+    tables: Path | None = None
+    """Folder of tables, for the results of the run; None: the card has none."""
 
 
 def write_merged_card(job: MergedCardJob) -> None:
     """Write the card of a merged model into its folder."""
     tokenizer = read_json(job.folder / "tokenizer_config.json")
     licence = job.stage.licence or base_licence(job.base)
-    write_text(job.folder / "README.md", merged_card(job.stage, licence, tokenizer.get("bos_token")))
+    summary = read_exact_table(job.tables, "summary") if job.tables else None
+    write_text(job.folder / "README.md", merged_card(job.stage, licence, tokenizer.get("bos_token"), summary))
 
 
 @dataclass(frozen=True)

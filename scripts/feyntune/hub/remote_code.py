@@ -81,11 +81,13 @@ def _local(entry: str | list[str | None] | None) -> str | list[str | None] | Non
 def _copy_code(cached: Path, folder: Path, repository: str) -> None:
     files = sorted(path for path in cached.rglob("*.py") if path.is_file())
     if not files:
-        raise FeynTuneError(f"{repository}: no Python files, but {folder / 'config.json'} names it for code")
+        raise FeynTuneError(
+            f"{repository}: no Python files, but {folder / 'config.json'} names it for code; choose another model"
+        )
     for path in files:
         target = folder / path.relative_to(cached)
         if target.exists() and target.read_bytes() != path.read_bytes() and target.is_symlink():
-            raise FeynTuneError(f"{target}: {repository} has other code under the same name; they do not fit together")
+            raise FeynTuneError(f"{target}: {repository} has other code under the same name; choose another model")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         shutil.copyfile(path, target)

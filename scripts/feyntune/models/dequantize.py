@@ -7,21 +7,22 @@ them, and programs without bitsandbytes can load them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.files import folder_written_whole, write_json
-from feyntune.core.hashing import digest
+from feyntune.core.integrity import DEQUANTISED, weights_record
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.memory import out_of_memory_remedy
+from feyntune.models.tokens import settings_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-DIGESTS = "weights.json"
+DIGESTS = DEQUANTISED
 """SHA-256 of each file of weights. Other weights change the content of this file, so that jobs can depend on it."""
 SHARD_SIZE = "2GB"
 """Size of the files, so that host memory need not hold all weights of a model on a GPU."""
@@ -70,18 +71,9 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
         old.unlink()
     with folder_written_whole(job.output) as aside:
         model.save_pretrained(aside, max_shard_size=SHARD_SIZE)
-        for path in _settings_files(job.base):
+        for path in settings_files(job.base):
             if not (aside / path.name).exists():
                 shutil.copyfile(path, aside / path.name)
-        weights = sorted(aside.glob("*.safetensors"))
-        for path in weights:
+        for path in aside.glob("*.safetensors"):
             shutil.copymode(aside / "config.json", path)  # the library lets only their owner read them
-        write_json(aside / DIGESTS, {path.name: digest(path) for path in weights})
-
-
-def _settings_files(folder: Path) -> Iterator[Path]:
-    """The files of the tokenizer and the generation settings; not the index of the weights' files, nor a receipt."""
-    suffixes = {".json", ".model", ".txt", ".jinja"}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in suffixes and ".index." not in path.name and path.name != "fetched.json":
-            yield path
+        write_json(aside / DIGESTS, weights_record(aside))

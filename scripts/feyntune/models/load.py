@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json
 from feyntune.core.gpus import pick_device
+from feyntune.core.integrity import check_recorded
 from feyntune.models.memory import out_of_memory_remedy
 from feyntune.models.tokens import load_config
 
@@ -39,8 +40,8 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
         precision: number formats and attention.
 
     Raises:
-        FeynTuneError: there is no model in the folder, its files and its configuration do not belong together, this
-            machine cannot quantise in this way, or memory is not sufficient.
+        FeynTuneError: there is no model in the folder, a file is not as recorded, its files and its configuration do
+            not belong together, this machine cannot quantise in this way, or memory is not sufficient.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -48,6 +49,7 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
     device = pick_device()
     if not (Path(folder) / "config.json").is_file():
         raise FeynTuneError(f"{folder}: no config.json there; name a Hugging Face model folder in models.*.path")
+    check_recorded(Path(folder))
     try:
         check_size(Path(folder))
         with out_of_memory_remedy("loading the base model", REMEDY):
@@ -213,7 +215,7 @@ def load_adapter(
         name: what peft calls the adapter; without a dot. The model uses its first adapter until ``set_adapter``.
 
     Raises:
-        FeynTuneError: the adapter was made for another base model, or its weights do not fit.
+        FeynTuneError: the adapter was made for another base model, is damaged, or its weights do not fit.
     """
     from peft import PeftModel
 
@@ -238,13 +240,14 @@ def load_adapter(
 
 
 def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
-    """Raise FeynTuneError if the adapter in ``folder`` was made for another base model; see ``load_adapter``."""
+    """Raise FeynTuneError if an adapter was made for another base model, or is damaged; see ``load_adapter``."""
     made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
     if made_for not in base_names:
         raise FeynTuneError(
             f"{folder}: adapter made for base model {shorten(made_for)}, not {base_names[0]!r};"
             " name its own base model, or add the name to that model's 'also_known_as'"
         )
+    check_recorded(Path(folder))
 
 
 def linear_layers(model_config: PretrainedConfig) -> list[str]:

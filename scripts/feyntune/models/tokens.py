@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,18 @@ def load_tokens(folder: str | Path) -> ModelTokens:
     tokenizer = load_tokenizer(folder)
     config = load_config(folder)
     return ModelTokens(tokenizer, context_length(config), _eos_ids(tokenizer, _generation_config(folder, config)))
+
+
+OWN_FILES = ("fetched.json", "run.json", "weights.json")
+"""Files of ours in model folders: a receipt, the record of a training, digests of weights."""
+
+
+def settings_files(folder: Path) -> Iterator[Path]:
+    """The files of a model's configuration, its tokenizer and its generation settings; not those of its weights."""
+    suffixes = {".json", ".model", ".txt", ".jinja"}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in suffixes and ".index." not in path.name and path.name not in OWN_FILES:
+            yield path
 
 
 def load_config(folder: str | Path) -> PretrainedConfig:

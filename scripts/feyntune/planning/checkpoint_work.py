@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
 from feyntune.core.schema import Source
 from feyntune.planning.evaluation_work import complete, cpu_metric, metric, perplexity
 from feyntune.planning.training_work import abstracts_seen, evaluated_steps
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def checkpoints(context: Context, run: str) -> Work:
     """The work of a run's learning curves: every step, the base model included, on a sample of every set."""
     configuration = context.configuration
-    training = declared.training_stage(configuration, context.runs[run]).training
+    training = stages.training_stage(configuration, context.runs[run]).training
     rows = context.sizes.dataset(cast("str", context.runs[run].dataset)).rows["train"]
     models = 1 + evaluated_steps(training, abstracts_seen(training, rows))
     parts = [_part(context, perplexity(context, name, run), name, models) for name in configuration.evaluation_sets]

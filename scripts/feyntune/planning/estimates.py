@@ -19,6 +19,7 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "fetch_model": file_work.fetch_model,
     "fetch_adapter": file_work.fetch_adapter,
     "train": training_work.train,
+    "train_full": training_work.train,
     "dequantize": file_work.dequantize,
     "merge": file_work.merge,
     "complete": evaluation_work.complete,

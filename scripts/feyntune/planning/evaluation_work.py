@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
 from feyntune.evaluation.generation.batching import rows_that_fit
 from feyntune.evaluation.metrics import metric_class
 from feyntune.models.shape import cache_bytes
@@ -32,12 +32,12 @@ STARTS = {"transformers": 5.0, "vllm": 60.0}
 def complete(context: Context, set: str, run: str, engine: str | None = None) -> Work:
     """The work of completing an evaluation set by a run, with another engine than the configured one if it is given."""
     shape, rows = context.shape(run), context.sizes.rows(set)
-    stage = declared.completion_stage(context.configuration, context.runs[run], set)
+    stage = stages.completion_stage(context.configuration, context.runs[run], set)
     generation = stage.generation
     engine = engine or generation.engine
     prompt = context.tokens(run, context.configuration.evaluation_sets[set].dataset) / 2 + 1
     # An adapted model stops after an abstract; a base model may generate up to the maximum length.
-    wanted = prompt if context.runs[run].has_adapter else generation.max_new_tokens
+    wanted = prompt if context.runs[run].is_tuned else generation.max_new_tokens
     new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
     if not shape:
         return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=engine)
@@ -73,7 +73,7 @@ def rows_in_parallel(context: Context, shape: ModelShape, stage: CompletionStage
 def perplexity(context: Context, set: str, run: str) -> Work:
     """The work of a run's perplexities and embeddings of an evaluation set."""
     shape, rows = context.shape(run), context.sizes.rows(set)
-    stage = declared.perplexity_stage(context.configuration, context.runs[run], set)
+    stage = stages.perplexity_stage(context.configuration, context.runs[run], set)
     each = context.tokens(run, context.configuration.evaluation_sets[set].dataset) + 1
     if not shape:
         return Work(tokens=rows * each, known=False)

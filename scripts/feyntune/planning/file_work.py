@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
+from feyntune.config.reported import reported_metrics
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes
 from feyntune.planning.work import Work
@@ -49,7 +50,7 @@ def dequantize(context: Context, model: str, storage: str) -> Work:
 
 def merge(context: Context, run: str) -> Work:
     """The work of merging a run's adapter into its base model."""
-    stage = declared.completion_stage(
+    stage = stages.completion_stage(
         context.configuration, context.runs[run], next(iter(context.configuration.evaluation_sets))
     )
     return _model_folder(context.shape(run), stage.precision.dtype)
@@ -91,7 +92,7 @@ def collect(context: Context, kind: str) -> Work:
 
 def tables(context: Context) -> Work:
     """The work of tables and their intervals."""
-    columns = 4 + sum(len(metric.columns) for metric in declared.reported_metrics(context.configuration))
+    columns = 4 + sum(len(metric.columns) for metric in reported_metrics(context.configuration))
     rows = sum(map(context.sizes.rows, context.configuration.evaluation_sets)) * len(context.runs) * columns
     return Work(seconds=5 + context.configuration.report.uncertainty.resamples * rows / 4e8)
 

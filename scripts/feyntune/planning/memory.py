@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.folders import model_folder
+from feyntune.config.methods import FULL
 from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
@@ -29,7 +30,7 @@ from feyntune.models.shape import (
     shape_in,
     weight_bytes,
 )
-from feyntune.training.fit import activation_bytes
+from feyntune.training.fit import activation_bytes, moment_bytes, state_bytes
 
 if TYPE_CHECKING:
     from feyntune.config.load import Configuration
@@ -60,6 +61,14 @@ _LLAMA_8B = ModelShape(
 KNOWN = {
     "meta-llama/Llama-3.1-8B": _LLAMA_8B,
     "meta-llama/Meta-Llama-3.1-8B": _LLAMA_8B,
+    "meta-llama/Llama-3.2-1B": ModelShape(
+        hidden_size=2048,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        intermediate_size=8192,
+        vocab_size=128256,
+    ),
     "sentence-transformers/all-mpnet-base-v2": ModelShape(
         hidden_size=768,
         num_hidden_layers=12,
@@ -139,12 +148,34 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
         shape: shape of the base model.
         stage: settings of the training.
         tokens: tokens in one forward pass of a device.
-        trained: weights of the adapter, each with its gradient and two moments in float32.
+        trained: trained weights: those of the adapter, or all.
         recompute: whether activations are computed again in the backward pass.
     """
-    activations = activation_bytes(shape, DTYPE_BYTES[stage.precision.dtype], tokens, recompute)
-    weights = weight_bytes(shape, stage.quantization, stage.precision)
-    return CONTEXT + MARGIN * (weights + 16 * trained + activations)
+    number_bytes = DTYPE_BYTES[stage.precision.dtype]
+    activations = activation_bytes(shape, number_bytes, tokens, recompute)
+    states = (4 + state_bytes(stage.training, number_bytes)) * trained
+    return CONTEXT + MARGIN * (base_weight_bytes(shape, stage) + states + activations)
+
+
+def base_weight_bytes(shape: ModelShape, stage: TrainingStage) -> float:
+    """Bytes of the weights that a training reads and does not change; ``shape`` is that of the base model."""
+    return 0 if stage.training.method == FULL else weight_bytes(shape, stage.quantization, stage.precision)
+
+
+def trained_parameters(shape: ModelShape, stage: TrainingStage) -> int:
+    """Weights that a training changes: those of the adapter, or all but the few in norms and biases."""
+    if stage.training.method == FULL:
+        return block_parameters(shape) + 2 * head_parameters(shape)
+    return lora_parameters(shape, stage.target_modules, stage.lora.r)
+
+
+def training_disk(shape: ModelShape, stage: TrainingStage) -> float:
+    """Bytes that a training writes: the adapter, or the model and two checkpoints of it with the optimizer's state."""
+    trained = trained_parameters(shape, stage)
+    if stage.training.method != FULL:
+        return 4 * trained
+    checkpoint = 4 + moment_bytes(stage.training.optimizer.name)
+    return trained * (2 * checkpoint + DTYPE_BYTES[stage.precision.dtype])
 
 
 def completion_bytes(shape: ModelShape, stage: CompletionStage, prompt: float, rows: int) -> float:

@@ -129,10 +129,12 @@ REQUEST_OF = {
     "prepare_cpu_metric": "metrics",
     "metric": "metrics",
     "cpu_metric": "metrics",
+    "train_full": "train",
 }
 """The entry of `resources` that a rule uses, if it has another name than the rule; else it is `summarise`."""
 LESS_MEMORY = {
     "train": "training.per_device_batch_size (smaller) or training.gradient_checkpointing (true)",
+    "train_full": "training.optimizer.name (adamw_8bit), training.gradient_checkpointing (true) or a smaller model",
     "complete": "generation.batch_size (smaller)",
     "perplexity": "perplexity.batch_tokens (smaller)",
     "prepare_metric": "the metric's batch_size (smaller)",
@@ -153,7 +155,9 @@ def _late(stage: str, jobs: Sequence[Planned]) -> Iterator[str]:
     late = [(each, seconds, limit) for each, seconds, limit in late if seconds > SAFE * 60 * limit]
     if late:
         worst, seconds, limit = max(late, key=lambda each: each[1] / each[2])
-        resumed = "; a training saves a checkpoint and a retry continues from it" if stage == "train" else ""
+        resumed = (
+            "; a training saves a checkpoint and a retry continues from it" if request_of(stage) == "train" else ""
+        )
         yield (
             f"{stage}: {_how_many(late, jobs)} may exceed the time limit; {worst.job.key} may take"
             f" {seconds / 60:,.0f} of {limit:,} minutes: raise resources.{request_of(stage)}.runtime{resumed}"

@@ -15,8 +15,9 @@ from feyntune.core.hashing import content_hash, remembered_digest
 from feyntune.core.kept import KeptResults, adapter_digests, fingerprint
 from feyntune.planning.jobs import Job
 
-STAGES = ("train", "complete", "perplexity")
-"""Rules whose results are kept; a training comes before the evaluations of its adapter."""
+TRAININGS = ("train", "train_full")
+STAGES = (*TRAININGS, "complete", "perplexity")
+"""Rules whose results are kept; a training comes before the evaluations of what it trained."""
 TRAINING_INPUTS = ("train", "test", "control_prompts", "validation")
 """Inputs of a training besides its base model; the last one only where it chooses the best step by it."""
 
@@ -55,9 +56,14 @@ def _has_all(kept: KeptResults, job: Job) -> bool:
 
 
 def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResults | None:
-    """The kept results that the job will look for; None if its inputs cannot be compared."""
+    """The kept results that the job will look for; None if its inputs cannot be compared.
+
+    The folder of a fully trained model that will be restored is not there yet, or has the files of another training.
+    """
+    if f"train_full/{job.run}" in found and job.stage not in TRAININGS:
+        return None
     settings = json.loads(job.params["settings"])
-    if job.stage == "train":
+    if job.stage in TRAININGS:
         settings["base_names"] = json.loads(job.params["names"])
     try:
         base = content_hash(Path(job.params["base"]), digest_of=_digest)
@@ -69,7 +75,7 @@ def _kept(job: Job, folder: Path, found: Mapping[str, KeptResults]) -> KeptResul
 
 def _input_digests(job: Job, found: Mapping[str, KeptResults]) -> Iterator[tuple[str, str | None]]:
     """Names and digests of a job's inputs besides the base model."""
-    if job.stage == "train":
+    if job.stage in TRAININGS:
         yield from ((name, _digest(Path(job.inputs[name]))) for name in TRAINING_INPUTS if name in job.inputs)
         return
     training = found.get(f"train/{job.run}")

@@ -2,7 +2,7 @@
 
 A matrix of P weights costs 2 P operations per token forward, and as many backward for the gradients of the activations.
 The base model's weights have no gradients, and an adapter has few weights: so a training costs 4 P, and 6 P where
-activations are recomputed.
+activations are recomputed. Training all weights costs 2 P more, for their gradients.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
-from feyntune.config import runs as declared
+from feyntune.config import stages
+from feyntune.config.methods import FULL
 from feyntune.planning import memory
-from feyntune.planning.memory import forward_operations, lora_parameters, stored_bytes, weight_bytes
+from feyntune.planning.memory import forward_operations, stored_bytes
 from feyntune.planning.work import PADDING, Work
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
@@ -25,32 +26,33 @@ if TYPE_CHECKING:
 def train(context: Context, run: str) -> Work:
     """The work of a run's training."""
     shape, dataset = context.shape(run), cast("str", context.runs[run].dataset)
-    stage = declared.training_stage(context.configuration, context.runs[run])
+    stage = stages.training_stage(context.configuration, context.runs[run])
     training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
     each = context.tokens(run, dataset) + 2
     seen = abstracts_seen(training, rows)
     if not shape:
         return Work(tokens=seen * each, known=False)
-    gpus = declared.gpus(context.configuration, context.runs[run])
+    gpus = stages.gpus(context.configuration, context.runs[run])
     control_prompts = min(training.evaluation.max_new_tokens, each) * (training.evaluation.times + 1)
-    adapter = lora_parameters(shape, stage.target_modules, stage.lora.r)
-    fits = _training_fits(context, shape, stage, each, adapter, gpus)
+    fits = _training_fits(context, shape, stage, each, gpus)
     return Work(
         tokens=seen * each,
         operations=_training_operations(shape, training, rows, seen, each, fits.current) / max(gpus, 1),
         phase="training",
         steps=control_prompts * bool(training.evaluation.control_prompts),
         layers=shape.num_hidden_layers,
-        moved=weight_bytes(shape, stage.quantization, stage.precision),
+        moved=memory.base_weight_bytes(shape, stage) + 4 * memory.trained_parameters(shape, stage),
         loaded=stored_bytes(shape),
         peak=fits.demand.memory,
-        disk=4 * adapter * (1 + _archived_steps(context, training, seen)),
+        disk=memory.training_disk(shape, stage) * (1 + _archived_steps(context, training, seen)),
     )
 
 
 def _archived_steps(context: Context, training: Training, seen: float) -> int:
     """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
-    return evaluated_steps(training, seen) if context.configuration.evaluation.checkpoints else 0
+    if training.method == FULL or not context.configuration.evaluation.checkpoints:
+        return 0
+    return evaluated_steps(training, seen)
 
 
 def evaluated_steps(training: Training, seen: float) -> int:
@@ -63,15 +65,13 @@ def abstracts_seen(training: Training, rows: int) -> float:
     return training.max_steps * training.batch_size if training.max_steps else rows * training.num_train_epochs
 
 
-def _training_fits(
-    context: Context, shape: ModelShape, stage: TrainingStage, each: float, adapter: int, gpus: int
-) -> FitPlan:
+def _training_fits(context: Context, shape: ModelShape, stage: TrainingStage, each: float, gpus: int) -> FitPlan:
     """How a training will divide its steps, as it chooses itself; on a CPU there is no limit."""
-    own = stage.training.batch_size // max(gpus, 1)
+    own, trained = stage.training.batch_size // max(gpus, 1), memory.trained_parameters(shape, stage)
     demands = {}
     for fit in possible_fits(stage.training, own):
         tokens = PADDING * each * own / fit.micro_batches
-        needed = memory.training_bytes(shape, stage, tokens, adapter, fit.recompute)
+        needed = memory.training_bytes(shape, stage, tokens, trained, fit.recompute)
         demands[fit] = Demand(tokens, needed)
     return FitPlan(demands, context.gpu_memory if gpus else None)
 
@@ -87,7 +87,7 @@ def _training_operations(shape: ModelShape, training: Training, rows: int, seen:
         each: tokens per abstract.
         fit: division of the steps.
     """
-    passes = 6 if fit.recompute else 4
+    passes = (6 if fit.recompute else 4) + (2 if training.method == FULL else 0)
     forward = seen * each * forward_operations(shape, each)
     fraction, evaluated = _evaluated_while_training(training, rows)
     return forward * passes / 2 * (1 + fraction) + evaluated * each * forward_operations(shape, each)

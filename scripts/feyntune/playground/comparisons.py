@@ -52,7 +52,7 @@ class Comparisons:
             FeynTuneError: a run is not in this session, or is named twice.
         """
         if not runs or len(set(runs)) < len(runs) or not set(runs) <= self.session.runs.keys():
-            raise FeynTuneError("choose one or more of the runs, each once")
+            raise FeynTuneError("no run is chosen, or one twice; choose one or more of the runs")
         comparison = Comparison(prompt, self._shuffling.sample(list(runs), len(runs)))
         key = secrets.token_urlsafe(16)
         self._known[key] = comparison
@@ -86,11 +86,13 @@ class Comparisons:
         """
         comparison = self._get(key)
         if comparison.revealed:
-            raise FeynTuneError("the names have been shown: this comparison is no longer blind")
+            raise FeynTuneError(
+                "the names have been shown: this comparison is no longer blind; complete another prompt"
+            )
         if len(comparison.order) < 2 or len(comparison.texts) < len(comparison.order):
-            raise FeynTuneError("a vote needs two or more finished completions")
+            raise FeynTuneError("a vote needs two or more finished completions; wait for them")
         if better is not None and not 0 <= better < len(comparison.order):
-            raise FeynTuneError("there is no such column")
+            raise FeynTuneError("there is no such column; choose one that is shown")
         chosen = None if better is None else comparison.order[better]
         prompt = comparison.prompt
         rows = vote_rows(prompt.line, prompt.seed, comparison.texts, self.session.runs, chosen, rater)

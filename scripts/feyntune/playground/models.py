@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feyntune.config.folders import adapter_folder, dequantised_folder, model_folder
-from feyntune.config.runs import completion_stage, resolve_runs
+from feyntune.config.folders import adapter_folder, dequantised_folder, run_model_folder
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import completion_stage
 from feyntune.core.errors import FeynTuneError, shorten
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def _listed(names: Mapping[str, object], width: int = 66) -> str:
 
 def _tried(configuration: Configuration, run: Run, engine: str) -> TriedRun:
     stage = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
-    base = Path(model_folder(configuration, "models", str(run.model)))
-    if stage.weights != "quantised" or (engine == "vllm" and stage.quantization.method != "none"):
+    base = Path(run_model_folder(configuration, run))
+    if stage.weights != "quantised" or (engine == "vllm" and stage.quantization.method != "none" and not run.is_full):
         dequantised = Path(dequantised_folder(str(run.model), stage))
         is_there = (dequantised / "config.json").is_file()
         base = dequantised if is_there else base

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.config.load import parse_section
@@ -76,18 +78,25 @@ class Session:
     Args:
         runs: the runs.
         engine: one of ``ENGINES``.
+        results: folder of results, in which models with merged adapters are while the session lasts.
     """
 
-    def __init__(self, runs: Sequence[TriedRun], engine: str = "transformers") -> None:
+    def __init__(self, runs: Sequence[TriedRun], engine: str = "transformers", results: Path = Path("results")) -> None:
         from feyntune.evaluation.generation.streaming import streaming_loader
 
+        if engine == "vllm":
+            from feyntune.playground.merging import with_merged_adapters
+
+            results.mkdir(parents=True, exist_ok=True)
+            self._merged = tempfile.TemporaryDirectory(prefix=".try-", dir=results)  # as long as the session
+            runs = list(with_merged_adapters(runs, Path(self._merged.name)))
         self.runs = {run.name: run for run in runs}
         groups: dict[tuple[str, str], list[TriedRun]] = {}
         for run in runs:
             groups.setdefault(run.shared, []).append(run)
         load = streaming_loader(engine)
         self.engines: dict[tuple[str, str], StreamingEngine] = {
-            shared: load(members[0].base, {run.name: run.adapter for run in members}, members[0].stage)
+            shared: load(members[0].base, {run.name: run.adapter for run in members}, members[0].stage, 1 / len(groups))
             for shared, members in groups.items()
         }
 

@@ -34,7 +34,7 @@ def costs(
     """
     import pandas
 
-    predicted, trained = calibrate.read(plan), {f"train/{path.parent.name}": read_json(path) for path in records}
+    predicted, trained = calibrate.read(plan), {_training_job(path): read_json(path) for path in records}
     rows = []
     for path in benchmarks:
         job = job_of(path, folder)
@@ -44,6 +44,12 @@ def costs(
             entry = calibrate.predicted_before(predicted, job, benchmark.began)
             rows.append(_row(job, benchmark, entry, trained.get(job), gpus_of(job, gpus)))
     return pandas.DataFrame(rows, columns=COLUMNS)
+
+
+def _training_job(record: Path) -> str:
+    """The job that wrote a ``run.json``, which is in the folder of adapters or in that of fully trained models."""
+    rule = "train_full" if record.parent.parent.name == "full" else "train"
+    return f"{rule}/{record.parent.name}"
 
 
 COLUMNS = (

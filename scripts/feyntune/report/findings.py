@@ -99,28 +99,24 @@ def _training(runs: pandas.DataFrame, run: str) -> str:
 
 def _against_base(pairs: pandas.DataFrame) -> Iterator[str]:
     if len(pairs):
-        yield f"{_counted(len(pairs), 'run')} compared with the base model: {_tally(pairs)}."
+        yield f"Compared with the base model, {_tally(pairs)}."
 
 
 def _between_layers(runs: pandas.DataFrame, pairs: pandas.DataFrame) -> Iterator[str]:
     layers = runs.drop_duplicates("run").set_index("run")["layers"]
     named = pairs.assign(one=pairs["run"].map(layers), other=pairs["against"].map(layers))
     for (one, other), rows in named.groupby(["one", "other"], sort=False):
-        yield f"Layers {one} compared with {other}, {_counted(len(rows), 'pair')} of runs: {_tally(rows)}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + "s" * (number != 1)
+        yield f"With adapters on the layers {one} instead of {other}, {_tally(rows)}."
 
 
 def _tally(pairs: pandas.DataFrame) -> str:
-    """How many of the pairs' first runs are better and worse with a corrected p-value below the level.
+    """How many of the pairs' first runs are better and worse with a corrected p-value below the level, as a clause.
 
     Those that are better, but have a mark, are counted by themselves.
     """
     marked = pairs["better"] & (pairs["p_holm"] < LEVEL) & (pairs["marks"] != "")
     signs = "".join(sign for sign in MEANINGS if pairs.loc[marked, "marks"].str.contains(sign).any())
-    pairs = pairs[~marked]
+    total, pairs = len(pairs), pairs[~marked]
     sure, open_ = pairs[pairs["p_holm"] < LEVEL], pairs[pairs["p_holm"] >= LEVEL]
     better, impossible = int(sure["better"].sum()), int((~open_["decidable"]).sum())
     counts = {
@@ -130,4 +126,14 @@ def _tally(pairs: pandas.DataFrame) -> str:
         "not significantly different": len(open_) - impossible,
         "with too few abstracts for a test": impossible,
     }
-    return ", ".join(f"{number} {words}" for words, number in counts.items() if number)
+    (words, number), *others = [(words, number) for words, number in counts.items() if number]
+    verb = "is" if number == 1 else "are"
+    first = f"{_part(number, total)} {verb} {words}"
+    return ", ".join([first, *(f"{number} {words}" for words, number in others)])
+
+
+def _part(number: int, total: int) -> str:
+    """So many of all runs, as the subject of a clause."""
+    if number == total:
+        return {1: "the run", 2: "both runs"}.get(total, f"all {total} runs")
+    return f"{number} of {total} runs"

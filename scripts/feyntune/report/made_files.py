@@ -67,7 +67,7 @@ def _check_picture(path: Path) -> None:
         with Image.open(path) as picture:
             picture.load()
     except FileNotFoundError:
-        raise FeynTuneError(f"{path}: no such file") from None
+        raise FeynTuneError(f"{path}: no such file; run again") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise FeynTuneError(f"{path}: not a PNG file ({reason(error)}); {MADE_AGAIN}") from None
 

@@ -143,4 +143,6 @@ def _cast(table: pyarrow.Table, schema: pyarrow.Schema, path: Path) -> pyarrow.T
     try:
         return table.cast(schema)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise FeynTuneError(f"{path}: its columns have other types than the first run's ({reason(error)})") from None
+        raise FeynTuneError(
+            f"{path}: its columns have other types than the first run's ({reason(error)}); {MADE_AGAIN}"
+        ) from None

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from feyntune.core.errors import FeynTuneError, shorten
+from feyntune.core.errors import FeynTuneError, listed, shorten
 from feyntune.core.files import read_table, write_text
 from feyntune.core.schema import NAME
 from feyntune.core.spreadsheets import read_spreadsheet
@@ -58,10 +58,10 @@ def _of_runs(
 ) -> list[dict[str, str]]:
     present = list(dict.fromkeys(row["run"] for row in rows))
     if not present:
-        raise FeynTuneError(f"{completions}: it has no evaluation set {evaluation_set!r}")
+        raise FeynTuneError(f"{completions}: no evaluation set {shorten(evaluation_set)} in it; check --set")
     for run in runs or []:
         if run not in present:
-            raise FeynTuneError(f"{completions}: no run {run!r} on {evaluation_set}; there is {', '.join(present)}")
+            raise FeynTuneError(f"{completions}: no run {shorten(run)} on {evaluation_set}; there is {listed(present)}")
     return [row for row in rows if row["run"] in (runs or present)]
 
 
@@ -71,12 +71,12 @@ def _drawn_papers(rows: list[dict[str, str]], papers: int, drawing: random.Rando
     for row in rows:
         runs.setdefault(row["run"], []).append(row["id"])
     if papers < 1:
-        raise FeynTuneError(f"--papers {papers}: a sheet needs at least one paper")
+        raise FeynTuneError(f"--papers {papers}: a sheet needs at least one paper; give a larger number")
     ids, *others = runs.values()
     common = [one for one in ids if all(one in other for other in map(set, others))]
     if len(common) < papers:
         raise FeynTuneError(
-            f"--papers {papers}: all {len(runs)} runs have completed only {len(common)} papers in common"
+            f"--papers {papers}: all {len(runs)} runs have completed only {len(common)} papers in common; ask for fewer"
         )
     return drawing.sample(common, papers)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import Uncertainty
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table, write_text
 from feyntune.report.pool import LABELS
 from feyntune.report.statistics import mean_intervals
@@ -99,7 +99,7 @@ def metric_values(paths: Mapping[str, Path], evaluation_set: str | None) -> pand
         read_table(path, [*LABELS, "id"])  # names a column that is missing
         table = read_table(path, filters=[("set", "==", evaluation_set)]).to_pandas()
         if table.empty:
-            raise FeynTuneError(f"{path}: it has no evaluation set {evaluation_set!r}; check --set")
+            raise FeynTuneError(f"{path}: no evaluation set {shorten(evaluation_set)} in it; check --set")
         columns = [name for name in table if name not in (*LABELS, "id", "truncated")]
         labels = {"id": "paper", "run": "model"}
         values = table[[*labels, *columns]].rename(columns={**labels, **{name: _key(metric, name) for name in columns}})

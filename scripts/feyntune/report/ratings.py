@@ -50,7 +50,7 @@ def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str 
     if faults:
         raise FeynTuneError("\n".join(faults))
     if not ratings:
-        raise FeynTuneError(f"{', '.join(map(str, paths[:3]))}: no row has a score yet")
+        raise FeynTuneError(f"{', '.join(map(str, paths[:3]))}: no row has a score yet; fill in the sheets")
     return ratings
 
 

@@ -208,7 +208,7 @@ def _runs(tables: Sequence[pandas.DataFrame]) -> pandas.DataFrame:
 
     runs = pandas.concat([table[list(LABELS)] for table in tables]).drop_duplicates(["set", "run"], ignore_index=True)
     if runs.empty:
-        raise FeynTuneError("the pooled tables hold no row: no run has any result yet")
+        raise FeynTuneError("the pooled tables hold no row: no run has any result yet; run snakemake first")
     return runs
 
 

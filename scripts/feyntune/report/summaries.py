@@ -6,8 +6,8 @@ Two runs are compared on the same abstracts, so that what makes an abstract hard
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from feyntune.config.schema.report import Uncertainty
 from feyntune.core.errors import FeynTuneError
@@ -18,6 +18,7 @@ from feyntune.report.statistics import mean_intervals, ratio_intervals
 if TYPE_CHECKING:
     import pandas
 
+NO_SETTINGS: Mapping[str, Any] = {}
 BOUNDS = ("low", "high", "bca_low", "bca_high")
 DISTRIBUTION = ("std", "min", "25%", "50%", "75%", "max")
 COLUMNS = (
@@ -115,12 +116,16 @@ def summary(results: Results, distributions: pandas.DataFrame, corpus: pandas.Da
 
 
 def comparisons(
-    results: Results, compared_layers: Iterable[tuple[str, str]], uncertainty: Uncertainty, seed: int
+    results: Results,
+    compared_layers: Iterable[tuple[str, str]],
+    uncertainty: Uncertainty,
+    seed: int,
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> pandas.DataFrame:
     """A row for each pair of runs and each quantity of which lower or higher is better.
 
     Each run is compared with the base run of its model (one of unknown model with every base run), and within a model
-    and dataset each pair of ``compared_layers``.
+    and dataset each pair of ``compared_layers``; of runs with different ``settings`` (by run) none.
 
     Returns:
         DataFrame with the columns ``COLUMNS``: ``abstracts`` that both have; ``difference`` (mean of run less against)
@@ -131,10 +136,12 @@ def comparisons(
     """
     import pandas
 
-    pairs = {name: _pairs(runs, list(compared_layers)) for name, runs in results.runs.groupby("set", sort=False)}
+    pairs = {
+        name: run_pairs(runs, list(compared_layers), settings) for name, runs in results.runs.groupby("set", sort=False)
+    }
     parts = [
         _of_quantity(
-            name, values[quantity.name], quantity, _comparable(results, name, quantity, pairs[name]), uncertainty, seed
+            name, values[quantity.name], quantity, comparable(results, name, quantity, pairs[name]), uncertainty, seed
         )
         for name, values in results.values.items()
         for quantity in results.quantities
@@ -144,8 +151,16 @@ def comparisons(
     return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame(columns=list(COLUMNS))
 
 
-def _pairs(runs: pandas.DataFrame, compared_layers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Pairs (run, against) of run names, first against base runs, then between layer sets."""
+def run_pairs(
+    runs: pandas.DataFrame, compared_layers: Sequence[tuple[str, str]], settings: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Pairs (run, against) of run names, first against base runs, then between layer sets.
+
+    Args:
+        runs: labels of the runs on one set.
+        compared_layers: pairs of layer sets.
+        settings: what else must be equal for two layer sets to be compared, by run.
+    """
     rows = list(runs.itertuples())
     bases = [row for row in rows if row.layers == "base"]
     against_base = [
@@ -163,11 +178,12 @@ def _pairs(runs: pandas.DataFrame, compared_layers: Sequence[tuple[str, str]]) -
         if (row.layers, other.layers) == (one, another)
         and _known(row.dataset)
         and (row.model, row.dataset) == (other.model, other.dataset)
+        and settings.get(row.run) == settings.get(other.run)
     ]
     return against_base + between_layers
 
 
-def _comparable(
+def comparable(
     results: Results, name: str, quantity: Quantity, pairs: Sequence[tuple[str, str]]
 ) -> list[tuple[str, str]]:
     """The pairs that a quantity can compare: perplexities need the same tokenizer."""

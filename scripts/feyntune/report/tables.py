@@ -10,12 +10,15 @@ from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
 from feyntune.report.changes import changes, changes_layout
 from feyntune.report.checkpoints import curves, curves_layout, read_curves
+from feyntune.report.group_layouts import seed_comparisons_layout, seeds_layout, sweep_layout
 from feyntune.report.marks import footnote, with_marks
 from feyntune.report.membership import membership, membership_layout
-from feyntune.report.outputs import CHECKPOINTS
+from feyntune.report.outputs import CHECKPOINTS, remove_others, table_files, table_names
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
+from feyntune.report.seeds import grouped, seed_comparisons, seeds_table, settings_by_run
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
+from feyntune.report.sweep import sweep_table
 from feyntune.report.typeset import decimals, fraction, interval, interval_decimals, number, p_value, write_formats
 
 if TYPE_CHECKING:
@@ -142,6 +145,14 @@ CAPTIONS = {
     "quantities": "What the columns of the other tables mean.",
     CHECKPOINTS: "Adapters after each evaluation of their training, on samples of the sets: means with {percent} normal"
     " intervals; step 0 is the base model. Best: the lowest perplexity on the validation split of the run's dataset.",
+    "seeds": "Means over abstracts and seeds, with {percent} intervals that hold both sources of variance (crossed"
+    " random effects, not bootstrap). Spread: standard deviation of the means of the seeds. *: one training, bootstrap"
+    " interval over abstracts only.",
+    "seed_comparisons": "Differences of means over seeds on the same abstracts, with {percent} intervals and p-values"
+    " that hold the variance between abstracts and between seeds; p corrected by Holm for all comparisons of a quantity"
+    " on a set. Spread: standard deviation of a difference of two single runs because of their seeds. *: one training"
+    " each, abstracts only.",
+    "sweep": "Means by varied settings, with {percent} intervals. *: over abstracts only.",
 }
 
 
@@ -159,7 +170,7 @@ def write_tables(
     """
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
-    compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed)
+    compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed, settings_by_run(stage.groups))
     changed = changes(compared, described, results.runs)
     separated = membership(results, stage.membership, stage.uncertainty.confidence)
     similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
@@ -171,12 +182,33 @@ def write_tables(
         "membership": (separated, membership_layout(separated)),
         "similarity": (similar, similarity_layout(similar)),
         "quantities": (listed, quantities_layout(listed)),
+        **_of_groups(results, stage, described, compared),
     }
     if checkpoints:
         learned = curves(read_curves(checkpoints))
         tables[CHECKPOINTS] = learned, curves_layout(learned, results.quantities, stage.uncertainty.confidence)
+    marks = {**results.marks, **grouped(results, stage.groups).marks} if stage.groups else results.marks
     hints = {each.title: each.description for each in results.quantities}
     percent, notes = f"{100 * stage.uncertainty.confidence:g}%", footnote(results.marks)
     for name, (exact, shown) in tables.items():
         caption = CAPTIONS[name].format(percent=percent) + notes * ("Run" in shown)
-        write_formats(Path(folder) / name, exact, with_marks(shown, results.marks), caption, hints)
+        write_formats(Path(folder) / name, exact, with_marks(shown, marks), caption, hints)
+    remove_others(Path(folder), table_files(folder, stage.groups, checkpoints=bool(checkpoints)))
+
+
+def _of_groups(
+    results: Results, stage: TablesStage, described: pandas.DataFrame, compared: pandas.DataFrame
+) -> dict[str, tuple[pandas.DataFrame, pandas.DataFrame]]:
+    """The tables of groups of runs, exact and for people; none where there are no groups."""
+    groups, confidence, quantities = stage.groups, stage.uncertainty.confidence, results.quantities
+    if not groups:
+        return {}
+    seeds = seeds_table(results, groups, described, confidence)
+    pairs = seed_comparisons(results, groups, stage.compared_layers, compared, confidence)
+    swept = sweep_table(groups, seeds, pairs, grouped(results, groups).runs)
+    tables = {
+        "seeds": (seeds, seeds_layout(seeds, quantities)),
+        "seed_comparisons": (pairs, seed_comparisons_layout(pairs, quantities)),
+        "sweep": (swept, sweep_layout(swept, quantities)),
+    }
+    return {name: tables[name] for name in table_names(groups) if name in tables}

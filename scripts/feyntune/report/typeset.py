@@ -25,6 +25,12 @@ def decimals(values: Iterable[float], digits: int = 4) -> int:
     return max(digits - 1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0)
 
 
+def significant(values: Iterable[float]) -> int:
+    """Decimals that give the smallest of ``values`` that is not zero two significant digits."""
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    return max(1 - math.floor(math.log10(min(sizes))), 0) if sizes else 0
+
+
 def interval_decimals(values: Iterable[float], lows: Iterable[float], highs: Iterable[float]) -> int:
     """Decimals for a column of means with intervals: no digit that the intervals leave open.
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import check_full
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import reason
 from feyntune.models.load import check_quantization, linear_layers, pick_device
 from feyntune.models.tokens import context_length, load_config
 from feyntune.training.initialisation import check_initialisation
@@ -46,6 +48,7 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
     check_batch_size(stage.training, max(gpus, 1))
     if not (base / "config.json").is_file():
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
+    check_full(stage.run, stage.quantization, stage.training)
     check_initialisation(stage)
     check_arguments(stage)
     from feyntune.training.tracking import check_trackers
@@ -87,9 +90,9 @@ def check_arguments(stage: TrainingStage) -> None:
         schedule = cast("dict[str, Any]", arguments.lr_scheduler_kwargs)
         get_scheduler(arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=schedule)
     except (TypeError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        name = getattr(stage.training, place).name
         raise FeynTuneError(
-            f"training.{place}: cannot create {getattr(stage.training, place).name}: {reason}"
+            f"training.{place}: cannot create {name} ({reason(error, 120)}); correct its name or its arguments"
         ) from None
 
 

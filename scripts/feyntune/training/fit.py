@@ -53,6 +53,32 @@ def activation_bytes(shape: ModelShape, number_bytes: int, tokens: float, recomp
     return tokens * kept + logits
 
 
+NO_MOMENTS = ("adafactor", "adalomo", "lomo", "sgd")
+"""Optimizers without a state of the size of the weights."""
+ONE_MOMENT = ("adagrad", "lion", "rmsprop", "schedule_free_sgd")
+"""Parts of the names of optimizers with one number for each weight. Others have two, as Adam does."""
+
+
+def moment_bytes(optimizer: str) -> float:
+    """Bytes of an optimizer's state for each trained weight: numbers in float32, unless its name says otherwise."""
+    moments = 0 if optimizer in NO_MOMENTS else 1 if any(part in optimizer for part in ONE_MOMENT) else 2
+    moments += "ademamix" in optimizer
+    return moments * (1 if "8bit" in optimizer else 0.5 if "4bit" in optimizer else 4)
+
+
+def state_bytes(training: Training, number_bytes: int) -> float:
+    """Bytes that a step needs for each trained weight, besides the weight itself, which is in float32.
+
+    These are its gradient, the optimizer's state, and autocast's copy of a weight that is used in another format.
+
+    Args:
+        training: training settings.
+        number_bytes: bytes of a number in the computation's format.
+    """
+    copy = number_bytes if training.method == "full" and number_bytes < 4 else 0
+    return 4 + moment_bytes(training.optimizer.name) + copy
+
+
 def possible_fits(training: Training, abstracts: int) -> list[Fit]:
     """The divisions that the settings allow, fastest first: without recomputation before with it, few parts first.
 

@@ -1,4 +1,4 @@
-"""One training, from its files and settings to the adapter."""
+"""One training, from its files and settings to the adapter, or to the model if all weights are trained."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import FULL
 from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.cli import Progress, quiet, say
 from feyntune.core.errors import StoppedInTime
 from feyntune.core.hashing import content_hash, digest, json_digest
-from feyntune.core.kept import KeptResults, file_digest, fingerprint, folder_digest
+from feyntune.core.kept import NUMBER, KeptResults, file_digest, fingerprint, folder_digest
 from feyntune.core.locks import locked
 from feyntune.models.adapter_archive import write_archive
 from feyntune.models.load import pick_device
-from feyntune.training import distributed
-from feyntune.training.adapter import CONFIG, WEIGHTS
+from feyntune.training import adapter, distributed, full
 from feyntune.training.checkpoints import claim, newest_complete, step_of
 from feyntune.training.checks import check_batch_size
 from feyntune.training.memory import explain_out_of_memory
@@ -34,6 +34,8 @@ from feyntune.training.preparation import (
 from feyntune.training.record import HISTORY, RECORD, history_table, publish
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from feyntune.training.trainer import AdapterTrainer
 
 
@@ -96,19 +98,27 @@ def kept_results(job: TrainingJob) -> KeptResults | None:
         return None
     inputs = {name: file_digest(path) for name, path in data_files(job).items()}
     settings = {**job.settings.model_dump(mode="json"), "base_names": list(job.base_names)}
-    return KeptResults(job.kept, fingerprint(job.code, settings, {"base": folder_digest(job.base), **inputs}))
+    found = fingerprint(job.code, settings, {"base": folder_digest(job.base), **inputs})
+    return KeptResults(job.kept, found, 1 if job.settings.training.method == FULL else NUMBER)
 
 
 def outputs(job: TrainingJob) -> list[Path]:
     """The files that a finished training has written."""
     archive = [job.archive] if job.archive else []
-    return [*(job.output / name for name in (WEIGHTS, CONFIG, RECORD, HISTORY)), *archive]
+    return [*(job.output / name for name in (*model_files(job), RECORD, HISTORY)), *archive]
 
 
 def data_files(job: TrainingJob) -> dict[str, Path]:
     """The files with the data of a training, by name."""
     files = {"train": job.train, "test": job.test, "control_prompts": job.control_prompts}
     return files | ({"validation": job.validation} if job.validation else {})
+
+
+def model_files(job: TrainingJob) -> list[str]:
+    """Names of the files of the adapter or the model, the weights last."""
+    if job.settings.training.method == FULL:
+        return full.published_files(job.base)
+    return [adapter.CONFIG, adapter.WEIGHTS]
 
 
 def _train_in_this_process(job: TrainingJob, kept: KeptResults | None) -> None:
@@ -209,15 +219,20 @@ def _publish(setup: TrainingSetup, trainer: AdapterTrainer, kept: KeptResults | 
     if job.archive and trainer.step_adapters:
         copies = {step: trainer.step_adapters.found(step) for step in trainer.step_adapters.steps}
         write_archive(job.archive, copies)
-    publish(_saved_adapter(setup, trainer), history, run_record(setup, trainer), job.output)
+    publish(_saver(setup, trainer), history, run_record(setup, trainer), job.output, model_files(job))
     if kept:
         kept.keep(outputs(job))
     shutil.rmtree(job.checkpoints)
-    say(f"adapter in {job.output}")
+    say(f"{'model' if setup.stage.training.method == FULL else 'adapter'} in {job.output}")
 
 
-def _saved_adapter(setup: TrainingSetup, trainer: AdapterTrainer) -> Callable[[Path], object]:
-    """What writes the adapter that is published: the trained one, or the copy of an earlier step."""
+def _saver(setup: TrainingSetup, trainer: AdapterTrainer) -> Callable[[Path], object]:
+    """What writes the files of the model, of the adapter, or of the adapter's copy of an earlier step into a folder."""
+    if setup.stage.training.method == FULL:
+        import torch
+
+        model, dtype = cast("PreTrainedModel", trainer.model), getattr(torch, setup.stage.precision.dtype)
+        return lambda folder: full.save_model(model, folder, setup.job.base, dtype)
     step = published_step(setup, trainer)
     if step == trainer.state.global_step or not trainer.step_adapters:
         return trainer.save_adapter

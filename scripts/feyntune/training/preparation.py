@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from feyntune.config.methods import FULL
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.integrity import base_record
 from feyntune.core.provenance import device_name, provenance
 from feyntune.models.load import attention, pick_device
 from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
@@ -22,6 +24,7 @@ from feyntune.training.fit import (
     free_bytes,
     largest_micro_batch,
     possible_fits,
+    state_bytes,
 )
 from feyntune.training.initialisation import initial_weights
 from feyntune.training.microbatches import PADDING, MicroBatches, order_steps
@@ -77,19 +80,18 @@ def prepare(job: TrainingJob) -> TrainingSetup:
 
 
 def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
-    """Load the model with a fresh adapter, and build the trainer around it."""
+    """Load the model, with a fresh adapter if one is trained, and build the trainer around it."""
     import torch
     from accelerate.utils import set_seed
 
-    from feyntune.training.adapter import load_adapted
     from feyntune.training.loss import NextTokenLoss
     from feyntune.training.trainer import AdapterTrainer, training_arguments
 
     job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())
     set_seed(stage.seed)  # all processes draw the same initial adapter
-    model = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
-    loss = NextTokenLoss(cast("PreTrainedModel", model.get_base_model()), stage.training.neftune_noise_alpha)
+    model, causal = _load_model(setup)
+    loss = NextTokenLoss(causal, stage.training.neftune_noise_alpha)
     if not loss.chunked:
         say(f"{setup.config.model_type} changes its logits after the head: all logits of a micro-batch are in memory")
     trainer = AdapterTrainer(
@@ -102,7 +104,7 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
         meter=Meter(),
         dtype=getattr(torch, stage.precision.dtype),
         lora_plus_ratio=stage.training.optimizer.lora_plus_ratio,
-        initial=initial_weights(model, stage),
+        initial=initial_weights(cast("PeftModel", model), stage),
         step_adapters=_step_adapters(setup),
     )
     set_seed(stage.seed, device_specific=True)  # from here on each process draws its own dropout
@@ -118,6 +120,20 @@ def _step_adapters(setup: TrainingSetup) -> StepAdapters | None:
     return StepAdapters(job.checkpoints, steps, all_steps=job.archive is not None)
 
 
+def _load_model(setup: TrainingSetup) -> tuple[PeftModel | PreTrainedModel, PreTrainedModel]:
+    """The model that is trained, and the causal language model in it; both are the same if all weights are trained."""
+    job, stage = setup.job, setup.stage
+    if stage.training.method == FULL:
+        from feyntune.training.full import load_trainable
+
+        whole = load_trainable(job.base, stage)
+        return whole, whole
+    from feyntune.training.adapter import load_adapted
+
+    adapted = load_adapted(job.base, (job.base_names or [str(job.base)])[0], stage)
+    return adapted, cast("PreTrainedModel", adapted.get_base_model())
+
+
 def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     flash = attention(setup.stage.precision, pick_device()) == "flash_attention_2"
     return MicroBatches(
@@ -129,18 +145,19 @@ def _micro_batches(setup: TrainingSetup, devices: int) -> MicroBatches:
     )
 
 
-def _fit_plan(setup: TrainingSetup, model: PeftModel, devices: int) -> FitPlan:
+def _fit_plan(setup: TrainingSetup, model: PeftModel | PreTrainedModel, devices: int) -> FitPlan:
     """The divisions of a step that the settings allow, and the fastest that fits into the memory of every GPU.
 
-    Besides activations, a training needs the gradients of the adapter and two moments, in float32.
+    Besides activations, a training needs gradients of what it trains, and the state of its optimizer.
     """
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape, number_bytes = shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype]
+    state = state_bytes(setup.stage.training, number_bytes)
     demands = {}
     for fit in possible_fits(setup.stage.training, setup.stage.training.batch_size // devices):
         tokens = largest_micro_batch(setup.data.lengths, setup.order, devices * fit.micro_batches)
         activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
-        demands[fit] = Demand(tokens, MARGIN * (12 * trained + activations))
+        demands[fit] = Demand(tokens, MARGIN * (state * trained + activations))
     free = distributed.gather(free_bytes(pick_device()))
     return FitPlan(demands, None if None in free else min(cast("list[float]", free)))
 
@@ -205,5 +222,6 @@ def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
         "train_sample": len(setup.data.train_sample),
         **_kept_step(setup, trainer),
         "too_long": setup.data.too_long,
+        "base_weights": base_record(setup.job.base),
         "measured": trainer.meter.summary(tokens),
     }

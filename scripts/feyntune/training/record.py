@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
+from feyntune.core.integrity import weights_record
 from feyntune.training.adapter import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -132,21 +133,28 @@ def history_table(log: Sequence[Mapping[str, Any]], rows: int, batch_size: int) 
     return pa.Table.from_pylist([{name: entry.get(name) for name in schema.names} for entry in merged], schema=schema)
 
 
-def publish(save: Callable[[Path], object], history: pyarrow.Table, record: Mapping[str, Any], output: Path) -> None:
+def publish(
+    save: Callable[[Path], object],
+    history: pyarrow.Table,
+    record: Mapping[str, Any],
+    output: Path,
+    names: Sequence[str] = (CONFIG, WEIGHTS),
+) -> None:
     """Write all results into ``output``, each file atomically, the weights last: they mark the folder complete.
 
     Args:
-        save: writes the adapter's files into a folder.
+        save: writes the files of the model into a folder.
         history: from ``history_table``.
-        record: content of ``run.json``.
-        output: folder of the run's adapter.
+        record: content of ``run.json``, to which the digests of the weights are added.
+        output: folder of the run's adapter or model.
+        names: the files that ``save`` writes, the weights last.
     """
     output.mkdir(parents=True, exist_ok=True)
-    (output / WEIGHTS).unlink(missing_ok=True)
+    (output / names[-1]).unlink(missing_ok=True)
     write_table(output / HISTORY, history)
-    write_json(output / RECORD, record)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save(Path(temporary))
-        for name in (CONFIG, WEIGHTS):
+        write_json(output / RECORD, {**record, "weights": weights_record(Path(temporary))})
+        for name in names:
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.core.cli import say
@@ -17,9 +18,9 @@ from feyntune.models.memory import free_unused_memory, is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
+from feyntune.training.full import save_checkpoint
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import PreTrainedModel
 
     from feyntune.config.schema.training import TrainingStage
@@ -78,7 +79,9 @@ def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, dev
 
 
 class AdapterTrainer(Trainer):
-    """Trainer of one adapter. To ``Trainer`` a step is one batch; this class divides it into micro-batches.
+    """Trainer of one adapter, or of all weights of one model.
+
+    To ``Trainer`` a step is one batch; this class divides it into micro-batches.
 
     Args:
         micro_batches: micro-batches of all steps.
@@ -93,7 +96,7 @@ class AdapterTrainer(Trainer):
         others: arguments of ``Trainer``.
     """
 
-    model: PeftModel
+    model: PeftModel | PreTrainedModel
     loss_is_scaled_for_ga = True  # our loss is divided by all tokens of the step
 
     def __init__(
@@ -132,7 +135,7 @@ class AdapterTrainer(Trainer):
             kind, given = self.get_optimizer_cls_and_kwargs(self.args, cast("PreTrainedModel", self.model))
             decay = {"loraplus_weight_decay": self.args.weight_decay}
             self.optimizer = create_loraplus_optimizer(
-                self.model, kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
+                cast("PeftModel", self.model), kind, loraplus_lr_ratio=self.lora_plus_ratio, **given, **decay
             )
         return super().create_optimizer(model)
 
@@ -207,7 +210,7 @@ class AdapterTrainer(Trainer):
     def autocast_smart_context_manager(
         self, cache_enabled: bool | None = True
     ) -> contextlib.AbstractContextManager[None]:
-        """Compute in ``dtype``; adapters stay in float32."""
+        """Compute in ``dtype``; trained weights stay in float32."""
         if self.dtype is not torch.float32:
             return torch.autocast(self.args.device.type, self.dtype, cache_enabled=cache_enabled)
         return contextlib.nullcontext()
@@ -225,11 +228,16 @@ class AdapterTrainer(Trainer):
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as it is published, for the unchanged base model."""
-        save_adapter(self.model, folder, self.initial)
+        save_adapter(cast("PeftModel", self.model), folder, self.initial)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         if self.args.should_save:
-            save_adapter(self.model, Path(output_dir or cast("str", self.args.output_dir)))
+            folder = Path(output_dir or cast("str", self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(self.model, PeftModel):
+                save_adapter(self.model, folder)
+            else:
+                save_checkpoint(self.model, folder)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         folder = Path(cast("str", self.args.output_dir))

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from feyntune.config.load import parse_configuration
-from feyntune.config.runs import metric_stage, reported_metrics, resolve_runs
+from feyntune.config.reported import reported_metrics
+from feyntune.config.runs import resolve_runs
+from feyntune.config.stages import metric_stage
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS, code_fingerprint
 from feyntune.evaluation.metrics import file_columns, kinds, metric_class, module_file, reported, reported_all
@@ -112,7 +114,7 @@ def test_a_programs_fingerprint_holds_the_kind_that_is_named_and_no_other():
     assert len(of_kinds | {of_program}) == len(kinds()) + 1
 
 
-def test_equal_titles_are_told_apart_by_the_names():
+def test_equal_titles_are_distinguished_by_the_names():
     rouge, other = RougeSettings(kind="rouge"), RougeSettings(kind="rouge", title="ROUGE")
     titles = [[column.title for column in each.columns] for each in reported_all({"rouge": rouge, "stemmed": other})]
     assert titles[0] == ["ROUGE-1 (rouge)", "ROUGE-2 (rouge)", "ROUGE-L (rouge)"]

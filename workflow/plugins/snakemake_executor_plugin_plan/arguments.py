@@ -1,16 +1,19 @@
 """Mistakes that Snakemake answers with a traceback, before it reads the Snakefile.
 
 `--configfile` takes all values that follow it, also a target: `snakemake --configfile mine.yaml results/report.html`.
-And a configuration that is missing, not UTF-8 or contains itself cannot be read. Snakemake imports all executor plugins
-before it parses its command line, so these mistakes can be explained here.
+And a profile or configuration that is missing, not UTF-8 or contains itself cannot be read. Snakemake imports all
+executor plugins before it parses its command line, so these mistakes can be explained here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 OPTIONS = ("--configfile", "--configfiles")
 
@@ -21,18 +24,21 @@ def explain_mistakes(command: Sequence[str]) -> None:
     Args:
         command: ``sys.argv``: the program, and its arguments.
     """
+    if not _is_snakemake(command):
+        return
     explain_targets_among_configurations(command)
-    paths = list(configurations(command)) if _is_snakemake(command) else []
-    if not paths:
+    paths, files = list(configurations(command)), list(profiles(command))
+    if not paths and not files:
         return
     with _library_of_this_project():
         from feyntune.config.files import read_yaml
         from feyntune.core.errors import FeynTuneError
-    for path in paths:
-        try:
+    try:
+        named = [path for file in files for path in configurations_of_profile(file, read_yaml(file))]
+        for path in paths or named:  # the command line replaces what profiles name
             read_yaml(path)
-        except FeynTuneError as error:
-            sys.exit(str(error))
+    except FeynTuneError as error:
+        sys.exit(str(error))
 
 
 def _is_snakemake(command: Sequence[str]) -> bool:
@@ -60,15 +66,53 @@ def configurations(command: Sequence[str]) -> Iterator[str]:
         yield from values
 
 
-def _values(command: Sequence[str]) -> list[list[str]]:
-    """The values of each ``--configfile``: all that follow it, or the one behind its equals sign."""
+def profiles(command: Sequence[str]) -> Iterator[Path]:
+    """Files of the profiles that exist: the values of ``--profile`` or its variable, then the workflow's profile."""
+    named = [name for values in _values(command, ("--profile",)) for name in values]
+    named = named or os.environ.get("SNAKEMAKE_PROFILE", "").split()
+    users = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "snakemake"
+    places = [[Path(name), users / name] for name in named if name != "none"]
+    workflows = [name for values in _values(command, ("--workflow-profile",)) for name in values] or ["default"]
+    places.append([Path(workflows[-1]), Path("profiles") / workflows[-1]])
+    for candidates in places:
+        yield from list(filter(None, map(_profile_file, candidates)))[:1]
+
+
+def _profile_file(place: Path) -> Path | None:
+    """The file of a profile: itself, or ``profile.yaml`` or ``config.yaml`` in its folder, the latest version."""
+    if not place.is_dir():
+        return place if place.is_file() else None
+    versions = {path: re.fullmatch(r"(?:profile|config)(?:\.v(\d+)\+)?\.yaml", path.name) for path in place.iterdir()}
+    found = {path: int(match[1] or 0) for path, match in versions.items() if match}
+    return max(found, key=lambda path: found[path], default=None)
+
+
+def configurations_of_profile(file: Path, content: dict[str, Any]) -> list[str]:
+    """The configurations that a profile names; a single one may be relative to the profile's folder.
+
+    Args:
+        file: the profile's file.
+        content: what it contains.
+    """
+    value: Any = next((content[key] for key in ("configfile", "configfiles") if content.get(key) is not None), [])
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str) for each in values):
+        sys.exit(f"config: {file}: configfile is neither a path nor a list of paths; correct it")
+    if isinstance(value, list):
+        return values
+    path = Path(os.path.expandvars(value)).expanduser()
+    return [str(file.parent / path if (file.parent / path).exists() else path)]
+
+
+def _values(command: Sequence[str], options: Sequence[str] = OPTIONS) -> list[list[str]]:
+    """The values of each of these options: all that follow it, or the one behind its equals sign."""
     found: list[list[str]] = []
     follow = False
     for argument in command:
         if argument.startswith("-"):
             option, _, value = argument.partition("=")
-            follow = argument in OPTIONS
-            if option in OPTIONS:
+            follow = argument in options
+            if option in options:
                 found.append([value] if value else [])
         elif follow:
             found[-1].append(argument)
@@ -81,8 +125,8 @@ def explain_targets_among_configurations(command: Sequence[str]) -> None:
     Args:
         command: ``sys.argv``: the program, and its arguments.
     """
-    target = next(targets_among_configurations(command), None)
-    if target is not None and _is_snakemake(command):
+    target = next(targets_among_configurations(command), None) if _is_snakemake(command) else None
+    if target is not None:
         sys.exit(
             f"--configfile takes all values that follow it, so {target!r} would be a configuration;"
             " put targets first, or type --configfile=FILE"

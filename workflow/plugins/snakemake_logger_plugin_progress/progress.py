@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 INTERVAL = 10.0
 """Seconds between two lines, unless a stage is done."""
+KNOWN_FROM = 0.05
+"""The fraction of the planned time from which the time that is left is shown: a few short jobs say little of it."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ class RunProgress:
         return f"{stage}: {self.done[stage]:,} of {number:,} done, last {name} in {duration(seconds)}"
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until the end of the run, at the pace so far; None if unknown, or if nothing is left.
+        """Seconds until the end of the run, at the pace so far; None if it cannot be known yet, or if nothing is left.
 
         The planned seconds of the jobs that are left, times the ratio of the time that has passed to the planned
         seconds of the jobs that are done. So the ratio accounts for jobs that run side by side.
@@ -83,5 +85,6 @@ class RunProgress:
         if any(stage not in self.planned for stage in self.total):
             return None
         done = sum(self.planned[stage] * number for stage, number in self.done.items())
-        left = sum(self.planned[stage] * number for stage, number in self.total.items()) - done
-        return (now - self.began) * left / done if done and left > 0 else None
+        planned = sum(self.planned[stage] * number for stage, number in self.total.items())
+        is_known = done and KNOWN_FROM <= done / planned < 1
+        return (now - self.began) * (planned - done) / done if is_known else None

@@ -50,3 +50,5 @@ class CheckStage(Section):
     """`precision.attention` of the configuration."""
     quantization: str
     """`quantization.method` of the configuration."""
+    vllm: bool
+    """Whether any run is completed with `generation.engine: vllm`."""

@@ -18,8 +18,7 @@ TEMPLATES = {
 
 
 class Hub(Section):
-    """Where `snakemake push` publishes. No other rule publishes anything; no key affects a result but
-    `merged_weights`, which affects merged models only."""
+    """Where `snakemake push` publishes; no other rule does. Only `merged_weights` affects a result: merged models."""
 
     organisation: Name | None = None
     """User or organisation on the hub; needed to push."""
@@ -70,13 +69,13 @@ class EvaluatedOn(Section):
     """Split of the dataset."""
 
 
-class CardStage(Section):
-    """Settings of `model_card.py`."""
+class EvaluatedCardStage(Section):
+    """Settings of the card of a model with results."""
 
     run: str
     """Name of the run."""
-    repository: str
-    """Repository of the adapter."""
+    repository: str | None
+    """Repository of the model; null if the configuration names no organisation."""
     model: str
     """Name of the base model in the configuration."""
     base: str
@@ -85,12 +84,12 @@ class CardStage(Section):
     """Commit or tag of that repository; null for a folder."""
     licence: str | None
     """Licence of the base model; null: the one that its own card names."""
-    dataset: str
-    """Name of the training data."""
+    dataset: str | None
+    """Name of the training data; null if it is not known."""
     datasets: dict[str, Any]
     """Definition of the training data, and of the datasets that it is mixed from, by name."""
-    layers: str
-    """Name of the layer set."""
+    layers: str | None
+    """Name of the layer set; null if it is not known."""
     metrics: list[ReportedMetric]
     """The metrics, in the order in which they are shown."""
     sets: dict[str, EvaluatedOn]
@@ -99,27 +98,22 @@ class CardStage(Section):
     """Coverage of the tables' intervals."""
 
 
-class MergedCardStage(Section):
+class CardStage(EvaluatedCardStage):
+    """Settings of `model_card.py`."""
+
+    repository: str
+    """Repository of the adapter."""
+    dataset: str
+    """Name of the training data."""
+    layers: str
+    """Name of the layer set."""
+
+
+class MergedCardStage(EvaluatedCardStage):
     """Settings of `merged_card.py`."""
 
-    run: str
-    """Name of the run."""
-    repository: str | None
-    """Repository of the merged model; null if the configuration names no organisation."""
-    base: str
-    """Repository of the base model on the hub, or its folder."""
-    revision: str | None
-    """Commit or tag of that repository; null for a folder."""
-    licence: str | None
-    """Licence of the base model; null means the one that its own card names."""
     adapter: str | None
     """Repository of a published adapter; null for an adapter that was trained here."""
-    dataset: str | None
-    """Name of the training data."""
-    datasets: dict[str, Any]
-    """Definition of the training data, and of the datasets that it is mixed from, by name."""
-    layers: str | None
-    """Name of the layer set."""
     quantization: str
     """Storage of the weights into which the adapter is merged, before they were dequantised."""
     evaluated_quantization: str

@@ -1,6 +1,6 @@
 """Settings of tables, figures, the report and rating sheets."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,19 @@ class Report(Section):
         return self
 
 
+class Group(Section):
+    """Runs that differ in their seed only; a run that has no such others is a group by itself."""
+
+    name: str
+    """Its name in tables and figures."""
+    runs: list[str]
+    """Names of its runs."""
+    seeds: list[int] = []
+    """Seeds of their trainings, in the same order; empty if the run is not trained."""
+    varied: dict[str, Any] = {}
+    """Settings that the grid varies, by key."""
+
+
 class TablesStage(Section):
     """Settings of `tables.py`."""
 
@@ -54,6 +67,8 @@ class TablesStage(Section):
     """Pairs of evaluation sets that are compared by Min-K%++."""
     unlike_base: list[str] = []
     """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
+    groups: list[Group] = []
+    """All runs by groups that differ in their seed only; empty if no run has a seed of its own and nothing varies."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""
 
@@ -67,6 +82,8 @@ class FiguresStage(Section):
     """Abstracts in the figures of cosines."""
     gpus: dict[str, int] = {}
     """GPUs per job, by stage (a rule's name), and by run (`train/RUN`) if its number differs; no entry: none."""
+    groups: list[Group] = []
+    """All runs by groups that differ in their seed only; empty if no run has a seed of its own and nothing varies."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""
 
@@ -89,5 +106,7 @@ class PageStage(Section):
     """As for the figures."""
     unlike_base: list[str] = []
     """Runs that are evaluated with another quantisation or precision than their base run, and therefore marked."""
+    groups: list[Group] = []
+    """All runs by groups that differ in their seed only; empty if no run has a seed of its own and nothing varies."""
     metrics: list[ReportedMetric] = []
     """The metrics, in the order in which they are shown."""

@@ -1,6 +1,6 @@
 """Settings of the registries and of the runs that are declared over them."""
 
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from feyntune.config.schema.generation import Generation
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.config.schema.perplexity import Perplexity
 from feyntune.config.schema.training import Training
-from feyntune.core.schema import Name, Section, Source
+from feyntune.core.schema import Name, Section, Seed, Source
 
 
 class Overrides(Section):
@@ -45,7 +45,13 @@ class Model(Overrides, Source):
 
 
 class Grid(Section):
-    """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`."""
+    """Runs in bulk: every model with every dataset and every layer set, named `{model}_{dataset}_{layers}`.
+
+    Models with `training.method: full` have no layer sets: their runs are named `{model}_{dataset}_full`.
+
+    `vary` and `seeds` multiply them; their names then end with the varied values and with the seed, such as
+    `llama_hep-th_qkv_r8_s1`.
+    """
 
     models: list[Name] = []
     """Names in `models`."""
@@ -55,6 +61,23 @@ class Grid(Section):
     """Names in `layer_sets`."""
     base: bool = True
     """Also a run `{model}_base` for each model, without adapter."""
+    seeds: list[Seed] = Field([], max_length=100)
+    """Train every run once with each of these seeds, such as `[1, 2, 3]`. They decide initialisation, order and
+    dropout; data and evaluation stay those of `seed`. Tables and figures then give the mean over the seeds, an interval
+    with the variance between abstracts and between seeds, and the spread between seeds."""
+    vary: dict[str, Annotated[list[Any], Field(min_length=1, max_length=100)]] = Field({}, max_length=10)
+    """Values of settings that are tried in every combination, such as
+    `{lora.r: [8, 32], training.optimizer.learning_rate: [1e-4, 3e-4]}`: keys of `lora`, `quantization`, `precision`,
+    `training`, `generation` and `perplexity`."""
+    vary_names: str | None = Field(None, min_length=1, max_length=80)
+    """What names of runs have for the varied values, such as `rank{lora.r}`, or `rank{r}` if no other varied key ends
+    with `r`; null: all of them, such as `r8_lr0.0001`."""
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("'seeds' has a seed twice; each must be another one")
+        return self
 
 
 class Imported(Source):
@@ -75,7 +98,10 @@ class NamedRun(Overrides):
     dataset: Name | None = None
     """A name in `datasets`: the training data."""
     layers: Name | None = None
-    """A name in `layer_sets`."""
+    """A name in `layer_sets`; none with `training.method: full`."""
+    seed: Seed | None = None
+    """Seed of its training; null: the configuration's `seed`. Runs that differ in nothing else are shown together, as
+    those of `grid.seeds` are."""
     adapter: Source | None = None
     """A published adapter, which is evaluated and not trained."""
     completions: Imported | None = None
@@ -93,6 +119,8 @@ class NamedRun(Overrides):
             raise ValueError("imported 'perplexity' and 'metrics' need imported 'completions'")
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
-        if not self.adapter and not self.completions and not (self.dataset and self.layers):
+        if not self.adapter and not self.completions and not self.dataset:
             raise ValueError("needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only")
+        if self.seed is not None and (self.adapter or self.completions):
+            raise ValueError("'seed' is that of a training, and this run is not trained; remove it")
         return self

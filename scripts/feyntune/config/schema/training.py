@@ -1,8 +1,8 @@
 """Settings of training, and of the measurements during training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from feyntune.config.schema.models import Lora, Precision, Quantization
 from feyntune.core.schema import Count, CountOrZero, Name, Positive, Section, Seed
@@ -90,9 +90,20 @@ class TrainingEvaluation(Section):
         return {round(total * part / self.times) for part in range(1, self.times + 1)} - {0}
 
 
-class Training(Section):
-    """How an adapter is trained; the defaults are the paper's for Llama 3.1 8B."""
+Method = Literal["lora", "full"]
+"""What is trained."""
 
+
+class Training(Section):
+    """How a model is trained; the defaults are the paper's for Llama 3.1 8B."""
+
+    later: ClassVar[dict[str, Any]] = {"method": "lora"}
+    """Keys that are newer than results, and the values that those results were made with: JSON leaves these out, so
+    that a new key makes no result stale."""
+
+    method: Method = "lora"
+    """`lora`: an adapter. `full`: all weights of the base model, saved as an ordinary model folder; needs
+    `quantization.method: none`, no layers, and a `learning_rate` of about 1e-5."""
     num_train_epochs: float = Field(4, gt=0, le=100_000)
     """Passes over the training split."""
     max_steps: Count | None = None
@@ -127,6 +138,14 @@ class Training(Section):
     perplexity on the run's own validation split, of which as many abstracts are sampled as `evaluation.test_rows` says.
     The test split never decides."""
 
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if info.mode != "json":
+            return values
+        absent = object()
+        return {key: value for key, value in values.items() if self.later.get(key, absent) != value}
+
 
 class Tracking(Section):
     """Experiment trackers. No key of this section affects a result."""
@@ -144,7 +163,7 @@ class Tracking(Section):
 
 
 class TrainingStage(Section):
-    """Settings of `train.py`: all that determines an adapter, besides the base model and the data."""
+    """Settings of `train.py`: all that determines the trained weights, besides the base model and the data."""
 
     run: str
     """Name of the run."""
@@ -153,7 +172,7 @@ class TrainingStage(Section):
     lora: Lora
     """LoRA settings."""
     target_modules: list[Name]
-    """Names of the linear layers that are adapted."""
+    """Names of the linear layers that are adapted; none if all weights are trained."""
     quantization: Quantization
     """Storage of the base model's weights."""
     precision: Precision

@@ -45,9 +45,9 @@ class StreamingEngine(Protocol):
         """
 
 
-LoadStreaming = Callable[[Path, Mapping[str, Path | None], "CompletionStage"], StreamingEngine]
+LoadStreaming = Callable[[Path, Mapping[str, Path | None], "CompletionStage", float], StreamingEngine]
 """Loads a base model. Its arguments: the model's folder; by run the folder of a PEFT adapter, or None for the base
-model alone; settings that say how it is loaded."""
+model alone; settings that say how it is loaded; the fraction of the GPU's memory that it may reserve."""
 
 
 def streaming_loader(name: str) -> LoadStreaming:

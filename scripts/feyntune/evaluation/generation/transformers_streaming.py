@@ -25,8 +25,10 @@ TURN = 4
 """New tokens between two changes of the adapter. Lower values grow more evenly; higher values save time."""
 
 
-def load_streaming(base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage) -> StreamingTransformers:
-    """Load a base model with adapters; see ``streaming.LoadStreaming``."""
+def load_streaming(
+    base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage, fraction: float = 1
+) -> StreamingTransformers:
+    """Load a base model with adapters; see ``streaming.LoadStreaming``. It reserves no memory."""
     return StreamingTransformers(base, adapters, stage)
 
 

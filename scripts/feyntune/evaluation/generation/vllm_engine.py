@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json, reason
 from feyntune.core.gpus import pick_device
+from feyntune.core.integrity import check_recorded
 from feyntune.core.provenance import device_name
 from feyntune.evaluation.generation.adapters import check_applicable, kernel_rank
 from feyntune.evaluation.generation.batching import choose_rows, longest_text
@@ -56,8 +57,9 @@ def load_engine(job: CompletionJob, tokens: ModelTokens, rows: Sequence[Row]) ->
     """Prepare vLLM for the model of a job; ``rows`` are all of the job's. The weights are loaded by ``complete``.
 
     Raises:
-        FeynTuneError: the adapter was made for another base model, or vLLM cannot apply it.
+        FeynTuneError: weights are damaged, the adapter was made for another base model, or vLLM cannot apply it.
     """
+    check_recorded(job.base)
     if job.adapter:
         check_applicable(job.adapter, job.stage.base_names, "start complete_vllm.py, which merges it")
     return VllmEngine(job, tokens, rows)

@@ -67,24 +67,19 @@ def start(job: VllmStart, options: Mapping[str, Any]) -> None:
 
 def with_merged_adapter(job: VllmStart) -> dict[str, Path | None]:
     """The options ``base`` and ``adapter`` for vLLM; an adapter that it cannot apply is merged into the base model."""
-    if job.adapter is None:
-        return {}
-    reason = refusal(read_json(job.adapter / "adapter_config.json"))
-    if reason is None:
+    reason = job.adapter and refusal(read_json(job.adapter / "adapter_config.json"))
+    if not job.adapter or not reason:
         return {}
     say(f"vLLM cannot apply {reason}: merges the adapter into the base model")
-    from feyntune.models.dequantize import DequantizeJob, run
-
     merged = job.shards / MERGED
     with locked(job.shards):
-        run(
-            DequantizeJob(
-                quantization=Quantization(method="none"),  # the base model's weights are dequantised already
-                precision=job.stage.precision,
-                base=job.base,
-                adapter=job.adapter,
-                base_names=job.stage.base_names,
-                output=merged,
-            )
-        )
+        merge(job.stage, job.base, job.adapter, merged)
     return {"base": merged, "adapter": None}
+
+
+def merge(stage: CompletionStage, base: Path, adapter: Path, output: Path) -> None:
+    """Write a base model, whose weights are dequantised already, and an adapter as one model folder."""
+    from feyntune.models.dequantize import DequantizeJob, run
+
+    none = Quantization(method="none")
+    run(DequantizeJob(none, stage.precision, base, adapter, stage.base_names, output))

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.fingerprint import SCRIPTS
+from feyntune.core.integrity import check_recorded
 from feyntune.evaluation.generation.adapters import check_applicable
 from feyntune.evaluation.generation.streaming import GrowingRow
 from feyntune.evaluation.generation.vllm_environment import PYTHON, check_environment
@@ -28,21 +29,29 @@ LONGEST = 4096
 """Tokens of prompt and completion together: memory is reserved for them."""
 
 
-def load_streaming(base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage) -> StreamingVllm:
+def load_streaming(
+    base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage, fraction: float = 1
+) -> StreamingVllm:
     """Start vLLM with a base model and adapters; see ``streaming.LoadStreaming``.
 
     Raises:
         FeynTuneError: vLLM's environment is missing, it needs other weights, or it cannot apply an adapter.
     """
+    check_weights(base, stage)
+    for folder in filter(None, adapters.values()):
+        check_applicable(folder, stage.base_names, "take --engine transformers")
+    return StreamingVllm(base, adapters, stage, fraction)
+
+
+def check_weights(base: Path, stage: CompletionStage) -> None:
+    """Raise FeynTuneError if vLLM's environment is missing, or if vLLM cannot load a base model's weights."""
     check_environment()
     if stage.quantization.method != "none" and stage.weights == "quantised":
         raise FeynTuneError(
             f"{base}: vLLM needs dequantised weights; make them by snakemake with generation.engine: vllm,"
             " or take --engine transformers"
         )
-    for folder in filter(None, adapters.values()):
-        check_applicable(folder, stage.base_names, "take --engine transformers")
-    return StreamingVllm(base, adapters, stage)
+    check_recorded(base)
 
 
 class StreamingVllm:
@@ -52,9 +61,12 @@ class StreamingVllm:
         base: folder of the base model.
         adapters: by run the folder of its PEFT adapter, or None for the base model alone.
         stage: settings that say how the base model is loaded.
+        fraction: the fraction of the GPU's memory that vLLM would reserve alone.
     """
 
-    def __init__(self, base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage) -> None:
+    def __init__(
+        self, base: Path, adapters: Mapping[str, Path | None], stage: CompletionStage, fraction: float = 1
+    ) -> None:
         tokens = load_tokens(base)
         self.tokens = dataclasses.replace(tokens, context=min(tokens.context or LONGEST, LONGEST))
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
@@ -63,7 +75,7 @@ class StreamingVllm:
         )
         folders = {run: str(folder.resolve()) if folder else None for run, folder in adapters.items()}
         job = {"base": str(base.resolve()), "adapters": folders, "stage": stage.model_dump(mode="json")}
-        self._send({**job, "context": self.tokens.context, "eos_ids": tokens.eos_ids})
+        self._send({**job, "context": self.tokens.context, "eos_ids": tokens.eos_ids, "fraction": fraction})
         self.device = str(self._receive()["device"])
 
     def stream(self, rows: Sequence[GrowingRow]) -> Iterator[GrowingRow]:

@@ -49,6 +49,8 @@ class WorkerJob:
     """Tokens of the longest text, prompt and completion."""
     eos_ids: list[int]
     """Ids of the end tokens."""
+    fraction: float = 1
+    """The fraction of the memory that vLLM would reserve on a GPU alone; other processes have the rest."""
 
 
 def read_job(line: str) -> WorkerJob:
@@ -56,7 +58,7 @@ def read_job(line: str) -> WorkerJob:
     given = json.loads(line)
     adapters = {run: Path(folder) if folder else None for run, folder in given["adapters"].items()}
     stage = CompletionStage.model_validate(given["stage"])
-    return WorkerJob(Path(given["base"]), adapters, stage, given["context"], given["eos_ids"])
+    return WorkerJob(Path(given["base"]), adapters, stage, given["context"], given["eos_ids"], given["fraction"])
 
 
 def with_adapters_for_all(job: WorkerJob, empty: Path) -> WorkerJob:
@@ -119,6 +121,8 @@ def _start(job: WorkerJob) -> LLMEngine:
     arguments = engine_arguments(
         job.base, load_config(job.base), job.stage, pick_device(), job.context, len(job.adapters)
     )
+    if "gpu_memory_utilization" in arguments:
+        arguments["gpu_memory_utilization"] *= job.fraction
     processor = type("Sampler", (EachRowSampler,), {"eos_ids": job.eos_ids})
     return start_engine(arguments | adapter_arguments(folders), processor)
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason
+from feyntune.core.integrity import check_recorded
 from feyntune.core.schema import Source
 from feyntune.evaluation.metrics.base import Abstracts, Column, Completions, Metric, MetricSettings, Values
 
@@ -122,6 +123,7 @@ class SentenceEmbedder:
 
     def __init__(self, folder: Path, settings: EmbeddingSettings) -> None:
         try:
+            check_recorded(Path(folder))
             self.model = _load(Path(folder), settings)
             check_weights(self.model, Path(folder))
             if settings.adapter:
@@ -213,14 +215,16 @@ def _load_adapter(model: "SentenceTransformer", folder: Path, name: str) -> None
     """Load a PEFT adapter from a subfolder of the model's, and make it the active one."""
     if not (folder / name / "adapter_model.safetensors").is_file():
         known = ", ".join(sorted(path.parent.name for path in folder.glob("*/adapter_model.safetensors"))) or "none"
-        raise FeynTuneError(f"{folder}: no adapter {name!r}; there is: {known}")
+        raise FeynTuneError(f"{folder}: no adapter {name!r}; correct the metric's 'adapter': there is {known}")
     transformer = model.transformers_model
     if transformer is None:
         raise FeynTuneError(f"{folder}: no transformer that could have an adapter; leave out the metric's 'adapter'")
     loaded = transformer.load_adapter(str(folder / name), adapter_name=name)
     if loaded.missing_keys or loaded.unexpected_keys:
         wrong = sorted(loaded.missing_keys | loaded.unexpected_keys)
-        raise FeynTuneError(f"{folder / name}: not an adapter of this model: {len(wrong)} other weights, {wrong[0]}")
+        raise FeynTuneError(
+            f"{folder / name}: {len(wrong)} weights do not fit this model, {wrong[0][-60:]}; name its own adapter"
+        )
     model.eval()
 
 

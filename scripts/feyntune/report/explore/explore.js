@@ -1,6 +1,6 @@
 "use strict";
-// Data are scripts in the folder `data` that call explore(name, data): a page that is opened as a file may load nothing
-// else. HTML of texts was made safe when the data were written; everything else is set as text.
+// Data are scripts in a folder beside the page that call explore(name, data): a page that is opened as a file may load
+// nothing else. HTML of texts was made safe when the data were written; everything else is set as text.
 const ABOUT = JSON.parse(document.getElementById("about").textContent);
 const PAGE = 20;
 const MOST_CHUNKS = 60;
@@ -16,11 +16,11 @@ function load(name) {
     loaded.set(name, new Promise((resolve, reject) => {
       const script = document.createElement("script");
       arrivals.set(name, resolve);
-      script.src = `data/${name}.js`;
+      script.src = `${ABOUT.folder}/${name}.js`;
       script.onload = () => script.remove();
       script.onerror = () => {
         loaded.delete(name);
-        reject(new Error(`data/${name}.js is missing; keep the folder "data" beside this page`));
+        reject(new Error(`${ABOUT.folder}/${name}.js is missing; keep the folder ${ABOUT.folder} beside this page`));
       };
       document.head.append(script);
     }).finally(() => arrivals.delete(name)));
@@ -157,7 +157,10 @@ function makeText(tag, className, text) {
   return element;
 }
 function number(value) {
-  return Number.isNaN(value) ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
+  if (Number.isNaN(value)) return "–";
+  const whole = Number.isInteger(value) || Math.abs(value) >= 100;
+  const digits = whole ? { maximumFractionDigits: 0 } : { minimumSignificantDigits: 3, maximumSignificantDigits: 3 };
+  return value.toLocaleString("en", digits);
 }
 function showMore(asked, index, values) {
   const end = Math.min(shown + PAGE, ranked.count);

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+BELOW = 0.3
+"""Rows by which the points of seeds are below the interval of their group."""
+
+
 def _titles(quantities: Sequence[Quantity]) -> dict[str, str]:
     return {each.name: each.title.replace(" of ", "\nof ") for each in quantities}
 
@@ -27,12 +31,13 @@ def _titles_of(table: pandas.DataFrame, titles: Mapping[str, str], sets: Iterabl
     return {name: {key: title for key, title in titles.items() if (name, key) in present} for name in sets}
 
 
-def intervals_figure(results: Results, table: pandas.DataFrame) -> Figure:
+def intervals_figure(results: Results, table: pandas.DataFrame, seeds: pandas.DataFrame | None = None) -> Figure:
     """The paper's figure: means with error bars, for each run.
 
     Args:
         results: what all runs achieved.
-        table: ``distributions.csv``.
+        table: ``distributions.csv``, or ``seeds.csv`` with groups as runs.
+        seeds: means of the single runs of groups (``set, run, quantity, mean`` with the group as run), drawn as points.
     """
     looks, titles = appearances(results.runs["layers"]), _titles(results.headlines())
     rows_of = {str(name): list(runs["run"]) for name, runs in results.runs.groupby("set", sort=False)}
@@ -41,6 +46,10 @@ def intervals_figure(results: Results, table: pandas.DataFrame) -> Figure:
         for point in points.to_dict("records"):
             run = point["run"]
             draw_interval(axes[name, quantity], rows_of[name].index(run), point, look_of(results.runs, looks, run))
+    for row in () if seeds is None else seeds[seeds["quantity"].isin(titles)].itertuples():
+        axis, place = axes[row.set, row.quantity], rows_of[row.set].index(row.run) + BELOW
+        colour, _ = look_of(results.runs, looks, row.run)
+        axis.plot(row.mean, place, marker=".", color=colour, markersize=3, alpha=0.7, linestyle="none")
     legend_of_layers(figure, results.runs, looks)
     return figure
 
@@ -50,7 +59,7 @@ def differences_figure(results: Results, table: pandas.DataFrame) -> Figure:
 
     Args:
         results: what all runs achieved.
-        table: ``comparisons.csv``.
+        table: ``comparisons.csv``, or ``seed_comparisons.csv`` with groups as runs.
     """
     looks = appearances(results.runs["layers"])
     titles = _titles([each for each in results.headlines() if each.direction])

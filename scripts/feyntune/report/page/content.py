@@ -14,13 +14,15 @@ from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
 from feyntune.report.checkpoints import chosen_steps, faults, read_curves
 from feyntune.report.costs import by_stage, costs, costs_layout
-from feyntune.report.findings import findings
+from feyntune.report.findings import Finding, findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
 from feyntune.report.marks import footnote
-from feyntune.report.outputs import CHECKPOINTS
+from feyntune.report.outputs import CHECKPOINTS, figure_names, table_names
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
+from feyntune.report.seed_findings import group_findings, single_seed_line
+from feyntune.report.seeds import read_group_table
 from feyntune.report.typeset import html_table
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ class PageSources:
 
 TABLE_TITLES = {
     "summary": "Summary",
+    "seeds": "Means over seeds",
+    "seed_comparisons": "Comparisons over seeds",
+    "sweep": "Varied settings",
     "comparisons": "Paired comparisons",
     "changes": "What runs gained and lost",
     "membership": "Known and unseen texts",
@@ -79,6 +84,11 @@ FIGURE_CAPTIONS = {
         "Paired differences",
         "Mean difference of two runs on the same abstracts, with bootstrap intervals. Hollow marks: not significant"
         " (Holm-corrected p of 0.05 or more). Left of zero the first run has the lower value.",
+    ),
+    "sweep": (
+        "Varied settings",
+        "Means against each varied setting, with intervals; a line for each combination of the others. Lines are"
+        " shifted a little, so that their intervals do not hide each other.",
     ),
     "changes": (
         "What runs gained and lost",
@@ -115,34 +125,65 @@ FIGURE_CAPTIONS = {
 }
 """Title and caption of each figure, by name."""
 
+GROUP_CAPTIONS = {
+    "intervals": (
+        "Means with error bars",
+        "Means over abstracts and seeds; small points are the means of the single seeds. Bars hold the variance between"
+        " abstracts and between seeds; those of runs without other seeds are bootstrap intervals over abstracts. Two"
+        " runs can differ significantly although their bars overlap: see the paired differences.",
+    ),
+    "differences": (
+        "Paired differences",
+        "Difference of the means over seeds on the same abstracts; bars hold the variance between abstracts and between"
+        " seeds. Hollow marks: not significant (Holm-corrected p of 0.05 or more). Left of zero the first has the lower"
+        " value.",
+    ),
+}
+"""The same where figures show groups of runs."""
+
 
 def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
     """The variables of the template."""
-    means, comparisons = (read_exact_table(sources.tables, name) for name in ("distributions", "comparisons"))
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
-    learned, absent = read_curves(sources.checkpoints), set() if sources.checkpoints else {CHECKPOINTS}
+    learned, has_curves = read_curves(sources.checkpoints), bool(sources.checkpoints)
+    drawn = figure_names(stage.groups, checkpoints=has_curves)
     common, differing = common_and_differing(records) if records else ({}, {})
+    captions = {name: texts for name, texts in FIGURE_CAPTIONS.items() if name in drawn}
+    captions |= {name: texts for name, texts in GROUP_CAPTIONS.items() if name in captions and stage.groups}
     return {
         "footnote": footnote(results.marks),
         "marks": results.marks,
         "runs": _runs(results.runs),
         "sets": list(results.values),
-        "findings": findings(results, means, comparisons),
+        "findings": _findings(results, sources.tables, stage),
+        "groups": stage.groups,
+        "single_seed": single_seed_line(stage.groups),
         "missing": [*missing_lines(results.missing), *faults(learned, results.quantities)],
         "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
         "common": {title(key): text(key, value) for key, value in common.items()},
         "differing": entries(differing),
-        "tables": [_table(sources.tables, name, title) for name, title in TABLE_TITLES.items() if name not in absent],
-        "figures": [
-            _figure(sources.figures, name, *texts) for name, texts in FIGURE_CAPTIONS.items() if name not in absent
-        ],
+        "tables": [_table(sources.tables, name, title) for name, title in _titles(stage, has_curves).items()],
+        "figures": [_figure(sources.figures, name, *texts) for name, texts in captions.items()],
         "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
         "chosen_steps": chosen_steps(learned),
         "control_prompts": [_control_prompts(path) for path in sources.history],
         "costs": _costs(sources, stage),
         "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
     }
+
+
+def _findings(results: Results, tables: Path, stage: PageStage) -> list[Finding]:
+    """What the tables say of runs, or of groups where there are some."""
+    if stage.groups:
+        seeds, pairs = (read_group_table(tables, name) for name in ("seeds", "seed_comparisons"))
+        return group_findings(results, stage.groups, seeds, pairs)
+    return findings(results, *(read_exact_table(tables, name) for name in ("distributions", "comparisons")))
+
+
+def _titles(stage: PageStage, has_curves: bool) -> dict[str, str]:
+    written = table_names(stage.groups, checkpoints=has_curves)
+    return {name: title for name, title in TABLE_TITLES.items() if name in written}
 
 
 def _runs(runs: pandas.DataFrame) -> list[dict[str, Any]]:

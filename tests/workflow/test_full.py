@@ -49,7 +49,7 @@ def test_merging_it_is_refused_in_one_line(done, target):
     grid = "grid={models: [tiny], datasets: [], layer_sets: []}"
     planned = done.snakemake("--dry-run", "--config", RUN, grid, "--", target)
     assert planned.returncode != 0 and "Traceback" not in planned.stdout
-    line = f"config: {NAME} has no adapter to merge: results/full/{NAME} is its whole model already"
+    line = f"config: {NAME} has no adapter to merge; take its whole model, results/full/{NAME}"
     assert line in planned.stdout.splitlines()
 
 

@@ -50,7 +50,7 @@ def layers_of(configuration: Configuration, name: str, entry: NamedRun) -> str |
         )
     if not is_full and not entry.layers:
         raise FeynTuneError(
-            f"config: $.runs.{name}: needs 'dataset' and 'layers' to be trained, or an 'adapter' to be evaluated only"
+            f"config: $.runs.{name}: needs 'dataset' and 'layers' to be trained; give both, or 'adapter' to evaluate only"
         )
     return FULL if is_full else entry.layers
 
@@ -105,7 +105,7 @@ def check_full_runs(configuration: Configuration, runs: Iterable[Run]) -> None:
     """
     for run in runs:
         if run.is_full and run.variation.overrides and run.variation.overrides.lora:
-            raise FeynTuneError(f"config: {PLACE}: {run.name} has training.method full, and no LoRA settings to vary")
+            raise FeynTuneError(f"config: {PLACE}: {run.name} has training.method full; remove its overrides of lora")
         quantization = section_of(configuration, run, "quantization", Quantization)
         check_full(run.name, quantization, section_of(configuration, run, "training", Training))
 

@@ -86,7 +86,7 @@ def merge_stage(configuration: Configuration, run: Run) -> DequantizeStage:
     """
     if run.is_full:
         raise FeynTuneError(
-            f"config: {run.name} has no adapter to merge: results/full/{run.name} is its whole model already"
+            f"config: {run.name} has no adapter to merge; take its whole model, results/full/{run.name}"
         )
     evaluated = completion_stage(configuration, run, next(iter(configuration.evaluation_sets)))
     original = configuration.hub.merged_weights == "original"

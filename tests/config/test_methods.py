@@ -112,5 +112,5 @@ def test_what_has_no_effect_is_refused_in_one_line(changes, message):
 
 def test_merging_names_the_model_folder():
     configuration, runs = parsed(ONE)
-    with pytest.raises(FeynTuneError, match="whole has no adapter to merge: results/full/whole is its whole model"):
+    with pytest.raises(FeynTuneError, match="whole has no adapter to merge; take its whole model, results/full/whole"):
         merge_stage(configuration, runs["whole"])

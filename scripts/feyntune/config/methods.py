@@ -50,7 +50,7 @@ def layers_of(configuration: Configuration, name: str, entry: NamedRun) -> str |
         )
     if not is_full and not entry.layers:
         raise FeynTuneError(
-            f"config: $.runs.{name}: needs 'dataset' and 'layers' to be trained; give both, or 'adapter' to evaluate only"
+            f"config: $.runs.{name}: needs 'dataset' and 'layers'; give both to train it, or 'adapter' to evaluate only"
         )
     return FULL if is_full else entry.layers
 

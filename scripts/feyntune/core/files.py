@@ -208,7 +208,8 @@ def parquet_errors(path: str | Path) -> Iterator[None]:
 
     if Path(path).is_dir():  # pyarrow would read every file in it
         raise FeynTuneError(f"{path}: not a file; check the path")
-    with unreadable(path, "not a readable parquet file", pyarrow.ArrowException):
+    # A damaged name of a column is not UTF-8.
+    with unreadable(path, "not a readable parquet file", pyarrow.ArrowException, UnicodeDecodeError):
         yield
 
 

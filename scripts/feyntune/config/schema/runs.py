@@ -120,7 +120,7 @@ class NamedRun(Overrides):
         if not self.completions and not self.model:
             raise ValueError("needs a 'model'")
         if not self.adapter and not self.completions and not self.dataset:
-            raise ValueError("needs 'dataset' and 'layers' to be trained; give both, or 'adapter' to evaluate only")
+            raise ValueError("needs 'dataset' and 'layers'; give both to train it, or 'adapter' to evaluate only")
         if self.seed is not None and (self.adapter or self.completions):
             raise ValueError("'seed' is that of a training, and this run is not trained; remove it")
         return self

@@ -1,4 +1,4 @@
-"""Write the card of an adapter and the figure in it, so that they can be read before a push; needs no network."""
+"""Write the card of an adapter or a trained model, to read before a push, with its figure; needs no network."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from feyntune.core.cli import about, launch, read_settings
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    parser.add_argument("--trained", type=Path, required=True, help="folder of the adapter or the model")
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model, for its licence")
     parser.add_argument("--dataset", type=Path, required=True, help="summary.json of the training data")
     parser.add_argument("--tables", type=Path, required=True, help="folder of tables")
@@ -25,7 +25,7 @@ def main(options: argparse.Namespace) -> None:
     from feyntune.hub.publish import CardJob, write_adapter_card
 
     write_adapter_card(
-        CardJob(stage, options.adapter, options.base, options.dataset, options.tables, options.output_folder)
+        CardJob(stage, options.trained, options.base, options.dataset, options.tables, options.output_folder)
     )
 
 

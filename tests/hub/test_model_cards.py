@@ -230,3 +230,22 @@ def test_the_card_of_a_table_names_its_file_and_its_models():
     ]
     assert 'load_dataset("me/sem_scores_unseen", split="test")' in card
     assert "| tiny_base | tiny-1B |" in card and f"| {RUN} | {RUN} |" in card
+
+
+def test_the_card_of_a_fully_trained_model_is_that_of_a_model(tables):
+    from huggingface_hub import ModelCard
+
+    full = {"model": "tiny", "dataset": "hep-th", "training": {"method": "full"}, "quantization": {"method": "none"}}
+    configuration = configured(runs={"whole": full})
+    stage = names.card_stage(configuration, resolve_runs(configuration)["whole"])
+    settings = {**RECORD["settings"], "training": {"method": "full"}}
+    record = {**RECORD, "settings": {key: settings[key] for key in ("run", "seed", "training", "precision")}}
+    card = adapter_card(stage, record, DATASET, tables["summary"], tables["comparisons"], "apache-2.0")
+    data = ModelCard(card).data
+    assert (data.library_name, data.base_model_relation) == ("transformers", "finetune") and "lora" not in data.tags
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    compile(code, "card", "exec")
+    assert 'AutoModelForCausalLM.from_pretrained("me/whole", dtype="auto")' in code and "peft" not in code
+    text = " ".join(card.split())
+    assert "All weights of `labs/tiny-1B` (revision `abc`), trained on 1,234 arXiv abstracts" in text
+    assert "adapter" not in text.lower() and "trained in float32, and are published in `bfloat16`" in text

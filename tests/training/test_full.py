@@ -58,6 +58,7 @@ def test_it_writes_an_ordinary_model_folder_that_says_something_else(finished, t
     ours, theirs = load_tokens(folder), load_tokens(tiny_model)
     assert (ours.context, ours.eos_ids) == (theirs.context, theirs.eos_ids)
     record = json.loads((folder / "run.json").read_text())
+    assert "lora" not in record["settings"] and "target_modules" not in record["settings"]
     assert record["settings"]["training"]["method"] == "full" and record["measured"]["seconds"] > 0
     assert not (finished / "checkpoints").exists()
 

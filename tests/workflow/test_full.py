@@ -57,3 +57,10 @@ def test_a_plan_counts_the_states_of_all_weights(done):
     planned = done.snakemake("--executor", "plan", "--config", RUN, "--forcerun", "train_full")
     assert planned.returncode == 0, planned.stdout
     assert any(line.startswith("train_full ") for line in planned.stdout.splitlines())
+
+
+def test_a_push_sends_its_model_folder(done):
+    planned = done.plan("--config", RUN, "hub={organisation: me, push_merged: true}", "--", "push")
+    assert f"results/hub/{NAME}.json" in planned and f"results/hub/cards/{NAME}/README.md" in planned
+    assert f"results/hub/cards/{NAME}/adapter_config.json" not in planned
+    assert f"results/hub/merged/{NAME}.json" not in planned and "results/hub/merged/tiny_hep-th_all.json" in planned

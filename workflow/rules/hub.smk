@@ -41,9 +41,9 @@ def results_in_table(wildcards):
 def check_push(merged):
     """End the plan of any push in one line if two models or two tables have the same repository."""
     kinds = [kind for kind in TABLE_KINDS if judged_runs(kind)]
-    with_adapter = [RUNS[run] for run in WITH_ADAPTER]
+    tuned = [RUNS[run] for run in TRAINED + PUBLISHED]
     try:
-        published.check_repositories(CONFIG, with_adapter, kinds, COMPLETED, merged)
+        published.check_repositories(CONFIG, tuned, kinds, COMPLETED, merged)
     except FeynTuneError as error:
         sys.exit(str(error))
 
@@ -77,7 +77,7 @@ RECEIPTS = [
 
 
 rule push:
-    """Push the adapters of all trained runs, a table of each kind of result and, if configured, merged models."""
+    """Push what all runs have trained, a table of each kind of result and, if configured, merged models."""
     input:
         RECEIPTS,
     localrule: True
@@ -104,16 +104,31 @@ rule model_card:
     log:
         "results/logs/hub/cards/{run}.log",
     wildcard_constraints:
-        run=one_of_runs(TRAINED),
+        run=one_of_runs(ADAPTED),
     localrule: True
     params:
         base=lambda wildcards: base_folder(wildcards.run),
         settings=card_settings,
         code=code("model_card.py"),
     shell:
-        'python "$FEYNTUNE_SCRIPTS/model_card.py" --adapter results/adapters/{wildcards.run:q} --base {params.base:q}'
+        'python "$FEYNTUNE_SCRIPTS/model_card.py" --trained "$(dirname {input.record:q})" --base {params.base:q}'
         " --dataset {input.dataset:q} --tables results/tables --settings {params.settings:q}"
         " --output-folder results/hub/cards/{wildcards.run:q} --log {log:q}"
+
+
+use rule model_card as full_model_card with:
+    input:
+        record="results/full/{run}/run.json",
+        history="results/full/{run}/history.parquet",
+        base=base_files,
+        dataset=rules.model_card.input.dataset,
+        tables=rules.model_card.input.tables,
+    output:
+        card=f"{CARD}/README.md",
+        figure=f"{CARD}/learning_curve.png",
+        record=f"{CARD}/run.json",
+    wildcard_constraints:
+        run=one_of_runs(FULL),
 
 
 rule reference_table:
@@ -151,7 +166,7 @@ rule push_adapter:
     log:
         "results/logs/hub/{run}.log",
     wildcard_constraints:
-        run=one_of_runs(TRAINED),
+        run=one_of_runs(ADAPTED),
     localrule: True
     params:
         settings=push_settings(
@@ -164,6 +179,30 @@ rule push_adapter:
         'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --files adapter_model.safetensors={input.weights:q}'
         " adapter_config.json={input.config:q} run.json={input.record:q} history.parquet={input.history:q}"
         " README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_adapter"
+        " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
+
+
+rule push_full:
+    """Push a model of which all weights were trained: its folder, card and figure."""
+    input:
+        weights="results/full/{run}/model.safetensors",
+        config="results/full/{run}/config.json",
+        history="results/full/{run}/history.parquet",
+        record=f"{CARD}/run.json",
+        card=f"{CARD}/README.md",
+        figure=f"{CARD}/learning_curve.png",
+    output:
+        "results/hub/{run}.json",
+    log:
+        "results/logs/hub/{run}.log",
+    wildcard_constraints:
+        run=one_of_runs(FULL),
+    localrule: True
+    params:
+        settings=rules.push_adapter.params.settings,
+    shell:
+        'HF_HUB_OFFLINE=0 python "$FEYNTUNE_SCRIPTS/push.py" --folder "$(dirname {input.weights:q})"'
+        " --files run.json={input.record:q} README.md={input.card:q} learning_curve.png={input.figure:q} --rule push_full"
         " --settings {params.settings:q} --receipt {output:q} --log {log:q}"
 
 

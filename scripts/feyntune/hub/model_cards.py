@@ -49,7 +49,7 @@ def adapter_card(
     comparisons: pandas.DataFrame,
     licence: str | None,
 ) -> str:
-    """The card of an adapter, as Markdown with the hub's metadata in front.
+    """The card of an adapter or of a trained model, as Markdown with the hub's metadata in front.
 
     Args:
         stage: settings of the card.
@@ -74,9 +74,13 @@ def adapter_card(
         comparisons=comparisons_table(stage, comparisons),
         figure=FIGURE,
     )
-    evaluations = evaluation_metadata(stage, summary)
     metadata = _model_metadata(
-        stage, licence, "adapter", evaluations, library_name="peft", tags=["feyntune", "lora", "physics", "arxiv"]
+        stage,
+        licence,
+        "finetune" if stage.is_full else "adapter",
+        evaluation_metadata(stage, summary),
+        library_name="transformers" if stage.is_full else "peft",
+        tags=["feyntune", *([] if stage.is_full else ["lora"]), "physics", "arxiv"],
     )
     return _with_metadata(metadata, body)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def adapter_repository(configuration: Configuration, run: Run) -> str:
-    """Repository of a run's adapter.
+    """Repository of a run's adapter, or of its model if all weights were trained.
 
     Raises:
         FeynTuneError: the configuration names no organisation.
@@ -75,7 +75,7 @@ def check_repositories(
 
     Args:
         configuration: the configuration.
-        runs: the runs with an adapter.
+        runs: the runs that are trained, here or elsewhere.
         kinds: kinds of results that have tables.
         evaluation_sets: names of the evaluation sets that have tables.
         merged: whether merged models are pushed too.
@@ -83,10 +83,10 @@ def check_repositories(
     Raises:
         FeynTuneError: two of them have the same repository.
     """
-    with_adapter = list(runs)
-    models = {run.name: adapter_repository(configuration, run) for run in with_adapter if run.kind == "trained"}
+    tuned = list(runs)
+    models = {run.name: adapter_repository(configuration, run) for run in tuned if run.kind == "trained"}
     if merged:
-        models |= {f"merged {run.name}": merged_repository(configuration, run) for run in with_adapter}
+        models |= {f"merged {run.name}": merged_repository(configuration, run) for run in tuned if run.has_adapter}
     _check_distinct("adapters", models)
     pairs = list(itertools.product(kinds, evaluation_sets))
     tables = {f"{kind} of {name}": table_repository(configuration, kind, name) for kind, name in pairs}
@@ -144,7 +144,9 @@ def _reference_name(configuration: Configuration, run: Run) -> str:
 def card_stage(configuration: Configuration, run: Run) -> CardStage:
     """The settings of the card of a trained run."""
     assert run.dataset is not None  # it is trained
-    return CardStage(repository=adapter_repository(configuration, run), **_about(configuration, run))
+    return CardStage(
+        repository=adapter_repository(configuration, run), is_full=run.is_full, **_about(configuration, run)
+    )
 
 
 def merged_card_stage(configuration: Configuration, run: Run) -> MergedCardStage:

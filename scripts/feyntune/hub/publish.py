@@ -16,11 +16,11 @@ from feyntune.report.made_files import read_exact_table
 
 @dataclass(frozen=True)
 class CardJob:
-    """The card of an adapter to write."""
+    """The card of an adapter, or of a model of which all weights were trained, to write."""
 
     stage: CardStage
-    adapter: Path
-    """Folder of the adapter."""
+    trained: Path
+    """Folder of the adapter or the model."""
     base: Path
     """Folder of the base model, for its licence."""
     dataset: Path
@@ -28,21 +28,22 @@ class CardJob:
     tables: Path
     """Folder of tables."""
     output: Path
-    """Folder for ``README.md``, the figure, ``adapter_config.json`` and ``run.json``."""
+    """Folder for ``README.md``, the figure, ``run.json``, and ``adapter_config.json`` if it is an adapter."""
 
 
 def write_adapter_card(job: CardJob) -> None:
-    """Write the card of an adapter, its figure, and its JSON files without paths of this machine."""
+    """Write the card, its figure, and the JSON files of the run without paths of this machine."""
     stage = job.stage
-    if not stage.revision:
+    if not stage.revision and not stage.is_full:
         say(f"the base model is a local folder, {stage.base}: the adapter cannot be loaded without it")
     summary, comparisons = (read_exact_table(job.tables, name) for name in ("summary", "comparisons"))
     licence = stage.licence or base_licence(job.base)
-    record, dataset = without_folders(read_json(job.adapter / "run.json")), read_json(job.dataset)
+    record, dataset = without_folders(read_json(job.trained / "run.json")), read_json(job.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)
-    draw_learning_curve(stage, read_table(job.adapter / "history.parquet").to_pandas(), job.output)
+    draw_learning_curve(stage, read_table(job.trained / "history.parquet").to_pandas(), job.output)
     write_json(job.output / "run.json", record)
-    write_json(job.output / "adapter_config.json", without_folders(read_json(job.adapter / "adapter_config.json")))
+    if not stage.is_full:
+        write_json(job.output / "adapter_config.json", without_folders(read_json(job.trained / "adapter_config.json")))
     write_text(job.output / "README.md", card)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from feyntune.report.results import Quantity
 from feyntune.report.seeds import BOTH
-from feyntune.report.sweep import LABELS, NUMBERS, setting_text
+from feyntune.report.sweep import points, setting_text
 from feyntune.report.typeset import MISSING, interval, interval_decimals, number, p_value
 
 if TYPE_CHECKING:
@@ -43,22 +43,19 @@ def seed_comparisons_layout(table: pandas.DataFrame, quantities: Sequence[Quanti
     return pandas.DataFrame(shown)
 
 
-def sweep_layout(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> pandas.DataFrame:
-    """A row for each combination of varied settings, and a column for each headline quantity."""
+def sweep_layout(table: pandas.DataFrame, quantities: Sequence[Quantity], keys: Sequence[str]) -> pandas.DataFrame:
+    """A row for each combination of varied settings (``keys``), and a column for each headline quantity."""
     import pandas
 
-    headlines = {each.name: each.title for each in quantities if each.headline}
-    table = table[table["quantity"].isin(headlines)]
-    keys = [name for name in table.columns if name not in (*LABELS, *NUMBERS)]
-    texts = pandas.Series(_intervals(table, "mean", _places(table, "mean")), table.index, dtype=object)
-    rows = table.drop_duplicates(["set", "group"])
-    shown = {**_set(rows), "Run": rows["group"]}
-    shown |= {key: rows[key].map(setting_text) for key in keys}
-    shown["Seeds"] = rows["seeds"].map(str)
-    for name, title in headlines.items():
-        of_groups = {(row.set, row.group): texts[row.Index] for row in table[table["quantity"] == name].itertuples()}
-        if of_groups:
-            shown[title] = [of_groups.get((row.set, row.group), MISSING) for row in rows.itertuples()]
+    shown = {**_set(table), "Run": table["group"]}
+    shown |= {key: table[key].map(setting_text) for key in keys}
+    shown["Seeds"] = table["seeds"].map(str)
+    for quantity in quantities:
+        if quantity.headline and quantity.name in table:
+            rows = points(table, quantity.name)
+            places = interval_decimals(rows["mean"], rows["low"], rows["high"])
+            texts = dict(zip(rows.index, _intervals(rows, "mean", [places] * len(rows)), strict=True))
+            shown[quantity.title] = [texts.get(row, MISSING) for row in table.index]
     return pandas.DataFrame(shown)
 
 
@@ -84,9 +81,6 @@ def _places(table: pandas.DataFrame, column: str) -> list[int]:
 
 
 def _intervals(table: pandas.DataFrame, value: str, places: Sequence[int]) -> list[str]:
-    """Intervals; those that hold the variance between abstracts only have an asterisk, where others hold both."""
-    mixed = (table["sources"] == BOTH).any()
+    """Intervals; those that hold the variance between abstracts only have an asterisk."""
     texts = map(interval, table[value], table["low"], table["high"], places)
-    return [
-        f"{text}*" if mixed and sources != BOTH else text for text, sources in zip(texts, table["sources"], strict=True)
-    ]
+    return [f"{text}{'' if sources == BOTH else '*'}" for text, sources in zip(texts, table["sources"], strict=True)]

@@ -20,7 +20,7 @@ KEY = ("code", "paper", "model", "source", "category")
 SHOWN = ("code", "prompt", "continuation")
 LONGEST = 80
 """Characters that a rater's name may have."""
-_CATEGORIES = {"base": "Base", "all": "LoRA-all", "qkv": "LoRA-QKV"}
+_CATEGORIES = {"base": "Base", "all": "LoRA-all", "qkv": "LoRA-QKV", "full": "Full"}
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -18,7 +18,7 @@ from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.seeds import grouped, seed_comparisons, seeds_table, settings_by_run
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
-from feyntune.report.sweep import sweep_table
+from feyntune.report.sweep import sweep_table, varied_keys
 from feyntune.report.typeset import decimals, fraction, interval, interval_decimals, number, p_value, write_formats
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ CAPTIONS = {
     " that hold the variance between abstracts and between seeds; p corrected by Holm for all comparisons of a quantity"
     " on a set. Spread: standard deviation of a difference of two single runs because of their seeds. *: one training"
     " each, abstracts only.",
-    "sweep": "Means by varied settings, with {percent} intervals. *: over abstracts only.",
+    "sweep": "Means over abstracts and seeds by varied settings, with {percent} intervals that hold both sources of"
+    " variance. *: one training, bootstrap over abstracts only.",
 }
 
 
@@ -209,6 +210,6 @@ def _of_groups(
     tables = {
         "seeds": (seeds, seeds_layout(seeds, quantities)),
         "seed_comparisons": (pairs, seed_comparisons_layout(pairs, quantities)),
-        "sweep": (swept, sweep_layout(swept, quantities)),
+        "sweep": (swept, sweep_layout(swept, quantities, varied_keys(groups))),
     }
     return {name: tables[name] for name in table_names(groups) if name in tables}

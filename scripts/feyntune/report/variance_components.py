@@ -113,8 +113,10 @@ def half_width(error: Error, confidence: float) -> float:
     Satterthwaite's interval (Biometrics Bulletin 2, 1946, 110) takes all mean squares together as one, with the degrees
     of freedom that fit; with two seeds it is too short. The modified large-sample bound (Graybill and Wang, J. Am.
     Stat. Assoc. 75, 1980, 869) is exact if one source has all the variance, and somewhat too long where abstracts
-    differ much between seeds. The result is a geometric mean of both, whose weight was chosen by simulation so that the
-    coverage of 95% intervals is between 93% and 98% for two seeds, and between 94% and 98% for three to five.
+    differ much between seeds. The result is a geometric mean of both, whose weight was chosen by simulation: for three
+    to five seeds, 95% intervals cover in 93% to 98% of cases, whatever the ratio of the variances; for two seeds in 93%
+    to 98%, and in up to 99% for differences of two groups. Skewed values, such as perplexities of 60 abstracts, cost
+    one or two percent where the seeds hardly matter.
     """
     from scipy.special import ndtri, stdtrit  # quantiles of the normal and of Student's distribution
 
@@ -130,10 +132,19 @@ def half_width(error: Error, confidence: float) -> float:
     fewest = min(term.seeds - 1 for term in error.terms)
     freedom = max(variance**2 / sum(square**2 / number for square, number in squares), fewest)
     fitted = stdtrit(freedom, level) * math.sqrt(variance)
-    reduced = [(max(term.square - SUBTRACTED * term.rest, 0), term.seeds - 1) for term in error.terms]
-    extra = [(stdtrit(number, level) ** 2 / normal - 1) * square for square, number in [squares[0], *reduced]]
+    reduced = max(sum(term.square - SUBTRACTED * term.rest for term in error.terms), 0)
+    extra = [
+        (stdtrit(number, level) ** 2 / normal - 1) * square
+        for square, number in [squares[0], (reduced, _seed_freedom(error.terms))]
+    ]
     bound = math.sqrt(normal * (variance + math.hypot(*extra)))
     return float(fitted ** (1 - WEIGHT) * bound**WEIGHT)
+
+
+def _seed_freedom(terms: Sequence[SeedTerm]) -> float:
+    """Degrees of freedom of the variance that the seeds of all groups add, as in Welch's test of two groups."""
+    total, parts = sum(term.square for term in terms), sum(term.square**2 / (term.seeds - 1) for term in terms)
+    return total**2 / parts if parts > 0 else min(term.seeds - 1 for term in terms)
 
 
 def p_value_of(difference: float, error: Error) -> float:

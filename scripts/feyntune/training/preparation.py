@@ -205,8 +205,9 @@ def published_step(setup: TrainingSetup, trainer: AdapterTrainer) -> int:
 def run_record(setup: TrainingSetup, trainer: AdapterTrainer) -> dict[str, Any]:
     """The content of ``run.json``; all but ``measured`` is equal for equal settings, data and machine."""
     tokens = int(setup.tokens.sum())
+    of_adapters = {"lora", "target_modules"} if setup.stage.training.method == FULL else None
     return {
-        "settings": setup.stage.model_dump(mode="json"),
+        "settings": setup.stage.model_dump(mode="json", exclude=of_adapters),
         **provenance(),
         "device": device_name(trainer.args.device),
         "processes": trainer.args.world_size,

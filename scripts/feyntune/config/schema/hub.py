@@ -102,11 +102,13 @@ class CardStage(EvaluatedCardStage):
     """Settings of `model_card.py`."""
 
     repository: str
-    """Repository of the adapter."""
+    """Repository of the adapter or the model."""
+    is_full: bool = False
+    """Whether all weights were trained, and not an adapter."""
     dataset: str
     """Name of the training data."""
     layers: str
-    """Name of the layer set."""
+    """Name of the layer set; `full` if all weights were trained."""
 
 
 class MergedCardStage(EvaluatedCardStage):

@@ -16,6 +16,7 @@ from feyntune.report.made_files import read_exact_table
 from feyntune.report.outputs import CHECKPOINTS, SWEEP, figure_files, figure_names, remove_others
 from feyntune.report.results import Results
 from feyntune.report.seeds import grouped, read_group_table
+from feyntune.report.sweep import varied_keys
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +85,9 @@ def _of_runs_or_groups(
         "differences": quantities.differences_figure(of_groups, pairs),
     }
     if SWEEP in figure_names(stage.groups):
-        figures[SWEEP] = sweep.sweep_figure(read_exact_table(tables, SWEEP), results.headlines())
+        figures[SWEEP] = sweep.sweep_figure(
+            read_exact_table(tables, SWEEP), results.headlines(), varied_keys(stage.groups)
+        )
     return figures
 
 

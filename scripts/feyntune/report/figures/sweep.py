@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from feyntune.report.figures.style import WIDTH, empty_figure, new_figure
 from feyntune.report.results import Quantity
-from feyntune.report.sweep import LABELS, NUMBERS, setting_text
+from feyntune.report.sweep import LABELS, points, setting_text
 
 if TYPE_CHECKING:
     import pandas
@@ -25,15 +25,16 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#0
 MARKERS = "osv^PXD"
 
 
-def sweep_figure(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> Figure:
+def sweep_figure(table: pandas.DataFrame, quantities: Sequence[Quantity], varied: Sequence[str]) -> Figure:
     """Means with intervals against each varied setting that has several values, a line for each of the others.
 
     Args:
         table: ``sweep.csv``.
         quantities: the headline quantities.
+        varied: the varied settings.
     """
-    keys = [key for key in table.columns if key not in (*LABELS, *NUMBERS) and table[key].nunique(dropna=False) > 1]
-    titles = {each.name: each.title for each in quantities if (table["quantity"] == each.name).any()}
+    keys = [key for key in varied if table[key].nunique(dropna=False) > 1]
+    titles = {each.name: each.title for each in quantities if each.name in table and table[each.name].notna().any()}
     if not keys or not titles:
         return empty_figure("Nothing to compare: no varied setting has several values.")
     sets = list(dict.fromkeys(table["set"]))
@@ -41,7 +42,7 @@ def sweep_figure(table: pandas.DataFrame, quantities: Sequence[Quantity]) -> Fig
     figure = new_figure(max(WIDTH, 2.6 * len(keys) + 1), PANEL * len(lines) + 0.3 + 0.17 * _most_lines(table, keys))
     grid = figure.subplots(len(lines), len(keys), squeeze=False, sharey="row", sharex="col")
     for row, (name, quantity) in zip(grid, lines, strict=True):
-        rows = table[(table["set"] == name) & (table["quantity"] == quantity)]
+        rows = points(table[table["set"] == name], quantity)
         for axis, key in zip(row, keys, strict=True):
             _draw_lines(axis, rows, key, _others(table, keys, key))
         row[0].set_ylabel(titles[quantity] if len(sets) == 1 else f"{titles[quantity]}\non {name}")
@@ -68,14 +69,14 @@ def _draw_lines(axis: Axes, rows: pandas.DataFrame, key: str, others: Sequence[s
     """A line for each combination of the other settings."""
     places = _places(axis, rows[key])
     lines = list(rows.groupby(list(others), sort=False, dropna=False)) if others else [((), rows)]
-    for number, (values, points) in enumerate(lines):
+    for number, (values, members) in enumerate(lines):
         label = ", ".join(_label(name, value) for name, value in zip(others, values, strict=True))
-        points = points.assign(_place=[places[setting_text(value)] for value in points[key]]).sort_values("_place")
+        members = members.assign(_place=[places[setting_text(value)] for value in members[key]]).sort_values("_place")
         shift = SHIFT * (number - (len(lines) - 1) / 2)
-        x = points["_place"] * 10**shift if axis.get_xscale() == "log" else points["_place"] + shift * _span(places)
+        x = members["_place"] * 10**shift if axis.get_xscale() == "log" else members["_place"] + shift * _span(places)
         colour = COLOURS[number % len(COLOURS)]
-        axis.plot(x, points["mean"], color=colour, marker=MARKERS[number % len(MARKERS)], markersize=4, label=label)
-        axis.vlines(x, points["low"], points["high"], color=colour, linewidth=1.2)
+        axis.plot(x, members["mean"], color=colour, marker=MARKERS[number % len(MARKERS)], markersize=4, label=label)
+        axis.vlines(x, members["low"], members["high"], color=colour, linewidth=1.2)
     axis.grid(True)
 
 

@@ -42,8 +42,8 @@ def checkpoints_figure(runs: pandas.DataFrame, table: pandas.DataFrame, quantiti
     if runs.empty or not shown:
         return empty_figure("No adapter was evaluated while it was trained.")
     groups = list(runs.groupby(["model", "dataset"], sort=False))
-    across = min(ACROSS, len(shown))
-    lines = -(-len(shown) // across)
+    lines = -(-len(shown) // ACROSS)
+    across = -(-len(shown) // lines)
     figure = new_figure(WIDTH, 2 * lines * len(groups) + 0.7)
     grid = figure.subplots(lines * len(groups), across, squeeze=False)
     looks, styles = appearances(runs["layers"]), _styles(table)
@@ -89,7 +89,7 @@ def _draw_run(axis: Axes, rows: pandas.DataFrame, look: Look, styles: Mapping[st
         best = points[points["best"]]
         axis.plot(
             best["step"], best["mean"],
-            linestyle="none", marker="o", markersize=8, markerfacecolor="none", markeredgecolor=colour,
+            linestyle="none", marker="o", markersize=8, markerfacecolor="none", markeredgecolor=colour, clip_on=False,
         )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ MODULES = (
     "evaluation",
     "scores",
     "completions",
+    "engines",
     "semscore",
     "similarity",
     "datasets",

@@ -1,6 +1,7 @@
 """What a benchmark is, and how its ways take turns."""
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 REFERENCE, OURS = "reference", "ours"
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Case:
     """Floating point operations that the work needs, however it is done."""
     moved: float | None = None
     """Bytes that must come from memory."""
+    processes: tuple[int, ...] = ()
+    """Ids of processes that work for the ways and live on; their processor time counts."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +81,29 @@ def alternate(benchmark, size, folder, repetitions):
     for repetition in range(repetitions):
         ways = list(case.ways.items())
         for way, run in ways if repetition % 2 == 0 else reversed(ways):
-            seconds, processor = timed(run)
+            seconds, processor = timed(run, case.processes)
             timings.append(Timing(benchmark.name, size, way, repetition, case.amount, seconds, processor))
     return case, agreement, timings
 
 
-def timed(run):
-    """Seconds on the clock and of processors, those of child processes included, that a call takes."""
-    start, before = time.perf_counter(), _processor_seconds()
+def timed(run, processes=()):
+    """Seconds on the clock and of processors that a call takes, those of child processes included.
+
+    Args:
+        run: the call.
+        processes: ids of processes that work for it and live on.
+    """
+    start, before = time.perf_counter(), _processor_seconds(processes)
     run()
     _finish()
-    return time.perf_counter() - start, _processor_seconds() - before
+    return time.perf_counter() - start, _processor_seconds(processes) - before
 
 
-def _processor_seconds():
+def _processor_seconds(processes):
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    own = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    fields = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in processes]
+    return own + sum(int(user) + int(system) for user, system in (each[11:13] for each in fields)) / TICKS
 
 
 def _finish():

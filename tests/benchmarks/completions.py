@@ -2,9 +2,10 @@
 
 Each word belongs to one of a few classes, and a text keeps its class until it stops. Texts of a class stop at a rate of
 their own: after 20 to 700 tokens on average. Both implementations sample from the same distribution with the same
-random numbers, so that the completions are the same. On a GPU transformers' continuous batching is measured too.
+random numbers, so that the completions are the same.
 """
 
+import copy
 import functools
 import math
 from types import SimpleNamespace
@@ -23,15 +24,16 @@ FAITH = 14
 def prepare(count, folder):
     """The case of ``count`` prompts."""
     from feyntune.config.schema.generation import Generation
+    from feyntune.evaluation.generation.transformers_engine import prepare_model
 
-    model, sequences = stopping_model(), _prompts(count)
+    model, sequences = stopping_model(), prompts(count)
+    prepared = copy.deepcopy(model)
+    prepare_model(prepared)
     settings = Generation(temperature=1.0, min_new_tokens=20, batch_size=_rows_at_once(), max_new_tokens=MOST)
     ways = {
-        REFERENCE: lambda: _static(model, _rows(sequences), settings),
-        OURS: lambda: _segments(model, _rows(sequences), settings),
+        REFERENCE: lambda: _static(model, rows_of(sequences, MOST), settings),
+        OURS: lambda: _segments(prepared, rows_of(sequences, MOST), settings),
     }
-    if device().type == "cuda":
-        ways["continuous"] = lambda: _continuous(model, sequences, settings)
     new = sum(map(len, ways[OURS]()))
     weights = parameters() * dtype().itemsize
     return Case(new, ways, flops=2 * parameters() * new, moved=weights * new / _rows_at_once())
@@ -75,18 +77,19 @@ def _words(classes):
     return 2 + classes + CLASSES * torch.randint((shape().vocab_size - 2) // CLASSES, classes.shape)
 
 
-def _prompts(count):
+def prompts(count):
     """Prompts of 20 to 120 words of one class each, in the order in which a dataset would have them."""
     torch.manual_seed(1)
     lengths = torch.randint(20, 120, (count,)).tolist()
     return [[BOS, *_words(torch.randint(CLASSES, (1,)).expand(length)).tolist()] for length in lengths]
 
 
-def _rows(sequences):
+def rows_of(sequences, most):
+    """A row for each sequence, with at most ``most`` new tokens."""
     from feyntune.evaluation.generation.engine import Row, stream_key
 
     return [
-        Row(index, str(index), stream_key(0, "bench", str(index)), sequence, MOST)
+        Row(index, str(index), stream_key(0, "bench", str(index)), sequence, most)
         for index, sequence in enumerate(sequences)
     ]
 
@@ -113,7 +116,7 @@ def _static(model, rows, settings):
         output = model.causal.generate(
             tokens,
             attention_mask=(torch.arange(width, device=device()) >= padding[:, None]).long(),
-            generation_config=_limits(do_sample=False),
+            generation_config=limits(MOST, do_sample=False),
             logits_processor=engine.logits_processors(batch, padding),
         )
         for row, new in zip(batch, output[:, width:].tolist(), strict=True):
@@ -121,17 +124,11 @@ def _static(model, rows, settings):
     return [row.new_ids for row in rows]
 
 
-def _limits(**distribution):
+def limits(most, **distribution):
+    """Where ``generate`` ends, and what it samples from."""
     from transformers import GenerationConfig
 
-    return GenerationConfig(max_new_tokens=MOST, eos_token_id=EOS, pad_token_id=EOS, **distribution)
-
-
-def _continuous(model, sequences, settings):
-    """transformers' continuous batching; all rows share one random generator, so its completions differ from ours."""
-    distribution = {"do_sample": True, "temperature": settings.temperature, "top_k": 0}
-    outputs = model.causal.generate_batch(inputs=sequences, generation_config=_limits(**distribution))
-    return [[token for token in output.generated_tokens if token != EOS] for output in outputs.values()]
+    return GenerationConfig(max_new_tokens=most, eos_token_id=EOS, pad_token_id=EOS, **distribution)
 
 
 def check(results):

@@ -42,7 +42,7 @@ function makeColumns(count) {
     numbers.className = "note";
     text.className = "text";
     better.type = "button";
-    better.textContent = "This one is better";
+    better.textContent = count > 2 ? "This one is best" : "This one is better";
     better.hidden = true;
     better.addEventListener("click", () => vote(index));
     box.append(...parts);

@@ -33,7 +33,7 @@ class PreallocatedLayer(DynamicLayer):
             return self.keys, self.values
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, start:end] = states
-        self._set_length(end)
+        self.set_length(end)
         return self.keys, self.values
 
     def store(self, *contents: torch.Tensor) -> None:
@@ -42,9 +42,10 @@ class PreallocatedLayer(DynamicLayer):
         self.buffers = [content.new_empty(rows, heads, columns + SPARE_COLUMNS, size) for content in contents]
         for buffer, content in zip(self.buffers, contents, strict=True):
             buffer[:, :, :columns] = content
-        self._set_length(columns)
+        self.set_length(columns)
 
-    def _set_length(self, columns: int) -> None:
+    def set_length(self, columns: int) -> None:
+        """Use the first columns of the buffers."""
         self.keys, self.values = (buffer[:, :, :columns] for buffer in self.buffers)
 
 
@@ -53,31 +54,38 @@ def empty_cache() -> Cache:
     return Cache(layer_class_to_replicate=PreallocatedLayer)
 
 
-def join_caches(parts: Sequence[tuple[Cache, Sequence[int]]], width: int) -> Cache:
-    """Join selected rows of several caches, aligned on the right, and cut to their last ``width`` columns.
+def join_caches(sources: Sequence[tuple[Cache, int]], lengths: Sequence[int]) -> Cache:
+    """Join rows of several caches, aligned on the right.
 
     The given caches are emptied layer by layer, so that the memory of only one layer is needed twice.
 
     Args:
-        parts: pairs of a cache and the indices of the rows to keep.
-        width: columns of the longest of these rows; shorter rows start with columns that the attention mask hides.
+        sources: for each row its cache and its index there.
+        lengths: columns of each row. Shorter rows start with columns of zeros, which the
+            attention mask hides.
     """
     joined = empty_cache()
-    for index in range(len(parts[0][0].layers)):
-        chosen = [(cast("PreallocatedLayer", cache.layers[index]), rows) for cache, rows in parts]
-        layer = PreallocatedLayer()
-        layer.lazy_initialization(chosen[0][0].keys, chosen[0][0].values)
-        layer.store(
-            _aligned([(part.keys, rows) for part, rows in chosen], width),
-            _aligned([(part.values, rows) for part, rows in chosen], width),
-        )
+    caches = list({id(cache): cache for cache, _ in sources}.values())
+    for index in range(len(caches[0].layers)):
+        rows = [(cast("PreallocatedLayer", cache.layers[index]), row) for cache, row in sources]
+        first, layer = rows[0][0], PreallocatedLayer()
+        layer.lazy_initialization(first.keys, first.values)
+        layer.buffers = [
+            _aligned([(each.keys, row) for each, row in rows], lengths),
+            _aligned([(each.values, row) for each, row in rows], lengths),
+        ]
+        layer.set_length(max(lengths))
         joined.layers.append(layer)
-        del chosen
-        for cache, _ in parts:
+        del rows, first
+        for cache in caches:
             cache.layers[index] = PreallocatedLayer()
     return joined
 
 
-def _aligned(parts: Sequence[tuple[torch.Tensor, Sequence[int]]], width: int) -> torch.Tensor:
-    cut = [tensor[rows, :, -width:] for tensor, rows in parts]
-    return torch.cat([torch.nn.functional.pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in cut])
+def _aligned(rows: Sequence[tuple[torch.Tensor, int]], lengths: Sequence[int]) -> torch.Tensor:
+    """A buffer with the last columns of each row, which end at the column of the longest row."""
+    width, (heads, _, size) = max(lengths), rows[0][0].shape[1:]
+    buffer = rows[0][0].new_zeros(len(rows), heads, width + SPARE_COLUMNS, size)
+    for place, ((tensor, row), length) in enumerate(zip(rows, lengths, strict=True)):
+        buffer[place, :, width - length : width] = tensor[row, :, -length:]
+    return buffer

@@ -75,3 +75,27 @@ def test_a_folder_is_no_file(tmp_path):
     for read in (read_table, read_json, table_provenance):
         with pytest.raises(FeynTuneError, match="not a file; check the path"):
             read(tmp_path)
+
+
+def test_no_flipped_bit_of_a_table_is_a_traceback_or_another_value(tmp_path):
+    path = tmp_path / "x.parquet"
+    write_table(path, pyarrow.table({"id": ["a", "b"], "tokens": [1, 2]}), {"seed": 1})
+    whole, table = path.read_bytes(), read_table(path)
+    refused = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 128]) + whole[place + 1 :])
+        try:
+            found = read_table(path)
+        except FeynTuneError:
+            refused += 1
+            continue
+        # Names of columns and types have no checksum; who asks for a column by its name gets an error.
+        assert found.schema != table.schema or found.equals(table)
+    assert refused > len(whole) // 4
+
+
+def test_long_lists_of_columns_are_cut(tmp_path):
+    write_table(tmp_path / "x.parquet", pyarrow.table({f"column{number}": [1] for number in range(500)}))
+    with pytest.raises(FeynTuneError, match=r"it has column0, .* and 494 more; check the path") as caught:
+        read_table(tmp_path / "x.parquet", ["id"])
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 200

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -120,6 +121,76 @@ def test_a_reader_that_has_seen_enough_ends_the_program_in_silence(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (141, "0\n", "")
+
+
+def piped(folder, redirections, body):
+    """Run a program in a shell with redirections of its streams; returns the finished process."""
+    run(folder, body)
+    command = f"{sys.executable} {folder}/trial.py {redirections}"
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("redirections", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_neither_fail_nor_end_in_a_result(tmp_path, redirections):
+    body = f"""
+        import sys
+        with open({str(tmp_path / "result")!r}, "w") as file:
+            file.write("result")
+            print("said", sys.stdout.encoding)
+            say("said")
+            print("said", file=sys.stderr)
+    """
+    done = piped(tmp_path, redirections, body)
+    assert (done.returncode, done.stdout) == (0, "") and "Traceback" not in done.stderr
+    assert (tmp_path / "result").read_text() == "result"
+
+
+def test_an_error_that_the_output_cannot_take_is_on_the_other_stream(tmp_path):
+    body = "from feyntune.core.errors import FeynTuneError\nraise FeynTuneError('bad thing; do this')"
+    done = piped(tmp_path, "> /dev/full", body)
+    assert (done.returncode, done.stderr) == (2, "trial: error: bad thing; do this\n")
+
+
+# Root reads and writes everywhere: without its capabilities it is like any other user.
+UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.skipif(bool(UNPRIVILEGED) and not shutil.which("setpriv"), reason="needs setpriv to drop privileges")
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("from feyntune.core.files import read_json\nread_json('secret/x.json')", "secret/x.json: not readable; "),
+        (
+            "from feyntune.core.files import read_table\nread_table('secret/x.parquet')",
+            "secret/x.parquet: not readable; ",
+        ),
+        (
+            "from feyntune.core.files import write_text\nwrite_text('closed/x', '')",
+            "closed/x: cannot be written: no perm",
+        ),
+        (
+            "from feyntune.core.files import write_text\nwrite_text('closed/new/x', '')",
+            "closed/new/x: cannot be written: ",
+        ),
+        ("from feyntune.core.locks import locked\nwith locked(Path('closed/y')): pass", "closed/y: no permission; "),
+    ],
+)
+def test_a_user_without_privileges_gets_one_line(tmp_path, body, line):
+    for name, mode in (("secret/x.json", 0o000), ("secret/x.parquet", 0o000), ("closed/x", 0o444)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "closed").chmod(0o555)
+    run(tmp_path, f"from pathlib import Path\n{body}")
+    done = subprocess.run(
+        [*UNPRIVILEGED, sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+    )  # fmt: skip
+    (tmp_path / "closed").chmod(0o755)
+    (said,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 2 and said.startswith("trial: error: ") and line in said
+    assert (tmp_path / "closed/x").read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage, 
 from feyntune.core.files import write_json
 from feyntune.report.figures.gallery import FigureSources, draw_figures
 from feyntune.report.figures.style import empty_figure, save
+from feyntune.report.made_files import read_exact_table
 from feyntune.report.outputs import FIGURES, TABLES
 from feyntune.report.page.content import PageSources, page_content
 from feyntune.report.tables import write_tables
@@ -110,6 +111,19 @@ def test_a_table_that_lost_whole_rows_is_refused(folder):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
     assert "4 rows, and 5 in summary.html" in refusal(lambda: page(folder), folder, "summary.csv")
+
+
+@pytest.mark.parametrize("digit", ["\x11", "s", "O"])  # a bit or a letter in the place of a digit
+@pytest.mark.parametrize(("name", "column"), [("distributions", "mean"), ("comparisons", "p"), ("changes", "base")])
+def test_a_damaged_digit_of_a_table_is_one_line(folder, name, column, digit):
+    path = folder / f"tables/{name}.csv"
+    head, first, *rest = path.read_text().splitlines(keepends=True)
+    cells = first.split(",")
+    place = head.rstrip("\n").split(",").index(column)
+    cells[place] = f"{cells[place][:3]}{digit}{cells[place][4:]}"
+    path.write_text("".join([head, ",".join(cells), *rest]))
+    line = refusal(lambda: read_exact_table(folder / "tables", name), folder, f"{name}.csv")
+    assert f"among the numbers of column '{column}'" in line
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -49,6 +49,7 @@ def launch(
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments(parser)
     parser.add_argument("--log", type=Path, help="write all output here; the terminal shows only the main lines")
+    _open_streams()
     options = parser.parse_args()
     hide_environment()
     sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
@@ -58,6 +59,17 @@ def launch(
     code = _exit_code(main, options)
     _end_streams()
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed (``>&-``): else the next file, such as a result, would take them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 
 def read_settings(section: type[Settings], text: str) -> Settings:
@@ -192,10 +204,18 @@ def say(line: str) -> None:
     if not _speaks:
         return
     line = redacted(printable(f"{Path(sys.argv[0]).stem}{_subject}: {line}"))
-    for stream in (_terminal, sys.stdout):
-        with contextlib.suppress(OSError):  # neither a closed terminal nor a full log must end an overnight job
-            if stream:
-                print(line, file=stream, flush=True)
+    shown = [_print(line, stream) for stream in (_terminal, sys.stdout) if stream]
+    if not any(shown):
+        _print(line, sys.stderr)
+
+
+def _print(line: str, stream: TextIO) -> bool:
+    """Print a line; neither a closed terminal nor a full log must end an overnight job."""
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        return False
+    return True
 
 
 def about(subject: str) -> None:

@@ -6,11 +6,18 @@ import xml.etree.ElementTree
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feyntune.core.errors import FeynTuneError
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import MADE_AGAIN, reason, unreadable
+from feyntune.report.outputs import TABLES
 
 if TYPE_CHECKING:
     import pandas
+
+TEXTS = (
+    "set", "run", "model", "dataset", "layers", "marks", "against", "quantity", "title", "better", "description",
+    "known", "unseen",
+)  # fmt: skip
+"""Columns of the tables in ``outputs.TABLES`` that hold texts, which may look like numbers; all others hold numbers."""
 
 
 def read_exact_table(folder: Path, name: str) -> pandas.DataFrame:
@@ -25,7 +32,21 @@ def read_exact_table(folder: Path, name: str) -> pandas.DataFrame:
     with unreadable(path, "not a table", ValueError):  # as are pandas' own errors
         table = pandas.read_csv(path)
     check_rows(folder, name, len(table))
+    if name in TABLES:
+        _check_numbers(path, table)
     return table
+
+
+def _check_numbers(path: Path, table: pandas.DataFrame) -> None:
+    """Raise FeynTuneError if a column of numbers has a text in it, such as a number with a damaged digit."""
+    import pandas
+
+    for name in table.columns.difference(TEXTS):
+        texts = table[name].dropna()
+        wrong = texts[pandas.to_numeric(texts, errors="coerce").isna()]
+        if len(wrong):
+            fault = f"{shorten(wrong.iloc[0], 40)} among the numbers of column {shorten(name, 40)}"
+            raise FeynTuneError(f"{path}: {fault}; {MADE_AGAIN}")
 
 
 def check_rows(folder: Path, name: str, count: int) -> None:

@@ -68,7 +68,7 @@ def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, lon
     Raises:
         FeynTuneError: a file is not valid, or abstracts are too long and the settings refuse them.
     """
-    training, seed = job.settings.training, job.settings.seed
+    training, seed = job.settings.training, job.settings.seed_of_evaluations
     train, train_over = _read_split(tokenizer, job.train, longest, training.too_long)
     test, test_over = _read_split(tokenizer, job.test, longest, training.too_long)
     auto = _auto_sample_size(training, len(train))

@@ -165,7 +165,7 @@ def _fit_plan(setup: TrainingSetup, model: PeftModel | PreTrainedModel, devices:
 def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:
     settings, context = setup.stage.training.evaluation, context_length(setup.config)
     cache = cache_bytes(shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype], 1)
-    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed)
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed_of_evaluations)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:

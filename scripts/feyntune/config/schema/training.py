@@ -168,7 +168,10 @@ class TrainingStage(Section):
     run: str
     """Name of the run."""
     seed: Seed
-    """Seed of everything random."""
+    """Seed of everything random, but for what ``evaluation_seed`` decides."""
+    evaluation_seed: Seed | None = Field(None, exclude_if=lambda value: value is None)
+    """Seed of the samples and completions of evaluations while it trains, the same for all seeds of a run; null (and
+    then left out of the settings, so that no finished training becomes stale): `seed`."""
     lora: Lora
     """LoRA settings."""
     target_modules: list[Name]
@@ -179,3 +182,8 @@ class TrainingStage(Section):
     """Number formats."""
     training: Training
     """Training settings."""
+
+    @property
+    def seed_of_evaluations(self) -> int:
+        """The seed of what is evaluated while it trains."""
+        return self.seed if self.evaluation_seed is None else self.evaluation_seed

@@ -33,6 +33,8 @@ def test_a_seed_decides_the_training_and_nothing_else():
     configuration, runs = declared(seeds=[1, 2])
     one, two = (training_stage(configuration, runs[f"tiny_hep-th_all_s{seed}"]) for seed in (1, 2))
     assert (one.seed, two.seed, configuration.seed) == (1, 2, 42)
+    assert (one.seed_of_evaluations, two.seed_of_evaluations) == (42, 42)
+    assert one.model_dump(mode="json")["evaluation_seed"] == 42
     assert one.model_copy(update={"seed": 2, "run": two.run}) == two
     for stage in (completion_stage, perplexity_stage):
         one, two = (stage(configuration, runs[f"tiny_hep-th_all_s{seed}"], "unseen") for seed in (1, 2))
@@ -42,7 +44,9 @@ def test_a_seed_decides_the_training_and_nothing_else():
 def test_without_seeds_runs_and_settings_are_those_of_a_grid_that_has_no_such_keys():
     configuration, runs = declared()
     assert list(runs) == ["tiny_base", "tiny_hep-th_all"]
-    assert training_stage(configuration, runs["tiny_hep-th_all"]).seed == 42
+    stage = training_stage(configuration, runs["tiny_hep-th_all"])
+    assert (stage.seed, stage.seed_of_evaluations) == (42, 42)
+    assert "evaluation_seed" not in stage.model_dump(mode="json")  # finished trainings stay valid
     plain = parse_configuration({**SMALL, "grid": {**ONE, "seeds": [], "vary": {}}})
     assert resolve_runs(plain) == runs
 

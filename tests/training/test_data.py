@@ -140,6 +140,18 @@ def test_samples_cost_a_small_fraction_of_the_training_by_default(tiny_model, tm
     assert len(data.control_prompts) == 3
 
 
+def test_seeds_of_a_run_are_evaluated_on_the_same_samples(tiny_model, tmp_path):
+    folder, tokenizer = write_data(tmp_path, rows=60), load_tokenizer(tiny_model)
+
+    def samples(**seeds):
+        given = settings(**seeds, training={"evaluation": {"test_rows": 4, "train_rows": 5}})
+        data = load_training_data(training_job(tiny_model, folder, tmp_path, given), tokenizer, 256)
+        return [list(each) for each in (*data.test_sample, *data.train_sample)]
+
+    assert samples(seed=1, evaluation_seed=42) == samples(seed=2, evaluation_seed=42) == samples(seed=42)
+    assert samples(seed=1) != samples(seed=2)
+
+
 @pytest.mark.parametrize(
     "column, message", [(["ok", "  "], "the abstract of 2 is empty"), ([], "contains no abstracts; choose a dataset")]
 )

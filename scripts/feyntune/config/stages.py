@@ -38,6 +38,7 @@ def training_stage(configuration: Configuration, run: Run) -> TrainingStage:
     return TrainingStage(
         run=run.name,
         seed=configuration.seed if run.seed is None else run.seed,
+        evaluation_seed=None if run.seed is None else configuration.seed,
         lora=Lora() if run.is_full else section_of(configuration, run, "lora", Lora),
         target_modules=[] if run.is_full else sorted(configuration.layer_sets[run.layers]),
         quantization=section_of(configuration, run, "quantization", Quantization),

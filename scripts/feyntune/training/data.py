@@ -68,7 +68,7 @@ def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, lon
     Raises:
         FeynTuneError: a file is not valid, or abstracts are too long and the settings refuse them.
     """
-    training, seed = job.settings.training, job.settings.seed
+    training, seed = job.settings.training, job.settings.seed_of_evaluations
     train, train_over = _read_split(tokenizer, job.train, longest, training.too_long)
     test, test_over = _read_split(tokenizer, job.test, longest, training.too_long)
     auto = _auto_sample_size(training, len(train))
@@ -93,11 +93,6 @@ def load_training_data(job: TrainingJob, tokenizer: PreTrainedTokenizerBase, lon
 def step_count(training: Training, rows: int) -> int:
     """Number of steps: ``max_steps``, or from the epochs; the next pass over the data fills up the last batch."""
     return training.max_steps or int(np.ceil(training.num_train_epochs * rows / training.batch_size))
-
-
-def evaluation_steps(steps: int, times: int) -> set[int]:
-    """The steps after which a run is evaluated and saved: ``times`` equal parts of it, the last step included."""
-    return {round(steps * part / times) for part in range(1, times + 1)} - {0}
 
 
 def _auto_sample_size(training: Training, rows: int) -> int:

@@ -15,12 +15,11 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from feyntune.config.methods import FSDP
 from feyntune.core.cli import say
 from feyntune.core.system_errors import writing
-from feyntune.models.memory import is_out_of_memory
+from feyntune.models.memory import free_unused_memory, is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
 from feyntune.training.full import save_checkpoint
-from feyntune.training.memory import free_unused_memory
 from feyntune.training.sharding import FSDP_ARGUMENTS, compute_inside, divide_on_cpus, gathered_weights
 
 if TYPE_CHECKING:

@@ -85,6 +85,10 @@ class TrainingEvaluation(Section):
     top_p: float = Field(0.1, gt=0, le=1)
     """Nucleus sampling of those completions."""
 
+    def steps(self, total: int) -> set[int]:
+        """The steps, of ``total``, after which a run is evaluated and saved: equal parts, the last step included."""
+        return {round(total * part / self.times) for part in range(1, self.times + 1)} - {0}
+
 
 Method = Literal["lora", "full"]
 """What is trained."""
@@ -167,7 +171,10 @@ class TrainingStage(Section):
     run: str
     """Name of the run."""
     seed: Seed
-    """Seed of everything random."""
+    """Seed of everything random, but for what ``evaluation_seed`` decides."""
+    evaluation_seed: Seed | None = Field(None, exclude_if=lambda value: value is None)
+    """Seed of the samples and completions of evaluations while it trains, the same for all seeds of a run; null (and
+    then left out of the settings, so that no finished training becomes stale): `seed`."""
     lora: Lora
     """LoRA settings."""
     target_modules: list[Name]
@@ -178,3 +185,8 @@ class TrainingStage(Section):
     """Number formats."""
     training: Training
     """Training settings."""
+
+    @property
+    def seed_of_evaluations(self) -> int:
+        """The seed of what is evaluated while it trains."""
+        return self.seed if self.evaluation_seed is None else self.evaluation_seed

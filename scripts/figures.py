@@ -5,12 +5,13 @@ from pathlib import Path
 
 from feyntune.config.schema.report import FiguresStage
 from feyntune.core.cli import launch, read_settings
-from feyntune.report.options import add_pooled
+from feyntune.report.options import add_checkpoints, add_pooled
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pooled(parser)
+    add_checkpoints(parser)
     parser.add_argument("--tables", type=Path, required=True, help="folder of tables made of the same results")
     parser.add_argument("--history", nargs="*", type=Path, default=[], help=".../{run}/history.parquet")
     parser.add_argument("--matrices", nargs="*", type=Path, default=[], help=".../{set}/{run}.pt: cosines")
@@ -27,7 +28,9 @@ def main(options: argparse.Namespace) -> None:
 
     stage = read_settings(FiguresStage, options.settings)
     files = PooledFiles(options.completions, options.perplexity, dict(options.metrics))
-    sources = FigureSources(options.tables, options.history, options.matrices, options.benchmarks, options.costs)
+    sources = FigureSources(
+        options.tables, options.history, options.matrices, options.benchmarks, options.costs, options.checkpoints
+    )
     draw_figures(read_results(files, stage.metrics), sources, stage, options.output_folder)
 
 

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from feyntune.config.schema.hub import PushStage
-from feyntune.core.cli import about, launch, read_settings
+from feyntune.core.cli import about, launch, named_file, read_settings
 from feyntune.core.errors import FeynTuneError
-from feyntune.report.options import named_file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,8 @@ import argparse
 from pathlib import Path
 
 from feyntune.config.schema.report import Uncertainty
-from feyntune.core.cli import launch, read_settings
+from feyntune.core.cli import launch, named_file, read_settings
 from feyntune.core.errors import FeynTuneError
-from feyntune.report.options import named_file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from feyntune.config.schema.report import PageStage
 from feyntune.core.cli import launch, read_settings
-from feyntune.report.options import add_pooled
+from feyntune.report.options import add_checkpoints, add_pooled
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_pooled(parser)
+    add_checkpoints(parser)
     parser.add_argument("--tables", type=Path, required=True, help="folder of tables")
     parser.add_argument("--figures", type=Path, required=True, help="folder of figures")
     parser.add_argument("--records", nargs="*", type=Path, default=[], help=".../{run}/run.json of trained runs")
@@ -38,6 +39,7 @@ def main(options: argparse.Namespace) -> None:
         figures=options.figures,
         records=options.records,
         history=options.history,
+        checkpoints=options.checkpoints,
         datasets=options.datasets,
         benchmarks=options.benchmarks,
         costs=options.costs,

@@ -356,3 +356,18 @@ def test_archived_adapters_and_a_validation_sample_cost_disk_and_time(tmp_path):
     best = estimate(context(tmp_path, training={**training, "keep": "best"}), "train", run)
     more = estimate(context(tmp_path, training={**training, "evaluation": {**rows, "test_rows": 20}}), "train", run)
     assert best.operations == more.operations > plain.operations
+
+
+def test_learning_curves_cost_what_the_evaluations_of_their_samples_cost(tmp_path):
+    """Four models on 100 of 15,750 test abstracts, and on as many of the validation split; without metrics."""
+    training = {"max_steps": 100, "evaluation": {"times": 3}}
+    given = context(tmp_path, training=training, evaluation={"checkpoints": True, "checkpoint_abstracts": 100})
+    run = {"run": "llama_hep-th_qkv"}
+    share = 4 * 100 / given.sizes.rows("hep-th")
+    whole = {stage: estimate(given, stage, {"set": "hep-th", **run}) for stage in ("perplexity", "complete")}
+    learned = estimate(given, "checkpoints", run)
+    expected = share * (2 * whole["perplexity"].operations + whole["complete"].operations)
+    assert learned.operations == pytest.approx(expected)
+    assert learned.steps == pytest.approx(share * whole["complete"].steps)
+    assert learned.loaded == whole["complete"].loaded, "the base model is read once"
+    assert learned.peak == max(each.peak for each in whole.values())

@@ -40,3 +40,21 @@ def test_keeping_the_best_adapter_trains_this_run_again_with_its_validation_spli
     asked = ("--dry-run", "--quiet", "host", "--printshellcmds", *files, "--")
     shown = workspace.snakemake(*asked, "results/adapters/tiny_hep-th_all/run.json").stdout
     assert "--validation results/datasets/hep-th/validation.parquet" in shown
+
+
+def test_learning_curves_are_planned_and_evaluated_where_they_are_asked_for(workspace):
+    stale = workspace.stale(*ASKED)
+    assert [file for file in stale if file.startswith("results/checkpoints/")] == [
+        f"results/checkpoints/{run}.parquet" for run in RUNS
+    ]
+    assert {"results/tables/checkpoints.csv", "results/figures/checkpoints.svg", "results/report.html"} <= set(stale)
+    shown = workspace.snakemake("--executor", "plan", *ASKED).stdout
+    (line,) = [line for line in shown.splitlines() if line.startswith("checkpoints")]
+    assert line.split()[1] == "4"
+
+
+def test_a_larger_sample_evaluates_again_and_trains_nothing(evaluated):
+    more = ("--config", "evaluation={checkpoints: true, checkpoint_abstracts: 30}")
+    stale = {file.split("/")[1] for file in evaluated.stale(*more)}
+    assert "checkpoints" in stale
+    assert not {"adapters", "completions", "perplexity"} & stale

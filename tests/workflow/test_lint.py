@@ -11,6 +11,8 @@ EXPLAINED = {
     " is read in one file; functions of several stages are in common.smk.",
     "Environment variable PATH used but not asserted with envvars directive": "common.smk puts the running Python in"
     " front of the PATH; every machine has one.",
+    "Shell command directly uses variable rule from outside of the rule": "It is Snakemake's name of the rule: a"
+    " rule that is made from another one has folders of its own.",
     "No log directive defined": "The rule `check` prints its table to the terminal.",
 }
 

@@ -149,6 +149,7 @@ rule check_metrics:
     input:
         report="results/report.html",
         metrics=[f"results/{name}/all.parquet" for name in CONFIG.metrics],
+        checkpoints=lambda wildcards: CHECKPOINTS,
     output:
         "results/metrics_complete.json",
     log:
@@ -158,4 +159,4 @@ rule check_metrics:
     params:
         code=code("check_metrics.py"),
     shell:
-        'python "$FEYNTUNE_SCRIPTS/check_metrics.py" --metrics {input.metrics} --results results --output {output} --log {log}'
+        'python "$FEYNTUNE_SCRIPTS/check_metrics.py" --metrics {input.metrics} --checkpoints {input.checkpoints} --results results --output {output} --log {log}'

@@ -60,13 +60,19 @@ POOLED = {
 }
 # Configurations with seeds or varied settings have more tables and figures than the others.
 GROUPS = seed_groups(CONFIG, RUNS)
-TABLES = table_files("results/tables", GROUPS)
-FIGURES = figure_files("results/figures", GROUPS)
 METRICS = [f"{metric}={POOLED[metric]}" for metric in CONFIG.metrics]
+CHECKPOINTS = (
+    expand("results/checkpoints/{run}.parquet", run=ADAPTED)
+    if CONFIG.evaluation.checkpoints
+    else []
+)
+TABLES = table_files("results/tables", GROUPS, checkpoints=bool(CHECKPOINTS))
+FIGURES = figure_files("results/figures", GROUPS, checkpoints=bool(CHECKPOINTS))
 TRAINED_FOLDERS = [folders.trained_folder(RUNS[run]) for run in TRAINED]
 HISTORIES = expand("{folder}/history.parquet", folder=TRAINED_FOLDERS)
 # Not inputs: nobody trains again because a note of its cost is lost. The programs take those that are there.
 COSTS = [
+    *expand("results/costs/checkpoints/{run}.tsv", run=ADAPTED if CHECKPOINTS else []),
     *expand("results/costs/{job}.tsv", job=[RUNS[run].training_job for run in TRAINED]),
     *expand(
         "results/costs/{stage}/{set}/{run}.tsv",
@@ -128,6 +134,7 @@ rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
         **POOLED,
+        checkpoints=CHECKPOINTS,
     output:
         TABLES,
     log:
@@ -140,7 +147,7 @@ rule tables:
         code=code("tables.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/tables.py" --completions {input.completions} --perplexity {input.perplexity}'
-        " --metrics {params.metrics} --similarity {input.similarity} --settings {params.settings:q}"
+        " --metrics {params.metrics} --similarity {input.similarity} --checkpoints {input.checkpoints} --settings {params.settings:q}"
         " --output-folder results/tables --log {log}"
 
 
@@ -150,6 +157,7 @@ rule figures:
         **POOLED,
         tables=TABLES,
         histories=HISTORIES,
+        checkpoints=CHECKPOINTS,
         matrices=expand(
             "results/similarity/{set}/{run}.pt",
             set=COMPLETED,
@@ -169,6 +177,7 @@ rule figures:
     shell:
         'python "$FEYNTUNE_SCRIPTS/figures.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --history {input.histories} --matrices {input.matrices}"
+        " --checkpoints {input.checkpoints}"
         " --benchmarks {params.costs} --settings {params.settings:q} --output-folder results/figures --log {log}"
 
 
@@ -180,6 +189,7 @@ rule report:
         figures=FIGURES,
         records=expand("{folder}/run.json", folder=TRAINED_FOLDERS),
         histories=HISTORIES,
+        checkpoints=CHECKPOINTS,
         datasets=expand(
             "results/datasets/{dataset}/summary.json", dataset=reported_datasets()
         ),
@@ -197,7 +207,7 @@ rule report:
     shell:
         'python "$FEYNTUNE_SCRIPTS/report.py" --completions {input.completions} --perplexity {input.perplexity}'
         " --metrics {params.metrics} --tables results/tables --figures results/figures --records {input.records}"
-        " --history {input.histories} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
+        " --history {input.histories} --checkpoints {input.checkpoints} --datasets {input.datasets} --benchmarks {params.costs} --settings {params.settings:q}"
         " --output {output} --log {log}"
 
 

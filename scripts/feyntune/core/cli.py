@@ -108,6 +108,14 @@ def json_list(text: str) -> list[Any]:
     return content
 
 
+def named_file(text: str) -> tuple[str, Path]:
+    """An option's value of the form ``NAME=FILE``, as a name and a path."""
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=FILE")
+    return name, Path(path)
+
+
 def _terminate(*_: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 

@@ -22,7 +22,7 @@ from feyntune.core.provenance import INAPPLICABLE, MISSING, provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.evaluation.metrics import metric_class
-from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, Values
+from feyntune.evaluation.metrics.base import Abstracts, Completions, Metric, MetricSettings, Values
 from feyntune.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class MetricJob:
     """Parquet file of the run's training split, for metrics that need it and runs that have one."""
 
 
-class _MetricFault(Exception):
+class MetricFault(Exception):
     """The metric cannot be computed, for the reason that is its text."""
 
 
@@ -75,11 +75,11 @@ def run_preparation(job: PreparationJob) -> None:
     ids, texts = read_abstracts(job.dataset, "abstract", job.stage.limit)
     halves = [split_abstract(text) for text in texts]
     abstracts = Abstracts(ids, texts, [prompt for prompt, _ in halves], [rest for _, rest in halves])
-    metric = _metric(job.stage, job.model)
+    metric = make_metric(job.stage.metric, job.model)
     record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
     try:
-        arrays = _prepared(metric, abstracts)
-    except _MetricFault as fault:
+        arrays = prepared(metric, abstracts)
+    except MetricFault as fault:
         arrays, record = {}, record | {MISSING: str(fault)}
     truncated = int(arrays["truncated"].sum()) if "truncated" in arrays else 0
     if truncated:
@@ -94,7 +94,7 @@ def run_metric(job: MetricJob) -> None:
         FeynTuneError: an input cannot be read, or completions and reference are not of the same abstracts.
     """
     completions = read_completions(job.completions)
-    metric = _metric(job.stage, job.model, job.training)
+    metric = make_metric(job.stage.metric, job.model, job.training)
     record = {**provenance(), "settings": job.stage.model_dump(mode="json")}
     values: Values = {}
     if metric.needs_training and job.training is None:
@@ -102,8 +102,8 @@ def run_metric(job: MetricJob) -> None:
         record |= {INAPPLICABLE: NO_TRAINING}
     else:
         try:
-            values = _scored(metric, completions, _reference(job, completions.ids))
-        except _MetricFault as fault:
+            values = scored(metric, completions, _reference(job, completions.ids))
+        except MetricFault as fault:
             record |= {MISSING: str(fault)}
     empty = sum(not prediction.strip() for prediction in completions.predictions)
     if empty:
@@ -112,18 +112,21 @@ def run_metric(job: MetricJob) -> None:
     write_table(job.output, metric_table(metric, completions.ids, values), record)
 
 
-def _metric(stage: MetricStage | PreparationStage, model: Path | None, training: Path | None = None) -> Metric:
-    return metric_class(stage.metric.kind)(stage.metric, model, training)
+def make_metric(settings: MetricSettings, model: Path | None, training: Path | None = None) -> Metric:
+    """The metric of an entry of the configuration; see ``Metric`` for the arguments."""
+    return metric_class(settings.kind)(settings, model, training)
 
 
-def _prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
+def prepared(metric: Metric, abstracts: Abstracts) -> "dict[str, numpy.ndarray]":
+    """What a metric prepares for abstracts. Raises MetricFault if it cannot."""
     try:
         return metric.prepare(abstracts)
     except Exception as error:
         raise _fault(metric, error) from error
 
 
-def _scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
+def scored(metric: Metric, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
+    """A metric's values of completions, within the bounds of its columns. Raises MetricFault if there are none."""
     try:
         values = metric.score(completions, reference)
         check_bounds(metric, values)
@@ -141,7 +144,7 @@ def check_bounds(metric: Metric, values: Values) -> None:
             raise FeynTuneError(f"{column.name}: {value} is not in {limits}; check the metric's model")
 
 
-def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
+def _fault(metric: Metric, error: Exception) -> MetricFault | FeynTuneError:
     """The reason in one line; the whole traceback goes to the log.
 
     Out of memory is no fault of the metric: the job fails, and another try requests more.
@@ -156,7 +159,7 @@ def _fault(metric: Metric, error: Exception) -> _MetricFault | FeynTuneError:
     if not isinstance(error, FeynTuneError):
         reason = f"{type(error).__name__}: {reason}"
     say(f"the metric cannot be computed and is left out of the tables: {reason[:300]}")
-    return _MetricFault(reason[:300])
+    return MetricFault(reason[:300])
 
 
 def _reference(job: MetricJob, ids: Sequence[str]) -> "dict[str, numpy.ndarray]":
@@ -167,7 +170,7 @@ def _reference(job: MetricJob, ids: Sequence[str]) -> "dict[str, numpy.ndarray]"
         return {}
     known, arrays, record = read_reference(job.reference)
     if MISSING in record:
-        raise _MetricFault(record[MISSING])
+        raise MetricFault(record[MISSING])
     rows = numpy.argsort(match_ids(known, ids, job.completions))
     return {name: values[rows] for name, values in arrays.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 from collections.abc import Iterator
 
 from feyntune.core.errors import FeynTuneError
@@ -53,3 +54,12 @@ def out_of_memory_remedy(work: str, remedy: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise FeynTuneError(f"out of memory while {work}; {remedy}") from error
+
+
+def free_unused_memory() -> None:
+    """Return memory to the GPU that torch holds and does not use."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

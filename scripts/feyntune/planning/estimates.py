@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from feyntune.planning import evaluation_work, file_work, training_work
+from feyntune.planning import checkpoint_work, evaluation_work, file_work, training_work
 from feyntune.planning.context import Context
 from feyntune.planning.work import Work
 
@@ -24,6 +24,7 @@ ESTIMATES: Mapping[str, Callable[..., Work]] = {
     "merge": file_work.merge,
     "complete": evaluation_work.complete,
     "perplexity": evaluation_work.perplexity,
+    "checkpoints": checkpoint_work.checkpoints,
     "similarity": evaluation_work.similarity,
     "prepare_metric": evaluation_work.prepare_metric,
     "prepare_cpu_metric": evaluation_work.cpu_metric,

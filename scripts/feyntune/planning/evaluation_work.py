@@ -29,34 +29,35 @@ STARTS = {"transformers": 5.0, "vllm": 60.0}
 """Seconds in which an engine starts, besides importing torch and reading weights; vLLM compiles and captures graphs."""
 
 
-def complete(context: Context, set: str, run: str) -> Work:
-    """The work of completing an evaluation set by a run."""
+def complete(context: Context, set: str, run: str, engine: str | None = None) -> Work:
+    """The work of completing an evaluation set by a run, with another engine than the configured one if it is given."""
     shape, rows = context.shape(run), context.sizes.rows(set)
     stage = stages.completion_stage(context.configuration, context.runs[run], set)
     generation = stage.generation
+    engine = engine or generation.engine
     prompt = context.tokens(run, context.configuration.evaluation_sets[set].dataset) / 2 + 1
     # An adapted model stops after an abstract; a base model may generate up to the maximum length.
     wanted = prompt if context.runs[run].is_tuned else generation.max_new_tokens
     new = max(generation.min_new_tokens, min(generation.max_new_tokens, wanted))
     if not shape:
-        return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=generation.engine)
+        return Work(tokens=rows * (prompt + new), known=False, disk=rows * 3e3, engine=engine)
     longest = LONGEST / 2 * prompt
     batch = min(rows_in_parallel(context, shape, stage, longest), rows)
     cache = cache_bytes(shape, memory.DTYPE_BYTES[stage.precision.dtype], batch * (prompt + new / 2))
     # CUDA graphs leave a GPU no gaps: the operations of new tokens happen while weights are read.
-    overlapped = generation.engine == "vllm" and context.configuration.resources.complete.gpu
+    overlapped = engine == "vllm" and context.configuration.resources.complete.gpu
     computed = prompt if overlapped else prompt + new
     return Work(
         tokens=rows * (prompt + new),
         operations=rows * computed * forward_operations(shape, prompt + new),
-        steps=rows * new / batch / OCCUPIED[generation.engine],
-        layers=shape.num_hidden_layers * LAUNCHED[generation.engine],
+        steps=rows * new / batch / OCCUPIED[engine],
+        layers=shape.num_hidden_layers * LAUNCHED[engine],
         moved=memory.evaluation_weight_bytes(shape, stage) + cache,
         loaded=stored_bytes(shape),
-        seconds=STARTS[generation.engine],
+        seconds=STARTS[engine],
         peak=memory.completion_bytes(shape, stage, longest, batch),
         disk=rows * 3e3,
-        engine=generation.engine,
+        engine=engine,
     )
 
 

@@ -29,7 +29,7 @@ def train(context: Context, run: str) -> Work:
     stage = stages.training_stage(context.configuration, context.runs[run])
     training, rows = stage.training, context.sizes.dataset(dataset).rows["train"]
     each = context.tokens(run, dataset) + 2
-    seen = (training.max_steps * training.batch_size) if training.max_steps else rows * training.num_train_epochs
+    seen = abstracts_seen(training, rows)
     if not shape:
         return Work(tokens=seen * each, known=False)
     gpus = stages.gpus(context.configuration, context.runs[run])
@@ -52,7 +52,17 @@ def _archived_steps(context: Context, training: Training, seen: float) -> int:
     """Adapters in the archive of a training's evaluation steps; ``seen``: abstracts that it processes in all."""
     if training.method == FULL or not context.configuration.evaluation.checkpoints:
         return 0
-    return min(training.evaluation.times, max(1, math.ceil(seen / training.batch_size)))
+    return evaluated_steps(training, seen)
+
+
+def evaluated_steps(training: Training, seen: float) -> int:
+    """Evaluations of a training besides the one before the first step; ``seen``: abstracts that it processes in all."""
+    return len(training.evaluation.steps(max(1, math.ceil(seen / training.batch_size))))
+
+
+def abstracts_seen(training: Training, rows: int) -> float:
+    """Abstracts that a training processes in all; ``rows``: those of its training split."""
+    return training.max_steps * training.batch_size if training.max_steps else rows * training.num_train_epochs
 
 
 def _training_fits(context: Context, shape: ModelShape, stage: TrainingStage, each: float, gpus: int) -> FitPlan:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from feyntune.core.cli import named_file
+
 
 def add_pooled(parser: argparse.ArgumentParser) -> None:
     """Declare the pooled tables of per-abstract results."""
@@ -13,9 +15,6 @@ def add_pooled(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def named_file(text: str) -> tuple[str, Path]:
-    """A name and a path from text of the form ``NAME=FILE``."""
-    name, equals, path = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=FILE")
-    return name, Path(path)
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    """Declare the tables of adapters at evaluation steps; without any, nothing is shown of them."""
+    parser.add_argument("--checkpoints", nargs="*", type=Path, default=[], help="checkpoints.py's {run}.parquet")

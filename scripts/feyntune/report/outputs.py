@@ -22,6 +22,8 @@ FIGURES = (
     "time",
 )
 FIGURE_FORMATS = ("png", "svg")
+CHECKPOINTS = "checkpoints"
+"""Name of the table and the figure of adapters at evaluation steps, where these are evaluated."""
 
 
 SEED_TABLES = ("seeds", "seed_comparisons")
@@ -30,34 +32,44 @@ SWEEP = "sweep"
 """Table and figure of configurations with varied settings."""
 
 
-def table_names(groups: Sequence[Group]) -> list[str]:
-    """Names of the tables of a configuration with these groups of runs."""
-    return [*TABLES, *(SEED_TABLES if groups else ()), *([SWEEP] if _is_sweep(groups) else [])]
+def table_names(groups: Sequence[Group], *, checkpoints: bool = False) -> list[str]:
+    """Names of the tables of a configuration with these groups of runs.
+
+    Args:
+        groups: groups of runs.
+        checkpoints: whether adapters are evaluated at evaluation steps.
+    """
+    return [*TABLES, *(SEED_TABLES if groups else ()), *_optional(groups, checkpoints)]
 
 
-def figure_names(groups: Sequence[Group]) -> list[str]:
+def figure_names(groups: Sequence[Group], *, checkpoints: bool = False) -> list[str]:
     """The same for figures."""
-    return [*FIGURES, *([SWEEP] if _is_sweep(groups) else [])]
+    return [*FIGURES, *_optional(groups, checkpoints)]
 
 
-def _is_sweep(groups: Sequence[Group]) -> bool:
-    return any(group.varied for group in groups)
+def _optional(groups: Sequence[Group], checkpoints: bool) -> list[str]:
+    is_sweep = any(group.varied for group in groups)
+    return [*([SWEEP] if is_sweep else []), *([CHECKPOINTS] if checkpoints else [])]
 
 
-def table_files(folder: str | Path, groups: Sequence[Group] = ()) -> list[str]:
+def table_files(folder: str | Path, groups: Sequence[Group] = (), *, checkpoints: bool = False) -> list[str]:
     """Every file that `tables.py` writes into ``folder``."""
-    return [f"{folder}/{name}.{suffix}" for name in table_names(groups) for suffix in TABLE_FORMATS]
+    names = table_names(groups, checkpoints=checkpoints)
+    return [f"{folder}/{name}.{suffix}" for name in names for suffix in TABLE_FORMATS]
 
 
-def figure_files(folder: str | Path, groups: Sequence[Group] = ()) -> list[str]:
+def figure_files(folder: str | Path, groups: Sequence[Group] = (), *, checkpoints: bool = False) -> list[str]:
     """Every file that `figures.py` writes into ``folder``."""
-    return [f"{folder}/{name}.{suffix}" for name in figure_names(groups) for suffix in FIGURE_FORMATS]
+    names = figure_names(groups, checkpoints=checkpoints)
+    return [f"{folder}/{name}.{suffix}" for name in names for suffix in FIGURE_FORMATS]
 
 
 def remove_others(folder: Path, files: Sequence[str]) -> None:
-    """Delete tables or figures of groups that an earlier configuration had; they would be taken for current ones."""
+    """Delete optional tables or figures that an earlier configuration had; they would be taken for current ones."""
     others = [
-        folder / f"{name}.{suffix}" for name in (*SEED_TABLES, SWEEP) for suffix in (*TABLE_FORMATS, *FIGURE_FORMATS)
+        folder / f"{name}.{suffix}"
+        for name in (*SEED_TABLES, SWEEP, CHECKPOINTS)
+        for suffix in (*TABLE_FORMATS, *FIGURE_FORMATS)
     ]
     for path in others:
         if str(path) not in files:

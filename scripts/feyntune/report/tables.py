@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.report import TablesStage
 from feyntune.core.files import read_table
 from feyntune.report.changes import changes, changes_layout
+from feyntune.report.checkpoints import curves, curves_layout, read_curves
 from feyntune.report.group_layouts import seed_comparisons_layout, seeds_layout, sweep_layout
 from feyntune.report.marks import footnote, with_marks
 from feyntune.report.membership import membership, membership_layout
-from feyntune.report.outputs import remove_others, table_files, table_names
+from feyntune.report.outputs import CHECKPOINTS, remove_others, table_files, table_names
 from feyntune.report.pool import LABELS
 from feyntune.report.results import Quantity, Results
 from feyntune.report.seeds import grouped, seed_comparisons, seeds_table, settings_by_run
@@ -142,6 +143,8 @@ CAPTIONS = {
     " have seen: area under the ROC curve with {percent} intervals (DeLong). 0.5: not at all; 1: perfectly.",
     "similarity": "Cosines between the embeddings of all pairs of abstracts.",
     "quantities": "What the columns of the other tables mean.",
+    CHECKPOINTS: "Adapters after each evaluation of their training, on samples of the sets: means with {percent} normal"
+    " intervals; step 0 is the base model. Best: the lowest perplexity on the validation split of the run's dataset.",
     "seeds": "Means over abstracts and seeds, with {percent} intervals that hold both sources of variance (crossed"
     " random effects, not bootstrap). Spread: standard deviation of the means of the seeds. *: one training, bootstrap"
     " interval over abstracts only.",
@@ -154,7 +157,9 @@ CAPTIONS = {
 }
 
 
-def write_tables(results: Results, similarity: Path, stage: TablesStage, folder: Path) -> None:
+def write_tables(
+    results: Results, similarity: Path, stage: TablesStage, folder: Path, checkpoints: Sequence[Path] = ()
+) -> None:
     """Write every table in every format.
 
     Args:
@@ -162,6 +167,7 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
         similarity: pooled parquet file of similarity statistics.
         stage: settings.
         folder: folder to write into.
+        checkpoints: tables of adapters at evaluation steps, if these are evaluated.
     """
     described = distributions(results, stage.uncertainty, stage.seed)
     summed = summary(results, described, corpus(results, stage.uncertainty, stage.seed))
@@ -179,13 +185,16 @@ def write_tables(results: Results, similarity: Path, stage: TablesStage, folder:
         "quantities": (listed, quantities_layout(listed)),
         **_of_groups(results, stage, described, compared),
     }
+    if checkpoints:
+        learned = curves(read_curves(checkpoints))
+        tables[CHECKPOINTS] = learned, curves_layout(learned, results.quantities, stage.uncertainty.confidence)
     marks = {**results.marks, **grouped(results, stage.groups).marks} if stage.groups else results.marks
     hints = {each.title: each.description for each in results.quantities}
     percent, notes = f"{100 * stage.uncertainty.confidence:g}%", footnote(results.marks)
     for name, (exact, shown) in tables.items():
         caption = CAPTIONS[name].format(percent=percent) + notes * ("Run" in shown)
         write_formats(Path(folder) / name, exact, with_marks(shown, marks), caption, hints)
-    remove_others(Path(folder), table_files(folder, stage.groups))
+    remove_others(Path(folder), table_files(folder, stage.groups, checkpoints=bool(checkpoints)))
 
 
 def _of_groups(

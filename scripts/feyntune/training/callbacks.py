@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from feyntune.core.errors import FeynTuneError
-from feyntune.training.data import evaluation_steps
 from feyntune.training.distributed import broadcast
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class CheckpointCallback(TrainerCallback):
     """
 
     def __init__(self, training: Training, limit: float | None, started: float) -> None:
-        self.evaluations, self.interval = training.evaluation.times, 60 * training.checkpoint_minutes
+        self.evaluation, self.interval = training.evaluation, 60 * training.checkpoint_minutes
         self.limit, self.started = limit, started
         self.last_save = self.last_step = time.monotonic()
         self.longest_step = 0.0
@@ -44,7 +43,7 @@ class CheckpointCallback(TrainerCallback):
         now = time.monotonic()
         self.longest_step, self.last_step = max(self.longest_step, now - self.last_step), now
         stop, overdue = broadcast([self._must_stop(now), now - self.last_save > self.interval])
-        control.should_evaluate = state.global_step in evaluation_steps(state.max_steps, self.evaluations)
+        control.should_evaluate = state.global_step in self.evaluation.steps(state.max_steps)
         control.should_save = control.should_evaluate or overdue or stop
         control.should_training_stop = control.should_training_stop or stop
 

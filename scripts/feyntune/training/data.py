@@ -95,11 +95,6 @@ def step_count(training: Training, rows: int) -> int:
     return training.max_steps or int(np.ceil(training.num_train_epochs * rows / training.batch_size))
 
 
-def evaluation_steps(steps: int, times: int) -> set[int]:
-    """The steps after which a run is evaluated and saved: ``times`` equal parts of it, the last step included."""
-    return {round(steps * part / times) for part in range(1, times + 1)} - {0}
-
-
 def _auto_sample_size(training: Training, rows: int) -> int:
     """Abstracts in each of two samples, so that evaluating both takes at most a twentieth of the training's time.
 

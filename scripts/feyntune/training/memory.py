@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,12 +33,3 @@ def explain_out_of_memory(training: Training, tokens: int) -> Iterator[None]:
             f" gradient_checkpointing (now {str(checkpointing).lower()}) true,"
             f" or max_length (now {training.max_length or 'unset'}) lower"
         ) from error
-
-
-def free_unused_memory() -> None:
-    """Return memory to the GPU that torch holds and does not use."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -15,7 +15,7 @@ from feyntune.models.shape import DTYPE_BYTES, MARGIN, cache_bytes, shape_of
 from feyntune.models.tokenizer import load_tokenizer, token_conventions
 from feyntune.models.tokens import context_length
 from feyntune.training import checks, distributed
-from feyntune.training.data import TrainingData, evaluation_steps, load_training_data, step_count
+from feyntune.training.data import TrainingData, load_training_data, step_count
 from feyntune.training.evaluation import Evaluator
 from feyntune.training.fit import (
     Demand,
@@ -116,7 +116,7 @@ def _step_adapters(setup: TrainingSetup) -> StepAdapters | None:
     job, training = setup.job, setup.stage.training
     if not job.archive and training.keep == "last":
         return None
-    steps = evaluation_steps(len(setup.order), training.evaluation.times)
+    steps = training.evaluation.steps(len(setup.order))
     return StepAdapters(job.checkpoints, steps, all_steps=job.archive is not None)
 
 

@@ -14,12 +14,11 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from feyntune.core.cli import say
 from feyntune.core.system_errors import writing
-from feyntune.models.memory import is_out_of_memory
+from feyntune.models.memory import free_unused_memory, is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
 from feyntune.training.full import save_checkpoint
-from feyntune.training.memory import free_unused_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -85,6 +85,10 @@ class TrainingEvaluation(Section):
     top_p: float = Field(0.1, gt=0, le=1)
     """Nucleus sampling of those completions."""
 
+    def steps(self, total: int) -> set[int]:
+        """The steps, of ``total``, after which a run is evaluated and saved: equal parts, the last step included."""
+        return {round(total * part / self.times) for part in range(1, self.times + 1)} - {0}
+
 
 Method = Literal["lora", "full"]
 """What is trained."""

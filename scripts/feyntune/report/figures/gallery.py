@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import FiguresStage
 from feyntune.core.files import read_table
-from feyntune.report.figures import changes, cosines, learning, quantities, sweep, time
+from feyntune.report.checkpoints import read_curves
+from feyntune.report.figures import changes, checkpoints, cosines, learning, quantities, sweep, time
 from feyntune.report.figures.style import SETTINGS, save
 from feyntune.report.made_files import read_exact_table
-from feyntune.report.outputs import SWEEP, figure_files, figure_names, remove_others
+from feyntune.report.outputs import CHECKPOINTS, SWEEP, figure_files, figure_names, remove_others
 from feyntune.report.results import Results
 from feyntune.report.seeds import grouped, read_group_table
 from feyntune.report.sweep import varied_keys
@@ -36,10 +37,12 @@ class FigureSources:
     """``{costs}/{stage}/…/{job}.tsv``, of which some may be missing."""
     costs: Path
     """Folder of the benchmarks."""
+    checkpoints: Sequence[Path] = ()
+    """``{run}.parquet``: adapters at evaluation steps, if these are evaluated."""
 
 
 def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, folder: Path) -> None:
-    """Draw every figure of ``outputs.FIGURES`` and write it into ``folder``."""
+    """Draw every figure of ``outputs.figure_files`` and write it into ``folder``."""
     import matplotlib
 
     means, changed = (read_exact_table(sources.tables, name) for name in ("distributions", "changes"))
@@ -56,9 +59,12 @@ def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, 
             "cosine_heatmaps": cosines.heatmaps_figure(sampled),
             "time": time.time_figure(time.read_benchmarks(sources.benchmarks, sources.costs), stage.gpus),
         }
+        if sources.checkpoints:
+            curves_of_all = read_curves(sources.checkpoints)
+            figures[CHECKPOINTS] = checkpoints.checkpoints_figure(results.runs, curves_of_all, results.quantities)
         for name, figure in figures.items():
             save(figure, folder, name)
-    remove_others(folder, figure_files(folder, stage.groups))
+    remove_others(folder, figure_files(folder, stage.groups, checkpoints=bool(sources.checkpoints)))
 
 
 def _of_runs_or_groups(

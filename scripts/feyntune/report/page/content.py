@@ -12,11 +12,12 @@ from feyntune.config.schema.report import PageStage
 from feyntune.core.files import read_json, read_table
 from feyntune.core.nested import flattened
 from feyntune.core.provenance import provenance
+from feyntune.report.checkpoints import chosen_steps, faults, read_curves
 from feyntune.report.costs import by_stage, costs, costs_layout
 from feyntune.report.findings import Finding, findings
 from feyntune.report.made_files import read_caption, read_drawing, read_exact_table, read_html
 from feyntune.report.marks import footnote
-from feyntune.report.outputs import figure_names, table_names
+from feyntune.report.outputs import CHECKPOINTS, figure_names, table_names
 from feyntune.report.page.records import common_and_differing, entries, text, title
 from feyntune.report.page.side_by_side import sampled_abstracts
 from feyntune.report.results import Missing, Results
@@ -50,6 +51,8 @@ class PageSources:
     """Folder of the benchmarks."""
     plan: Path
     """File of the plan; it may be missing."""
+    checkpoints: Sequence[Path] = ()
+    """``{run}.parquet``: adapters at evaluation steps, if these are evaluated."""
 
 
 TABLE_TITLES = {
@@ -63,6 +66,7 @@ TABLE_TITLES = {
     "distributions": "Distributions over abstracts",
     "similarity": "Similarity between abstracts",
     "quantities": "What the columns mean",
+    CHECKPOINTS: "While training",
 }
 """Titles of tables by name; captions come with the tables."""
 
@@ -102,6 +106,11 @@ FIGURE_CAPTIONS = {
         "Loss during training: of each batch (faint), on the run's own test split (solid) and on a sample of its"
         " training split (dotted). A solid line that rises while the dotted one falls shows overfitting.",
     ),
+    CHECKPOINTS: (
+        "Learning curves of all quantities",
+        "Means on samples of the sets after each evaluation of the training, step 0 being the base model; bands are one"
+        " standard error. Rings mark the step with the lowest perplexity on the validation split of the run's dataset.",
+    ),
     "cosine_histograms": (
         "Cosines between abstracts",
         "Cosines between each run's embeddings of different abstracts. Histograms near 1 mean that the embeddings"
@@ -136,8 +145,10 @@ GROUP_CAPTIONS = {
 def page_content(results: Results, sources: PageSources, stage: PageStage) -> dict[str, Any]:
     """The variables of the template."""
     records = {path.parent.name: flattened(read_json(path)) for path in sources.records}
+    learned, has_curves = read_curves(sources.checkpoints), bool(sources.checkpoints)
+    drawn = figure_names(stage.groups, checkpoints=has_curves)
     common, differing = common_and_differing(records) if records else ({}, {})
-    captions = {name: texts for name, texts in FIGURE_CAPTIONS.items() if name in figure_names(stage.groups)}
+    captions = {name: texts for name, texts in FIGURE_CAPTIONS.items() if name in drawn}
     captions |= {name: texts for name, texts in GROUP_CAPTIONS.items() if name in captions and stage.groups}
     return {
         "footnote": footnote(results.marks),
@@ -147,14 +158,15 @@ def page_content(results: Results, sources: PageSources, stage: PageStage) -> di
         "findings": _findings(results, sources.tables, stage),
         "groups": stage.groups,
         "single_seed": single_seed_line(stage.groups),
-        "missing": missing_lines(results.missing),
+        "missing": [*missing_lines(results.missing), *faults(learned, results.quantities)],
         "datasets": {path.parent.name: read_json(path) for path in sources.datasets},
         "trained": list(records),
         "common": {title(key): text(key, value) for key, value in common.items()},
         "differing": entries(differing),
-        "tables": [_table(sources.tables, name, title) for name, title in _titles(stage).items()],
+        "tables": [_table(sources.tables, name, title) for name, title in _titles(stage, has_curves).items()],
         "figures": [_figure(sources.figures, name, *texts) for name, texts in captions.items()],
         "abstracts": sampled_abstracts(sources.completions, results, stage.abstracts, stage.seed),
+        "chosen_steps": chosen_steps(learned),
         "control_prompts": [_control_prompts(path) for path in sources.history],
         "costs": _costs(sources, stage),
         "provenance": {title(key): text(key, value) for key, value in flattened(provenance()).items()},
@@ -169,8 +181,9 @@ def _findings(results: Results, tables: Path, stage: PageStage) -> list[Finding]
     return findings(results, *(read_exact_table(tables, name) for name in ("distributions", "comparisons")))
 
 
-def _titles(stage: PageStage) -> dict[str, str]:
-    return {name: title for name, title in TABLE_TITLES.items() if name in table_names(stage.groups)}
+def _titles(stage: PageStage, has_curves: bool) -> dict[str, str]:
+    written = table_names(stage.groups, checkpoints=has_curves)
+    return {name: title for name, title in TABLE_TITLES.items() if name in written}
 
 
 def _runs(runs: pandas.DataFrame) -> list[dict[str, Any]]:

@@ -85,6 +85,12 @@ def test_checkpoints_that_torch_writes_by_name_are_explained(tmp_path):
 
 def run(folder, body, *options):
     """Run a program whose files cannot become longer than ``LIMIT``."""
+    command = [sys.executable, write_program(folder, body), *options]
+    return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(SCRIPTS)}, check=False)
+
+
+def write_program(folder, body):
+    """Write such a program; returns its file."""
     program = folder / "trial.py"
     program.write_text(
         "import resource\nfrom feyntune.core.cli import launch, say\n\n"
@@ -92,8 +98,7 @@ def run(folder, body, *options):
         f"{textwrap.indent(textwrap.dedent(body), '    ')}\n\n"
         "launch('Trial.', lambda parser: None, main)\n"
     )
-    command = [sys.executable, program, *options]
-    return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(SCRIPTS)}, check=False)
+    return program
 
 
 def test_a_full_log_does_not_hide_the_error(tmp_path):
@@ -125,8 +130,7 @@ def test_a_reader_that_has_seen_enough_ends_the_program_in_silence(tmp_path):
 
 def piped(folder, redirections, body):
     """Run a program in a shell with redirections of its streams; returns the finished process."""
-    run(folder, body)
-    command = f"{sys.executable} {folder}/trial.py {redirections}"
+    command = f"{sys.executable} {write_program(folder, body)} {redirections}"
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, check=False)
 
@@ -182,7 +186,7 @@ def test_a_user_without_privileges_gets_one_line(tmp_path, body, line):
         (tmp_path / name).write_text("{}")
         (tmp_path / name).chmod(mode)
     (tmp_path / "closed").chmod(0o555)
-    run(tmp_path, f"from pathlib import Path\n{body}")
+    write_program(tmp_path, f"from pathlib import Path\n{body}")
     done = subprocess.run(
         [*UNPRIVILEGED, sys.executable, "trial.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(SCRIPTS)},

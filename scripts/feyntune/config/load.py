@@ -175,7 +175,7 @@ def _first_fault(section: type[Section], error: ValidationError, place: str) -> 
 
 
 def _dotted(place: str, location: Sequence[int | str]) -> str:
-    return ".".join([place, *(str(part) if len(str(part)) <= 80 else f"{str(part)[:79]}…" for part in location)])
+    return ".".join([place, *(str(part) if len(str(part)) <= 50 else f"{str(part)[:49]}…" for part in location)])
 
 
 def _message(fault: ErrorDetails) -> str:

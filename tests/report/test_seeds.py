@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feyntune.config.schema.report import FiguresStage, Group, TablesStage, Uncertainty
+from feyntune.config.schema.report import FiguresStage, Group, PageStage, TablesStage, Uncertainty
+from feyntune.report.figures.gallery import FigureSources, draw_figures
 from feyntune.report.figures.quantities import intervals_figure
 from feyntune.report.figures.sweep import sweep_figure
 from feyntune.report.group_layouts import seed_comparisons_layout, seeds_layout, sweep_layout
-from feyntune.report.outputs import SWEEP, figure_names, table_files, table_names
+from feyntune.report.outputs import SWEEP, figure_files, figure_names, table_files, table_names
+from feyntune.report.page.content import PageSources, page_content
+from feyntune.report.page.render import render
 from feyntune.report.results import Quantity, Results
 from feyntune.report.seed_findings import group_findings, single_seed_line
 from feyntune.report.seeds import BOTH, grouped, seed_comparisons, seeds_table, settings_by_run
@@ -272,5 +275,28 @@ def test_the_summary_has_a_row_for_each_group(folder, capsys):
     assert "standard deviation between the means of the seeds" in said
 
 
-def test_the_settings_of_figures_take_groups():
-    assert FiguresStage(seed=0, heatmap_rows=2, groups=MADE).groups == MADE
+def page_of(folder, output, groups):
+    results = made_results.read_made(folder)
+    sources = FigureSources(folder / "tables", [], [], [], folder / "costs")
+    draw_figures(results, sources, FiguresStage(seed=0, heatmap_rows=2, groups=groups), output)
+    page = PageSources(
+        completions=made_results.pooled(folder, "completions"),
+        tables=folder / "tables",
+        figures=output,
+        records=[],
+        history=[],
+        datasets=[],
+        benchmarks=[],
+        costs=folder / "costs",
+        plan=folder / "plan.json",
+    )
+    return " ".join(render(page_content(results, page, PageStage(seed=0, abstracts=1, groups=groups))).split())
+
+
+def test_the_page_says_how_intervals_over_seeds_were_made(folder, tmp_path):
+    page = page_of(folder, tmp_path, MADE)
+    assert "Over 2 seeds: " in page and "not a bootstrap" in page
+    assert 'id="table-seeds"' in page and 'id="table-seed_comparisons"' in page and 'id="figure-sweep"' not in page
+    assert sorted(map(str, tmp_path.iterdir())) == sorted(figure_files(tmp_path, MADE))
+    plain = page_of(folder, tmp_path, [])
+    assert "with bootstrap intervals" in plain and "seeds:" not in plain and 'id="table-seeds"' not in plain

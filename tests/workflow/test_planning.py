@@ -75,6 +75,9 @@ def test_seeds_and_varied_settings_multiply_the_trainings_and_not_the_data(bare)
         for dataset in ("hep-th", "hep-ph_gr-qc") for rank in (4, 8) for seed in (1, 2)
     }  # fmt: skip
     data = ("results/datasets/", "results/evaluation_sets/", "results/snapshots/", "results/demo/")
+    assert {"results/tables/seeds.csv", "results/tables/sweep.csv", "results/figures/sweep.svg"} <= set(plan) - set(
+        plain
+    )
     assert {file for file in plan if file.startswith(data)} == {file for file in plain if file.startswith(data)}
     done = bare.snakemake("--dry-run", "--config", grid, "--", "results/adapters/tiny_hep-th_qkv_r4/run.json")
     assert "No rule to produce results/adapters/tiny_hep-th_qkv_r4/run.json" in done.stdout

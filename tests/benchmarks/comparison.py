@@ -1,5 +1,6 @@
 """What a benchmark is, and how its ways take turns."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -30,6 +31,12 @@ class Case:
     """Bytes that must come from memory."""
     processes: tuple[int, ...] = ()
     """Ids of processes that work for the ways and live on; their processor time counts."""
+    amounts: dict[str, float] = field(default_factory=dict)
+    """Units of work of the ways that do more or less than ``amount``."""
+
+    def amount_of(self, way: str) -> float:
+        """Units of work in one run of a way."""
+        return self.amounts.get(way, self.amount)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Benchmark:
     """Makes the case of a size, in a folder of its own."""
     check: Callable[[dict[str, Any]], str]
     """Says how nearly the results of the ways agree; raises AssertionError where they do not."""
+    amounts: Callable[[dict[str, Any]], dict[str, float]] | None = None
+    """``Case.amounts`` from the results of the ways."""
     repetitions: int = 3
     with_memory: bool = True
     """Whether the memory of each way is worth a run of its own."""
@@ -76,13 +85,16 @@ def alternate(benchmark, size, folder, repetitions):
         The case, what the check said, and the timings.
     """
     case = benchmark.prepare(size, folder)
-    agreement = benchmark.check({way: run() for way, run in case.ways.items()})
+    results = {way: run() for way, run in case.ways.items()}
+    agreement = benchmark.check(results)
+    if benchmark.amounts:
+        case = dataclasses.replace(case, amounts=benchmark.amounts(results))
     timings = []
     for repetition in range(repetitions):
         ways = list(case.ways.items())
         for way, run in ways if repetition % 2 == 0 else reversed(ways):
             seconds, processor = timed(run, case.processes)
-            timings.append(Timing(benchmark.name, size, way, repetition, case.amount, seconds, processor))
+            timings.append(Timing(benchmark.name, size, way, repetition, case.amount_of(way), seconds, processor))
     return case, agreement, timings
 
 

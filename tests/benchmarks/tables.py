@@ -66,7 +66,7 @@ class Result:
         return [f"{median_seconds(self.timings, size, way):.1f} s" for size in self.sizes]
 
     def _speed(self, way):
-        speed = self.case.amount / median_seconds(self.timings, self.largest, way)
+        speed = self.case.amount_of(way) / median_seconds(self.timings, self.largest, way)
         return f"{speed:,.0f} {self.benchmark.unit}/s" if speed >= 10 else f"{1 / speed:,.1f} s each"
 
     def _share(self):

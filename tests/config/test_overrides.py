@@ -32,8 +32,9 @@ def other(name, value):
     if isinstance(value, bool):
         return [not value]
     numbers = [value + 1, value + 64, value / 2 or 0.5, 0.6] if isinstance(value, int | float) else [9, 128]
-    words = "float32 float16 none eager linear sgd truncate drop all offline refuse quantised vllm pissa full".split()
-    candidates = [*([OTHER[name]] if name in OTHER else []), [0.1, 0.2], *numbers, *words, "best", "x", True]
+    words = "float32 float16 none eager linear sgd truncate drop all offline refuse quantised vllm pissa".split()
+    words += ["full", "fsdp", "best", "x"]
+    candidates = [*([OTHER[name]] if name in OTHER else []), [0.1, 0.2], *numbers, *words, True]
     return [candidate for candidate in candidates if candidate != value]
 
 

@@ -66,6 +66,24 @@ def test_training_all_weights_takes_weights_gradients_moments_and_a_copy_for_eac
     assert work.disk == weights * (2 * (4 + moments) + 2)  # two checkpoints in float32, the model in bfloat16
 
 
+def test_fsdp_divides_weights_and_states_and_the_plan_says_how_many_gpus_it_takes(tmp_path):
+    full = {"method": "full", "gradient_checkpointing": True}
+    fixed = {"quantization": {"method": "none"}, "grid": {"models": ["llama"], "datasets": ["hep-th"]}}
+    run, weights = {"run": "llama_hep-th_full"}, block_parameters(LLAMA) + 2 * head_parameters(LLAMA)
+    one = estimate(context(tmp_path, training=full, **fixed), "train_full", run)
+    gathered = 4 * (2 * head_parameters(LLAMA) + 2 * block_parameters(LLAMA) / 32)
+    needed = {count: 0.7e9 + 1.1 * (18 * weights / count + gathered) for count in (2, 4, 8)}
+    assert [count for count, size in needed.items() if size < 0.9 * 40 * 2**30] == [8]  # of an A100 with 40 GB
+    assert one.fewest_gpus == 8
+    resources = {"train": {"gpu": 8}}
+    eight = estimate(
+        context(tmp_path, training={**full, "parallel": "fsdp"}, resources=resources, **fixed), "train_full", run
+    )
+    assert needed[8] < eight.peak < needed[8] + 4e9 and eight.fewest_gpus is None
+    adapter = {**fixed, "grid": {**fixed["grid"], "layer_sets": ["qkv"]}}
+    assert estimate(context(tmp_path, **adapter), "train", {"run": "llama_hep-th_qkv"}).fewest_gpus is None
+
+
 def test_a_shape_is_that_of_the_real_model(tiny_model):
     from transformers import AutoModelForCausalLM
 

@@ -1,13 +1,28 @@
 """The benchmarks themselves: their arithmetic, and that the two ways they compare do the same."""
 
+import os
+import time
+
 import pytest
 import torch
 
-from benchmarks import completions, scores, semscore, similarity, training
-from benchmarks.comparison import OURS, REFERENCE, Timing, alternate, exponent, median_seconds, ratios
+from benchmarks import completions, engines, scores, semscore, similarity, training
+from benchmarks.comparison import (
+    OURS,
+    REFERENCE,
+    Benchmark,
+    Case,
+    Timing,
+    alternate,
+    exponent,
+    median_seconds,
+    ratios,
+    timed,
+)
 from benchmarks.limits import Limits
 from benchmarks.material import EOS
 from benchmarks.tables import Result, write_all
+from feyntune.evaluation.generation import vllm_environment
 
 
 def timings(way, size, *seconds):
@@ -19,6 +34,30 @@ def test_ratios_are_of_pairs_of_runs():
     runs = timings(REFERENCE, 1, 6, 8, 9) + timings(OURS, 1, 2, 2, 3) + timings(OURS, 2, 100)
     assert ratios(runs, 1) == [3, 3, 4]
     assert median_seconds(runs, 1, OURS) == 2
+
+
+def test_ways_may_do_different_amounts_of_work(tmp_path):
+    case = Case(4, {OURS: lambda: [1] * 4, "other": lambda: [1] * 6})
+    benchmark = Benchmark(
+        "toy", "toy", "numbers", (1,), lambda *_: case, str, lambda found: {"other": len(found["other"])}
+    )
+    measured, _, runs = alternate(benchmark, 1, tmp_path, repetitions=1)
+    assert {run.way: run.amount for run in runs} == {OURS: 4, "other": 6}
+    assert measured.amount_of("other") == 6 and measured.amount_of(OURS) == 4
+
+
+def test_processor_time_of_a_process_that_lives_on_counts():
+    """The process of the test itself, so that its time counts twice."""
+    before = time.process_time()
+    _, seconds = timed(lambda: sum(range(4_000_000)), (os.getpid(),))
+    spent = time.process_time() - before
+    assert seconds == pytest.approx(2 * spent, abs=0.05)
+
+
+def test_without_vllm_the_engines_are_compared_in_one_line_less(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(vllm_environment, "PYTHON", tmp_path / "none")
+    assert engines.start_vllm(4, tmp_path) is None
+    assert capsys.readouterr().err == "engines: without vLLM, which `make vllm` installs\n"
 
 
 def test_exponent_of_a_square_law():

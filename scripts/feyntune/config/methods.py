@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FULL = "full"
 """The method that trains all weights, and what stands in the place of a layer set for its runs."""
+FSDP = "fsdp"
+"""The value of ``training.parallel`` that divides a model among GPUs."""
 
 
 def method_of(configuration: Configuration, model: str | None, run: str | None = None) -> Method:

@@ -31,13 +31,17 @@ LARGE = 10**9
 """Parameters from which on a model is not loaded only to find out that most of its weights are missing."""
 
 
-def load_base(folder: str | Path, quantization: Quantization, precision: Precision) -> PreTrainedModel:
+def load_base(
+    folder: str | Path, quantization: Quantization, precision: Precision, *, divided: bool = False
+) -> PreTrainedModel:
     """Load a causal language model from a folder, quantised and placed on the device of this process.
 
     Args:
         folder: an ordinary Hugging Face model folder.
         quantization: how the weights are stored.
         precision: number formats and attention.
+        divided: load it so that it can be divided among processes after that: unquantised weights on the CPU, 4-bit
+            weights as tensors of the format of the computation.
 
     Raises:
         FeynTuneError: there is no model in the folder, a file is not as recorded, its files and its configuration do
@@ -56,9 +60,9 @@ def load_base(folder: str | Path, quantization: Quantization, precision: Precisi
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=getattr(torch, precision.dtype),
-                quantization_config=_bitsandbytes(quantization, precision, device),
+                quantization_config=_bitsandbytes(quantization, precision, device, divided),
                 attn_implementation=attention(precision, device),
-                device_map={"": device},
+                device_map={"": torch.device("cpu") if divided and quantization.method == "none" else device},
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,  # else transformers asks on a terminal
@@ -149,7 +153,9 @@ def _keep_weights_unpacked(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]  # not a parameter, though torch's types say so
 
 
-def _bitsandbytes(quantization: Quantization, precision: Precision, device: torch.device) -> BitsAndBytesConfig | None:
+def _bitsandbytes(
+    quantization: Quantization, precision: Precision, device: torch.device, divided: bool = False
+) -> BitsAndBytesConfig | None:
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -164,6 +170,7 @@ def _bitsandbytes(quantization: Quantization, precision: Precision, device: torc
         bnb_4bit_quant_type=quantization.method,
         bnb_4bit_use_double_quant=quantization.double,
         bnb_4bit_compute_dtype=getattr(torch, precision.dtype),
+        bnb_4bit_quant_storage=getattr(torch, precision.dtype) if divided else torch.uint8,
     )
 
 

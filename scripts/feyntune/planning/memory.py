@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from feyntune.config.folders import model_folder
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.config.schema.planning import ModelShape
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
@@ -141,8 +141,10 @@ def stored_bytes(shape: ModelShape) -> int:
     return 2 * (block_parameters(shape) + 2 * head_parameters(shape))
 
 
-def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, trained: int, recompute: bool) -> float:
-    """Peak memory of a training step in bytes.
+def training_bytes(
+    shape: ModelShape, stage: TrainingStage, tokens: float, trained: int, recompute: bool, gpus: int = 1
+) -> float:
+    """Peak memory of a training step in bytes, on each GPU.
 
     Args:
         shape: shape of the base model.
@@ -150,11 +152,33 @@ def training_bytes(shape: ModelShape, stage: TrainingStage, tokens: float, train
         tokens: tokens in one forward pass of a device.
         trained: trained weights: those of the adapter, or all.
         recompute: whether activations are computed again in the backward pass.
+        gpus: GPUs that train together.
     """
     number_bytes = DTYPE_BYTES[stage.precision.dtype]
     activations = activation_bytes(shape, number_bytes, tokens, recompute)
+    return CONTEXT + MARGIN * (model_bytes(shape, stage, trained, gpus) + activations)
+
+
+def model_bytes(shape: ModelShape, stage: TrainingStage, trained: int, gpus: int = 1) -> float:
+    """Bytes of a GPU that a training needs whatever its batch: weights, gradients and the optimizer's states.
+
+    With FSDP each GPU has a part of them, and the whole weights of the embeddings, the head, and two blocks. Before
+    that, each GPU loads all quantised weights; others are divided on their way from the processor's memory.
+
+    Args:
+        shape: shape of the base model.
+        stage: settings of the training.
+        trained: trained weights: those of the adapter, or all.
+        gpus: GPUs that train together.
+    """
+    number_bytes = DTYPE_BYTES[stage.precision.dtype]
+    weights = base_weight_bytes(shape, stage)
     states = (4 + state_bytes(stage.training, number_bytes)) * trained
-    return CONTEXT + MARGIN * (base_weight_bytes(shape, stage) + states + activations)
+    if stage.training.parallel != FSDP or gpus < 2:
+        return weights + states
+    each = 4 if stage.training.method == FULL else number_bytes
+    gathered = each * (2 * head_parameters(shape) + 2 * block_parameters(shape) / shape.num_hidden_layers)
+    return max((weights + states) / gpus + gathered, weights if stage.quantization.method != "none" else 0)
 
 
 def base_weight_bytes(shape: ModelShape, stage: TrainingStage) -> float:

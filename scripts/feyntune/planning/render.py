@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from feyntune.config.schema.resources import Resources
 from feyntune.core.units import MISSING, count, duration, gigabytes
 from feyntune.planning.jobs import grouped
+from feyntune.planning.work import SAFE
 
 if TYPE_CHECKING:
     from feyntune.planning.jobs import Job
@@ -113,8 +114,6 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-SAFE = 0.9
-"""Fraction of a limit that a prediction may reach without a warning."""
 REQUEST_OF = {
     "control_papers": "dataset",
     "build_dataset": "dataset",
@@ -171,6 +170,8 @@ def _large(stage: str, jobs: Sequence[Planned]) -> Iterator[str]:
         worst, peak, memory = max(large, key=lambda each: each[1] / each[2])
         place = "the memory of a GPU" if worst.job.gpu else "the memory that they ask for"
         changes = [LESS_MEMORY[stage]] if stage in LESS_MEMORY else []
+        if worst.work.fewest_gpus:
+            changes = [f"training.parallel (fsdp) and gpus ({worst.work.fewest_gpus}): a GPU does not hold the model"]
         changes += [] if worst.job.gpu else [f"resources.{request_of(stage)}.mem_mb (larger)"]
         yield (
             f"{stage}: {_how_many(large, jobs)} may exceed {place}; {worst.job.key} needs about"

@@ -11,10 +11,10 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from feyntune.config import stages
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.planning import memory
 from feyntune.planning.memory import forward_operations, stored_bytes
-from feyntune.planning.work import PADDING, Work
+from feyntune.planning.work import PADDING, SAFE, Work
 from feyntune.training.fit import Demand, Fit, FitPlan, possible_fits
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train(context: Context, run: str) -> Work:
         moved=memory.base_weight_bytes(shape, stage) + 4 * memory.trained_parameters(shape, stage),
         loaded=stored_bytes(shape),
         peak=fits.demand.memory,
+        fewest_gpus=_fewest_gpus(context, shape, stage, gpus),
         disk=memory.training_disk(shape, stage) * (1 + _archived_steps(context, training, seen)),
     )
 
@@ -71,9 +72,22 @@ def _training_fits(context: Context, shape: ModelShape, stage: TrainingStage, ea
     demands = {}
     for fit in possible_fits(stage.training, own):
         tokens = PADDING * each * own / fit.micro_batches
-        needed = memory.training_bytes(shape, stage, tokens, trained, fit.recompute)
+        needed = memory.training_bytes(shape, stage, tokens, trained, fit.recompute, gpus)
         demands[fit] = Demand(tokens, needed)
     return FitPlan(demands, context.gpu_memory if gpus else None)
+
+
+def _fewest_gpus(context: Context, shape: ModelShape, stage: TrainingStage, gpus: int) -> int | None:
+    """GPUs among which FSDP has to divide a model that does not fit otherwise; None if it fits, or never does."""
+    trained, limit = memory.trained_parameters(shape, stage), SAFE * (context.gpu_memory or float("inf"))
+
+    def fits(stage: TrainingStage, count: int) -> bool:
+        return memory.CONTEXT + memory.MARGIN * memory.model_bytes(shape, stage, trained, count) <= limit
+
+    if gpus < 1 or fits(stage, gpus):
+        return None
+    divided = stage.model_copy(update={"training": stage.training.model_copy(update={"parallel": FSDP})})
+    return next((count for count in (2, 4, 8, 16, 32, 64) if fits(divided, count)), None)
 
 
 def _training_operations(shape: ModelShape, training: Training, rows: int, seen: float, each: float, fit: Fit) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from feyntune.planning.devices import Phase
 
+SAFE = 0.9
+"""Fraction of a limit that a prediction may reach without a warning."""
 PADDING = 1.3
 """Tokens of a batch with padding, relative to those without."""
 
@@ -34,6 +36,8 @@ class Work:
     """Time for everything else."""
     peak: float | None = None
     """Peak memory in bytes, of a GPU if the job has one; None if it is not known."""
+    fewest_gpus: int | None = None
+    """GPUs that a training needs because one does not hold its model; None if one does."""
     disk: float = 0
     """Bytes that it writes."""
     engine: str | None = None

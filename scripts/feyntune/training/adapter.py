@@ -34,7 +34,8 @@ def load_adapted(folder: Path, name: str, stage: TrainingStage) -> PeftModel:
 
     from feyntune.models.load import load_base
 
-    model = get_peft_model(load_base(folder, stage.quantization, stage.precision), lora_config(stage))
+    base = load_base(folder, stage.quantization, stage.precision, divided=stage.training.parallel == "fsdp")
+    model = get_peft_model(base, lora_config(stage))
     model.peft_config["default"].base_model_name_or_path = name
     if stage.lora.init == "loftq":
         apply_loftq(model, folder)
@@ -58,15 +59,21 @@ def lora_config(stage: TrainingStage) -> LoraConfig:
     )
 
 
-def save_adapter(model: PeftModel, folder: Path, initial: Mapping[str, torch.Tensor] | None = None) -> None:
+def save_adapter(
+    model: PeftModel,
+    folder: Path,
+    initial: Mapping[str, torch.Tensor] | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Save an adapter. Equal weights give equal bytes: there is no model card, and the layers are sorted.
 
     Args:
         model: the model with the adapter.
         folder: folder to write to.
         initial: weights that the base model lacks and that are therefore subtracted; see ``initialisation``.
+        weights: its weights by their names in the model; None: those in the model.
     """
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+    model.save_pretrained(str(folder), save_embedding_layers=False, state_dict=weights)
     (folder / "README.md").unlink()
     config = read_json(folder / CONFIG)
     if initial is not None:

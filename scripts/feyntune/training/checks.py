@@ -12,6 +12,7 @@ from feyntune.core.files import reason
 from feyntune.models.load import check_quantization, linear_layers, pick_device
 from feyntune.models.tokens import context_length, load_config
 from feyntune.training.initialisation import check_initialisation
+from feyntune.training.sharding import check_sharding
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +47,7 @@ def check_settings(stage: TrainingStage, base: Path, gpus: int, tracking: Tracki
         FeynTuneError: the training cannot run.
     """
     check_batch_size(stage.training, max(gpus, 1))
+    check_sharding(stage, gpus)
     if not (base / "config.json").is_file():
         raise FeynTuneError(f"{base}: has no config.json; name a Hugging Face model folder in models.*.path")
     check_full(stage.run, stage.quantization, stage.training)

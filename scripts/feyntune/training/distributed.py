@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from feyntune.core.cli import terminal_for_children
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+REDUCED_AT_ONCE = 2**26
+"""Numbers whose mean over the processes is computed at a time: 256 MiB, whatever is trained."""
 STARTED = "FEYNTUNE_JOB_STARTED"
 
 
@@ -96,11 +98,23 @@ def average_gradients(model: torch.nn.Module) -> None:
 
     if not is_launched():
         return
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients]) / torch.distributed.get_world_size()
-    torch.distributed.all_reduce(flat)
-    for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    for gradients in _in_parts([weight.grad for weight in model.parameters() if weight.grad is not None]):
+        flat = torch.cat([gradient.flatten() for gradient in gradients]) / torch.distributed.get_world_size()
+        torch.distributed.all_reduce(flat)
+        for gradient, mean in zip(gradients, flat.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+
+def _in_parts(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """The tensors in order, in parts of about ``REDUCED_AT_ONCE`` numbers."""
+    part: list[torch.Tensor] = []
+    for tensor in tensors:
+        part.append(tensor)
+        if sum(each.numel() for each in part) >= REDUCED_AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def gather(value: Item) -> list[Item]:
@@ -110,14 +124,23 @@ def gather(value: Item) -> list[Item]:
     return gather_object([value]) if is_launched() else [value]
 
 
-def map_across_processes(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Apply a function to each item, each process to its own part; every process gets all results, in order."""
+def map_across_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], in_step: bool = False
+) -> list[Result]:
+    """Apply a function to each item, each process to its own part; every process gets all results, in order.
+
+    Args:
+        function: the function.
+        items: its arguments.
+        in_step: every process must call the function equally often, because it communicates; some repeat an item.
+    """
     from accelerate import PartialState
     from accelerate.utils import gather_object
 
     processes, own = PartialState().num_processes, PartialState().process_index
     if processes == 1:
         return [function(item) for item in items]
-    numbers = range(own, len(items), processes)
-    gathered = gather_object([(number, function(items[number])) for number in numbers])
-    return [result for _, result in sorted(gathered, key=lambda pair: pair[0])]
+    end = -(-len(items) // processes) * processes if in_step else len(items)
+    done = [(number, function(items[min(number, len(items) - 1)])) for number in range(own, end, processes)]
+    gathered = gather_object(done)
+    return [result for number, result in sorted(gathered, key=lambda pair: pair[0]) if number < len(items)]

@@ -32,6 +32,7 @@ class Evaluator:
         cache_bytes: bytes of the KV cache for each token.
         context: tokens that the model can attend to; None: no limit.
         seed: seed of the completions, the same at each evaluation.
+        in_step: the processes must compute the same number of forward passes, because the model is divided among them.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Evaluator:
         cache_bytes: float,
         context: int | None,
         seed: int,
+        in_step: bool = False,
     ) -> None:
-        self.tokenizer, self.loss, self.settings = tokenizer, loss, settings
+        self.tokenizer, self.loss, self.settings, self.in_step = tokenizer, loss, settings, in_step
         self.cache_bytes, self.context, self.seed = cache_bytes, context, seed
         self.data, self.control_prompts = data, data.control_prompts
         self.samples: dict[str, list[list[np.ndarray]]] = {}
@@ -96,15 +98,18 @@ class Evaluator:
     def _negative_log_likelihoods(self, batches: list[list[np.ndarray]]) -> np.ndarray:
         eos_id = self.tokenizer.eos_token_id
         return np.concatenate(
-            map_across_processes(lambda batch: negative_log_likelihoods(self.loss, batch, eos_id), batches)
+            map_across_processes(
+                lambda batch: negative_log_likelihoods(self.loss, batch, eos_id), batches, self.in_step
+            )
         )
 
     def _completions(self, model: PreTrainedModel | PeftModel) -> list[dict[str, str]]:
         prompts, count = [paper.tokens for paper in self.control_prompts], self.prompts_at_once
         limit = self._max_new_tokens()
         batches = map_across_processes(
-            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed),
+            lambda batch: complete(model, self.tokenizer, batch, self.settings, limit, self.seed, self.in_step),
             [prompts[start : start + count] for start in range(0, len(prompts), count)],
+            self.in_step,
         )
         texts = [text for batch in batches for text in batch]
         return [
@@ -155,6 +160,7 @@ def complete(
     settings: TrainingEvaluation,
     max_new_tokens: int,
     seed: int,
+    in_step: bool = False,
 ) -> list[str]:
     """Complete prompts with the model in training.
 
@@ -165,6 +171,7 @@ def complete(
         settings: evaluation settings.
         max_new_tokens: most tokens in a completion.
         seed: seed of the sampling.
+        in_step: continue until all processes have finished.
 
     Returns:
         The completions, as text.
@@ -182,5 +189,6 @@ def complete(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         use_cache=True,
+        synced_gpus=in_step,
     )
     return tokenizer.batch_decode(tokens[:, padded["input_ids"].shape[1] :], skip_special_tokens=True)

@@ -35,7 +35,8 @@ def load_trainable(folder: Path, stage: TrainingStage) -> PreTrainedModel:
     """
     from feyntune.models.load import load_base
 
-    return load_base(folder, stage.quantization, stage.precision).float().requires_grad_()
+    divided = stage.training.parallel == "fsdp"
+    return load_base(folder, stage.quantization, stage.precision, divided=divided).float().requires_grad_()
 
 
 def published_files(base: Path) -> list[str]:
@@ -44,7 +45,13 @@ def published_files(base: Path) -> list[str]:
     return [*copied, CONFIG, WEIGHTS]
 
 
-def save_model(model: PreTrainedModel, folder: Path, base: Path, dtype: torch.dtype) -> None:
+def save_model(
+    model: PreTrainedModel,
+    folder: Path,
+    base: Path,
+    dtype: torch.dtype,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Save a model, with the tokenizer and the generation settings of its base model.
 
     Args:
@@ -52,12 +59,14 @@ def save_model(model: PreTrainedModel, folder: Path, base: Path, dtype: torch.dt
         folder: folder to write to.
         base: folder of the base model.
         dtype: number format of the published weights.
+        weights: the trained weights by name; None: those in the model.
     """
     from transformers import GenerationConfig
 
     own, model.generation_config = model.generation_config, GenerationConfig()  # those of the base model may be refused
     try:
-        model.save_pretrained(folder, state_dict=_rounded(model.state_dict(), dtype), max_shard_size=ONE_FILE)
+        rounded = _rounded(model.state_dict() if weights is None else weights, dtype)
+        model.save_pretrained(folder, state_dict=rounded, max_shard_size=ONE_FILE)
     finally:
         model.generation_config = own
     config = read_json(folder / CONFIG)

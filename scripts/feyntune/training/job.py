@@ -133,6 +133,7 @@ def _train_in_this_process(job: TrainingJob, kept: KeptResults | None) -> None:
             explain_out_of_memory(setup.stage.training, setup.tokens.max()),
         ):
             _train_to_the_end(trainer, checkpoint)
+        trainer.gather()
         if distributed.rank() == 0:
             _publish(setup, trainer, kept)
 
@@ -232,7 +233,7 @@ def _saver(setup: TrainingSetup, trainer: AdapterTrainer) -> Callable[[Path], ob
         import torch
 
         model, dtype = cast("PreTrainedModel", trainer.model), getattr(torch, setup.stage.precision.dtype)
-        return lambda folder: full.save_model(model, folder, setup.job.base, dtype)
+        return lambda folder: full.save_model(model, folder, setup.job.base, dtype, trainer.gathered)
     step = published_step(setup, trainer)
     if step == trainer.state.global_step or not trainer.step_adapters:
         return trainer.save_adapter

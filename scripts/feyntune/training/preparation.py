@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from feyntune.config.methods import FULL
+from feyntune.config.methods import FSDP, FULL
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.integrity import base_record
@@ -152,20 +152,34 @@ def _fit_plan(setup: TrainingSetup, model: PeftModel | PreTrainedModel, devices:
     """
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     shape, number_bytes = shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype]
-    state = state_bytes(setup.stage.training, number_bytes)
+    held = _held_bytes(setup, model, trained, devices)
     demands = {}
     for fit in possible_fits(setup.stage.training, setup.stage.training.batch_size // devices):
         tokens = largest_micro_batch(setup.data.lengths, setup.order, devices * fit.micro_batches)
         activations = activation_bytes(shape, number_bytes, tokens / (1 - PADDING), fit.recompute)
-        demands[fit] = Demand(tokens, MARGIN * (state * trained + activations))
+        demands[fit] = Demand(tokens, MARGIN * (held + activations))
     free = distributed.gather(free_bytes(pick_device()))
     return FitPlan(demands, None if None in free else min(cast("list[float]", free)))
+
+
+def _held_bytes(setup: TrainingSetup, model: PeftModel | PreTrainedModel, trained: int, devices: int) -> float:
+    """Bytes of a GPU that a step needs whatever its size, besides the weights that are there already.
+
+    With FSDP it is a part of them, with the weights that are not there yet, and the whole weights of a few layers.
+    """
+    states = trained * state_bytes(setup.stage.training, DTYPE_BYTES[setup.stage.precision.dtype])
+    if setup.stage.training.parallel != FSDP:
+        return states
+    weights = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    missing = weights if setup.stage.quantization.method == "none" else 0
+    return (states + missing) / devices + 4 * weights / setup.config.num_hidden_layers
 
 
 def _evaluator(setup: TrainingSetup, loss: NextTokenLoss) -> Evaluator:
     settings, context = setup.stage.training.evaluation, context_length(setup.config)
     cache = cache_bytes(shape_of(setup.config), DTYPE_BYTES[setup.stage.precision.dtype], 1)
-    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, setup.stage.seed_of_evaluations)
+    in_step, seed = setup.stage.training.parallel == FSDP, setup.stage.seed_of_evaluations
+    return Evaluator(setup.data, setup.tokenizer, loss, settings, cache, context, seed, in_step)
 
 
 def describe(setup: TrainingSetup, trainer: AdapterTrainer) -> str:

@@ -12,6 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from feyntune.config.methods import FSDP
 from feyntune.core.cli import say
 from feyntune.core.system_errors import writing
 from feyntune.models.memory import free_unused_memory, is_out_of_memory
@@ -19,6 +20,7 @@ from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
 from feyntune.training.distributed import any_process, average_gradients, is_launched
 from feyntune.training.full import save_checkpoint
+from feyntune.training.sharding import FSDP_ARGUMENTS, compute_inside, divide_on_cpus, gathered_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -73,6 +75,7 @@ def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, dev
         logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
+        **(FSDP_ARGUMENTS if training.parallel == FSDP and is_launched() else {}),
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # other visible GPUs are not ours: no DataParallel over them
     return arguments
@@ -117,6 +120,7 @@ class AdapterTrainer(Trainer):
         self.micro_batches, self.fits, self.loss = micro_batches, fits, loss
         self.evaluator, self.meter, self.dtype = evaluator, meter, dtype
         self.lora_plus_ratio, self.initial, self.step_adapters = lora_plus_ratio, initial, step_adapters
+        self.gathered: dict[str, torch.Tensor] | None = None
         self.remove_callback(PrinterCallback)
         self._apply_fit()
 
@@ -126,6 +130,28 @@ class AdapterTrainer(Trainer):
         self.meter.add_fit(checkpoints.step_of(checkpoint), self.fits.current)
         self.args.eval_on_start = checkpoint is None
         return super().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create the accelerator; see ``sharding.divide_on_cpus``."""
+        super().create_accelerator_and_postprocess()
+        if self.args.fsdp_plugin_args and self.args.device.type == "cpu":
+            divide_on_cpus(self.accelerator, self.args.fsdp_plugin_args)
+            self.is_fsdp_enabled = True
+
+    def _prepare_for_training(self, *arguments: Any) -> Any:
+        prepared = super()._prepare_for_training(*arguments)
+        if self.is_fsdp_enabled:
+            compute_inside(self.model, self.loss)
+        return prepared
+
+    def gather(self) -> None:
+        """Gather the trained weights for the first process to save, if they are divided; all processes must call it."""
+        self.gathered = gathered_weights(self.model) if self.is_fsdp_enabled else None
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the weights in a checkpoint; those of a divided model are in accelerate's own file."""
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """The optimizer; with LoRA+, groups of parameters with their own learning rates."""
@@ -152,10 +178,13 @@ class AdapterTrainer(Trainer):
         loss = self._try_step(model, inputs["step"])
         while loss is None:
             loss = self._try_step(model, inputs["step"])
-        average_gradients(model)
+        if not self.is_fsdp_enabled:
+            average_gradients(model)
         return loss
 
     def _try_step(self, model: torch.nn.Module, step: int) -> torch.Tensor | None:
+        if self.is_fsdp_enabled:
+            return self._forward_backward(model, step)  # a step that fails in between cannot be repeated
         random_state, error, loss = _random_state(self.args.device), None, None
         try:
             loss = self._forward_backward(model, step)
@@ -228,7 +257,7 @@ class AdapterTrainer(Trainer):
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as it is published, for the unchanged base model."""
-        save_adapter(cast("PeftModel", self.model), folder, self.initial)
+        save_adapter(cast("PeftModel", self.model), folder, self.initial, self.gathered)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         if self.args.should_save:
@@ -243,7 +272,11 @@ class AdapterTrainer(Trainer):
         folder = Path(cast("str", self.args.output_dir))
         checkpoint = folder / f"checkpoint-{self.state.global_step}"
         with self.meter.part("checkpoints"), writing(checkpoint):
+            if self.is_fsdp_enabled:
+                checkpoint.mkdir(parents=True, exist_ok=True)
             super()._save_checkpoint(model, trial)
+            if self.step_adapters:
+                self.gather()
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 if self.step_adapters:

@@ -97,13 +97,16 @@ Method = Literal["lora", "full"]
 class Training(Section):
     """How a model is trained; the defaults are the paper's for Llama 3.1 8B."""
 
-    later: ClassVar[dict[str, Any]] = {"method": "lora"}
+    later: ClassVar[dict[str, Any]] = {"method": "lora", "parallel": "ddp"}
     """Keys that are newer than results, and the values that those results were made with: JSON leaves these out, so
     that a new key makes no result stale."""
 
     method: Method = "lora"
     """`lora`: an adapter. `full`: all weights of the base model, saved as an ordinary model folder; needs
     `quantization.method: none`, no layers, and a `learning_rate` of about 1e-5."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How several GPUs train together. `ddp`: each holds the whole model. `fsdp`: each holds a part of every weight,
+    for models that do not fit into one GPU. The result is the same, up to rounding."""
     num_train_epochs: float = Field(4, gt=0, le=100_000)
     """Passes over the training split."""
     max_steps: Count | None = None

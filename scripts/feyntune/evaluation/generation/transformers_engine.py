@@ -4,6 +4,9 @@
 waiting rows take their places, and the next segment continues from the KV cache of the others. After every
 ``shard_rows`` finished rows the tokens so far are saved, and the batch is rebuilt from them. So a killed job continues
 exactly as one that was not killed, to the last bit.
+
+On a CPU the weights are packed for few rows (``packed_linear``), and attention reads less padding
+(``grouped_attention``), for which rows are sorted by length.
 """
 
 from __future__ import annotations

@@ -252,6 +252,11 @@ def test_names_that_are_too_long_for_files_are_refused():
     assert "has a name of over 200 characters" in fault({**SMALL, **names, "datasets": datasets, "grid": grid})
 
 
+def test_a_key_that_is_too_long_is_cut_in_its_place_and_in_its_value():
+    said = fault({**SMALL, "datasets": {**SMALL["datasets"], "d" * 500: SMALL["datasets"]["gr-qc"]}})
+    assert said.startswith(f"config: $.datasets.{'d' * 49}…: ") and len(said) <= 200
+
+
 def test_a_configuration_that_contains_itself_is_one_line():
     training = {}
     training["optimizer"] = training

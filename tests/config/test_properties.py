@@ -74,7 +74,7 @@ def accepted_or_one_line(function, *arguments):
         function(*arguments)
     except FeynTuneError as error:
         message = str(error)
-        assert message.isprintable() and len(message) <= 400, message
+        assert message.isprintable() and len(message) <= 240, message
         assert message.startswith("config: ")
 
 

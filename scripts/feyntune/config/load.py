@@ -171,7 +171,7 @@ def _first_fault(section: type[Section], error: ValidationError, place: str) -> 
     renamed = RENAMED.get(str(key))
     if renamed in known:
         return f"config: {where}: {key!r} is now called {renamed!r}; rename it{more}"
-    return f"config: {where}: unknown key {shorten(key)}{did_you_mean(key, known)}{more}"
+    return f"config: {where}: unknown key {shorten(key, 40)}{did_you_mean(key, known)}{more}"
 
 
 def _dotted(place: str, location: Sequence[int | str]) -> str:
@@ -185,7 +185,7 @@ def _message(fault: ErrorDetails) -> str:
         return str(fault["ctx"]["error"])
     if fault["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-        return f"cannot be {shorten(fault['input'])}{did_you_mean(fault['input'], choices)}"
+        return f"cannot be {shorten(fault['input'], 40)}{did_you_mean(fault['input'], choices)}"
     if fault["type"] == "missing":
         return "is required; give it a value"
     return f"{fault['msg'][0].lower()}{fault['msg'][1:]}, not {shorten(fault['input'])}"

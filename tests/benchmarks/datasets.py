@@ -41,7 +41,7 @@ PRIMARIES = {"hep-th": 4, "hep-ph": 5, "gr-qc": 3, "q-bio.PE": 1, "cs.LG": 20, "
 VOCABULARY = 40_000
 
 
-def _generate(path: Path, rows: int, seed: int = 0) -> None:
+def generate_snapshot(path: Path, rows: int, seed: int = 0) -> None:
     """Write a snapshot of synthetic papers, on average as long as arXiv's: about 1.6 kB a line.
 
     Word frequencies follow Zipf's distribution, so that abstracts share as few words as real ones.
@@ -160,7 +160,7 @@ def _all(frame: pandas.DataFrame) -> pandas.DataFrame:
 def _ours(snapshot: Path, folder: Path, cores: int, mixtures: bool, leaks: dict) -> Path:
     """This project's method, as the workflow runs it: one pass to a store, then one process for each set."""
     store, report = folder / "store.parquet", folder / "store.json"
-    _run("read_snapshot.py", "--snapshot", snapshot, "--store", store, "--report", report, "--threads", cores)
+    run_program("read_snapshot.py", "--snapshot", snapshot, "--store", store, "--report", report, "--threads", cores)
     datasets, begun = _datasets(json.loads(report.read_text())["papers"]), {}
     with ThreadPoolExecutor(cores) as pool:
         for name in sorted(datasets, key=lambda name: (_depth(name, datasets), name != "cs")):  # the longest one first
@@ -194,13 +194,13 @@ def _make(name: str, datasets: dict[str, Dataset], folder: Path, leaks: dict, be
     if datasets[name].mix:
         pairs = held_out(datasets, name, [])
         where += ["--datasets", folder, "--held-out", *(folder / other / f"{split}.parquet" for other, split in pairs)]
-        _run("mix_dataset.py", *where, "--settings", json.dumps(settings))
+        run_program("mix_dataset.py", *where, "--settings", json.dumps(settings))
     else:
         where += ["--store", folder / "store.parquet", "--report", folder / "store.json"]
-        _run("build_dataset.py", *where, "--settings", json.dumps({**settings, "control_papers": []}))
+        run_program("build_dataset.py", *where, "--settings", json.dumps({**settings, "control_papers": []}))
 
 
-def _run(program: str, *arguments: object) -> None:
+def run_program(program: str, *arguments: object) -> None:
     """Run a program of the project; its peak memory counts as that of a child of this process."""
     subprocess.run([sys.executable, str(PROJECT / "scripts" / program), *map(str, arguments)], check=True)
 
@@ -209,7 +209,7 @@ def prepare(mixtures: bool, rows: int, folder: Path) -> Case:
     """A benchmark case: a snapshot of ``rows`` papers, from which the single sets and perhaps the mixtures are made."""
     snapshot = folder.parent / f"snapshot-{rows}.jsonl"
     if not snapshot.is_file():
-        _generate(snapshot, rows)
+        generate_snapshot(snapshot, rows)
     for way in (REFERENCE, OURS, SEARCH):
         (folder / way).mkdir(exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.datasets", str(snapshot), str(folder / REFERENCE)]

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow
 import pytest
 import torch
 
@@ -24,9 +25,10 @@ from benchmarks.comparison import (
 )
 from benchmarks.limits import Limits
 from benchmarks.material import EOS
-from benchmarks.peers import perplexity
+from benchmarks.peers import embeddings, perplexity, snapshot
 from benchmarks.tables import Result, write_all
 from benchmarks.workers import Worker
+from feyntune.core.files import write_table
 from feyntune.evaluation.generation import vllm_environment
 
 
@@ -106,6 +108,25 @@ def test_another_programs_other_results_are_refused():
     assert perplexity.check({REFERENCE: [-100.0, -50.0], OURS: [-100.0, -50.0001]})
     with pytest.raises(AssertionError, match=r"differ by 2\.0e-05"):
         perplexity.check({REFERENCE: [-100.0, -50.0], OURS: [-100.0, -50.001]})
+
+
+def test_another_programs_other_embeddings_are_refused():
+    theirs = [[2.0, -4.0]]
+    assert embeddings.check({REFERENCE: theirs, OURS: torch.tensor(theirs).numpy()})
+    with pytest.raises(AssertionError, match=r"embeddings differ by 5\.0e-06"):
+        embeddings.check({REFERENCE: theirs, OURS: torch.tensor([[2.0, -4.00002]]).numpy()})
+
+
+def test_other_rows_of_another_program_are_refused(tmp_path):
+    papers = [{name: f"{name} {number}" for name in snapshot.COLUMNS} for number in range(3)]
+    for way, rows in {REFERENCE: papers, OURS: papers[::-1]}.items():
+        (tmp_path / way).mkdir()
+        for split in snapshot.SPLITS:
+            write_table(tmp_path / way / f"{split}.parquet", pyarrow.Table.from_pylist(rows))
+    same = {REFERENCE: tmp_path / REFERENCE, OURS: tmp_path / REFERENCE}
+    assert snapshot.check(same).startswith("the same papers in the same order: 3 ")
+    with pytest.raises(AssertionError, match="the rows differ"):
+        snapshot.check({way: tmp_path / way for way in (REFERENCE, OURS)})
 
 
 ANSWERS = """

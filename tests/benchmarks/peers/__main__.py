@@ -5,7 +5,7 @@
 
 Abstracts are those of the embedded default, or real ones from the folder FEYNTUNE_REAL_DATA; models have random
 weights. Each benchmark first asserts that both give the same; then they take turns. Models stay loaded, that of the
-other program in a process of its own.
+other program in a process of its own; a GPU is not used.
 """
 
 import os
@@ -16,10 +16,10 @@ from benchmarks.__main__ import main
 from benchmarks.peers import PYTHON
 from benchmarks.workers import ONE_THREAD
 
-MODULES = ("peers.perplexity",)
+MODULES = ("peers.perplexity", "peers.training", "peers.embeddings", "peers.snapshot")
 
 if __name__ == "__main__":
     if not PYTHON.exists():
         sys.exit("bench-peers: .venv-peers is missing; `make bench-peers` installs it")
-    os.environ.update(ONE_THREAD)  # before torch is imported
+    os.environ.update(ONE_THREAD, CUDA_VISIBLE_DEVICES="")  # before torch is imported
     main(MODULES, __doc__, Path("results/benchmarks-peers"))

@@ -6,11 +6,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.material import random_model, shape
+from benchmarks.material import SMALL, random_model
 from benchmarks.peers import PYTHON
 from benchmarks.workers import Worker
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 REAL = "arxiv/arxiv-metadata-sample.jsonl"
 """The snapshot in the folder FEYNTUNE_REAL_DATA."""
@@ -40,25 +43,27 @@ def abstracts(count: int) -> list[str]:
     raise AssertionError(f"the snapshot has only {len(texts)} abstracts")
 
 
-def model_with_tokenizer(folder: Path, texts: Sequence[str]) -> Path:
-    """Save a random Llama and a byte-level tokenizer of the texts with BOS and EOS, unless they are there."""
+def byte_level_tokenizer(texts: Sequence[str], **options: Any) -> PreTrainedTokenizerFast:
+    """A tokenizer fitted on texts, with BOS and EOS; ``options`` are those of transformers."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if not (folder / "tokenizer.json").is_file():
-        random_model(folder)
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=shape().vocab_size,
-            special_tokens=["<s>", "</s>"],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-        tokenizer.train_from_iterator(texts, trainer)
-        fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-        fast.save_pretrained(folder)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=SMALL.vocab_size,
+        special_tokens=["<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", **options)
+
+
+def model_with_tokenizer(folder: Path, texts: Sequence[str]) -> Path:
+    """Save a random Llama and a tokenizer of the texts in a folder; returns the folder."""
+    byte_level_tokenizer(texts).save_pretrained(random_model(folder))
     return folder
 
 

@@ -57,8 +57,8 @@ class Result:
     def _reached(self):
         """Ratio, its spread, and the ratio in processor time; without a reference, seconds at each size."""
         if REFERENCE not in self.case.ways:
-            times = [" / ".join(self._seconds(way)) for way in self.case.ways]
-            return times[0], f"bare rules: {times[1]}" if times[1:] else "", ""
+            (_, ours), *others = [(way, " / ".join(self._seconds(way))) for way in self.case.ways]
+            return ours, ", ".join(f"{way}: {times}" for way, times in others), ""
         pairs, processor = (ratios(self.timings, self.largest, kind) for kind in ("seconds", "processor_seconds"))
         return f"{_median(pairs):.2f}", f"{pairs[0]:.2f} to {pairs[-1]:.2f}", f"{_median(processor):.2f}"
 

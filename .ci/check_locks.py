@@ -36,8 +36,8 @@ PLATFORMS = LINUX | {"aarch64-apple-darwin": {"sys_platform": "darwin", "platfor
 """The same of all platforms."""
 OVERRIDES = ".venv/overrides.txt"
 """What `make lock` lets vLLM's requirements be replaced with."""
-FROM_SOURCE = frozenset({"connection-pool", "rouge-score", "immutables"})
-"""Packages that may be built from source: the first two have no wheels, the third has none for Python 3.14."""
+FROM_SOURCE = frozenset({"connection-pool", "rouge-score", "sqlitedict", "word2number", "immutables"})
+"""Packages that may be built from source: the last has no wheel for Python 3.14, the others have none."""
 
 Version = tuple[int, int]
 Package = dict[str, Any]
@@ -58,6 +58,7 @@ class Environment:
 
 ENVIRONMENTS = (
     Environment(OURS, 28, PLATFORMS),  # torch
+    Environment(("requirements-peers.txt",), 28, PLATFORMS),  # torch
     Environment(("requirements-vllm.txt",), 34, LINUX, OVERRIDES),  # tilelang on aarch64; llguidance on x86_64: 31
     Environment(("requirements-vllm-cpu.txt",), 31, LINUX, OVERRIDES),  # llguidance
 )

@@ -102,7 +102,8 @@ def print_run(configuration: Configuration, run: Run) -> None:
     if run.kind == "trained":
         stages["train"] = training_stage(configuration, run).model_dump(mode="json")
     if run.kind != "imported":
-        for name, evaluation_set in configuration.evaluation_sets.items():
+        judged = {name: each for name, each in configuration.evaluation_sets.items() if run.is_judged_on(name)}
+        for name, evaluation_set in judged.items():
             if evaluation_set.is_completed:
                 stages[f"complete {name}"] = completion_stage(configuration, run, name).model_dump(mode="json")
             stages[f"perplexity {name}"] = perplexity_stage(configuration, run, name).model_dump(mode="json")

@@ -30,14 +30,20 @@ MODULES = (
 )
 
 
-def main():
-    """Measure."""
-    benchmarks = {each.name: each for name in MODULES for each in _module(name).BENCHMARKS}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(modules=MODULES, description=__doc__, output=Path("results/benchmarks")):
+    """Measure.
+
+    Args:
+        modules: those of the benchmarks that can be chosen.
+        description: help of the command.
+        output: folder of the tables, unless the command names one.
+    """
+    benchmarks = {each.name: each for name in modules for each in _module(name).BENCHMARKS}
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=benchmarks, default=list(benchmarks), metavar="NAME")
     parser.add_argument("--repetitions", type=int, help="instead of each benchmark's own number")
     parser.add_argument("--sizes", type=int, nargs="+", help="instead of each benchmark's own sizes")
-    parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--output", type=Path, default=output)
     parser.add_argument("--memory-of", nargs=4, metavar=("NAME", "SIZE", "WAY", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:

@@ -181,7 +181,7 @@ def _datasets(rows: int) -> dict[str, Dataset]:
 
     datasets = yaml.safe_load((PROJECT / "config/paper.yaml").read_text())["datasets"]
     datasets["cs"]["sample"] = int(CS * rows)
-    return {name: Dataset(**dataset) for name, dataset in datasets.items()}
+    return {name: Dataset(**dataset) for name, dataset in datasets.items() if "hub" not in dataset}
 
 
 def _make(name: str, datasets: dict[str, Dataset], folder: Path, leaks: dict, begun: dict[str, Future]) -> None:

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +20,7 @@ import torch
 from benchmarks.comparison import OURS, REFERENCE, Benchmark, Case
 from benchmarks.completions import MOST, limits, prompts, rows_of, stopping_model
 from benchmarks.material import EOS, device, dtype, parameters
+from benchmarks.workers import Worker
 
 Texts = list[list[int]]
 
@@ -134,17 +132,12 @@ def without_logs() -> Iterator[None]:
 class VllmWorker:
     """A process in vLLM's environment with the model in memory."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
+    def __init__(self, worker: Worker) -> None:
+        self.worker, self.process = worker, worker.process
 
     def __call__(self, sequences: Texts, temperature: float, most: int) -> Texts:
         """The new tokens of each sequence."""
-        return json.loads(self._ask({"sequences": sequences, "temperature": temperature, "most": most}))
-
-    def _ask(self, question: dict[str, Any]) -> str:
-        assert self.process.stdin and self.process.stdout
-        print(json.dumps(question), file=self.process.stdin, flush=True)
-        return self.process.stdout.readline()
+        return self.worker.ask({"sequences": sequences, "temperature": temperature, "most": most})
 
 
 def start_vllm(rows: int, folder: Path) -> VllmWorker | None:
@@ -156,17 +149,6 @@ def start_vllm(rows: int, folder: Path) -> VllmWorker | None:
         return None
     base = folder / "model"
     stopping_model().causal.save_pretrained(base)
-    log = folder / "vllm.log"
-    with open(log, "w") as errors:
-        process = subprocess.Popen(
-            [PYTHON, Path(__file__).with_name("vllm_worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    worker = VllmWorker(process)
     generation = {
         "temperature": 1.0,
         "min_new_tokens": LEAST,
@@ -177,11 +159,12 @@ def start_vllm(rows: int, folder: Path) -> VllmWorker | None:
     precision = {"dtype": str(dtype()).removeprefix("torch.")}
     stage = {"run": "bench", "seed": 0, "limit": None, "generation": generation, "precision": precision}
     stage |= {"quantization": {"method": "none"}, "base_names": ["bench"]}
-    if worker._ask({"stage": stage, "base": str(base), "eos_ids": [EOS], "prompt": 120}).strip() != "ready":
-        last = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
-        print(f"engines: without vLLM, which does not start ({last[:120]})", file=sys.stderr, flush=True)
+    given = {"stage": stage, "base": str(base), "eos_ids": [EOS], "prompt": 120}
+    worker = Worker(PYTHON, Path(__file__).with_name("vllm_worker.py"), folder / "vllm.log", given)
+    if not worker.ready:
+        print(f"engines: without vLLM, which does not start ({worker.last_words()})", file=sys.stderr, flush=True)
         return None
-    return worker
+    return VllmWorker(worker)
 
 
 def check(results: dict[str, Any]) -> str:

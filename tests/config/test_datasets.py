@@ -1,13 +1,13 @@
 """Declarations of datasets: their short forms, what is refused, and what refers to what."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from feyntune.config.load import parse_configuration
 from feyntune.config.references import check_references, held_out, ingredients, mentioned, snapshot_under
 from feyntune.config.schema.data import Dataset, DatasetStage
+from feyntune.config.schema.evaluation import EvaluationSet
 from feyntune.core.errors import FeynTuneError
 
 SINGLE = {"snapshot": "arxiv", "categories": ["hep-th"]}
@@ -108,9 +108,10 @@ def test_unseen_are_the_splits_of_all_parts_and_what_runs_are_judged_on():
     every = nested()
     own = [(name, split) for name in ("a", "b") for split in ("test", "validation")]
     assert held_out(every, "ab", []) == own
-    assert held_out(every, "ab", [SimpleNamespace(dataset="c", split="test")]) == [*own, ("c", "test")]
-    assert held_out(every, "ab", [SimpleNamespace(dataset="c", split="train")]) == own
+    assert held_out(every, "ab", [EvaluationSet(dataset="c", split="test")]) == [*own, ("c", "test")]
+    assert held_out(every, "ab", [EvaluationSet(dataset="c", split="train")]) == own
+    assert held_out(every, "ab", [EvaluationSet(dataset="c", split="test", held_out=False)]) == own
 
 
 def test_being_judged_on_another_mixture_makes_no_circle():
-    assert ("c", "test") in held_out(nested(), "ab", [SimpleNamespace(dataset="abc", split="test")])
+    assert ("c", "test") in held_out(nested(), "ab", [EvaluationSet(dataset="abc", split="test")])

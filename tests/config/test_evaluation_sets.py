@@ -1,14 +1,19 @@
 """Which training splits may contain abstracts of an evaluation set, by how the datasets are made."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from feyntune.config import evaluation_sets
 from feyntune.config.load import parse_configuration
+from feyntune.config.references import held_out
 from feyntune.config.runs import resolve_runs
 from feyntune.config.schema.perplexity import Perplexity
-from feyntune.config.stages import perplexity_stage
+from feyntune.config.stages import perplexity_stage, training_stage
 from feyntune.core.errors import FeynTuneError
 
+PAPER = Path(__file__).resolve().parents[2] / "config" / "paper.yaml"
 DATASETS = {
     "th": {"snapshot": "arxiv", "categories": ["hep-th"]},
     "gr": {"snapshot": "arxiv", "categories": ["gr-qc"]},
@@ -70,6 +75,89 @@ def test_under_hold_out_only_runs_that_are_not_trained_here_count():
 def test_under_another_policy_nothing_is_held_out(policy):
     configuration, _ = declared(policy=policy, tested="recent")
     assert evaluation_sets.held_out_of_training(configuration, "th") == []
+
+
+@pytest.mark.parametrize("policy", ["exclude", "hold_out"])
+def test_a_set_that_is_not_held_out_changes_no_training_and_loses_abstracts_of_all_runs(policy):
+    tested = {"dataset": "recent", "held_out": False}
+    configuration, runs = declared(["th", "both"], policy=policy, runs=PUBLISHED, tested=tested)
+    assert evaluation_sets.leak_sources(configuration, runs.values(), "tested") == ["both", "gr", "th"]
+    assert evaluation_sets.held_out_of_training(configuration, "th") == []
+    assert ("recent", "test") not in held_out(configuration.datasets, "both", configuration.evaluation_sets.values())
+    assert evaluation_sets.evaluation_set_stage(configuration, "tested").policy == "exclude"
+
+
+def test_only_runs_that_are_evaluated_on_a_set_count_for_it():
+    theirs = {"theirs": {**PUBLISHED["theirs"], "sets": ["other"]}}
+    configuration, runs = declared(["th"], runs=theirs, tested="recent", other="recent")
+    assert evaluation_sets.leak_sources(configuration, runs.values(), "tested") == ["th"]
+    assert evaluation_sets.leak_sources(configuration, runs.values(), "other") == ["gr", "th"]
+    assert [run.name for run in runs.values() if not run.is_judged_on("tested")] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "fault"),
+    [
+        (["testes"], "$.runs.theirs.sets: no 'testes' in 'evaluation_sets'; did you mean 'tested'?"),
+        ([], "$.runs.theirs.sets: "),
+        ("tested", "$.runs.theirs.sets: "),
+    ],
+)
+def test_sets_of_a_run_are_names_of_evaluation_sets_and_some(sets, fault):
+    with pytest.raises(FeynTuneError) as caught:
+        declared(runs={"theirs": {**PUBLISHED["theirs"], "sets": sets}}, tested="th")
+    assert str(caught.value).startswith(f"config: {fault}") and len(str(caught.value).splitlines()) == 1
+
+
+def test_a_set_on_which_no_run_is_evaluated_is_refused():
+    theirs = {"theirs": {**PUBLISHED["theirs"], "sets": ["tested"]}}
+    configuration, runs = declared(runs=theirs, tested="th", other="gr")
+    with pytest.raises(FeynTuneError) as caught:
+        evaluation_sets.check_evaluation_sets(configuration, [runs["theirs"]])
+    assert str(caught.value) == (
+        "config: $.evaluation_sets.other: no run is evaluated on it; name it in a run's 'sets', or remove it"
+    )
+
+
+@pytest.mark.parametrize("least", [0, -0.1, 1.1])
+def test_the_least_share_is_a_fraction_above_zero(least):
+    with pytest.raises(FeynTuneError, match=r"config: \$\.evaluation_sets\.tested\.least: "):
+        declared(tested={"dataset": "th", "least": least})
+
+
+def test_the_least_share_reaches_the_stage_and_its_default_changes_no_settings():
+    configuration, _ = declared(tested={"dataset": "th", "least": 0.2}, other="th")
+    stages = [evaluation_sets.evaluation_set_stage(configuration, name) for name in ("tested", "other")]
+    assert stages[0].model_dump()["least"] == 0.2
+    assert stages[1].least == 0.5 and "least" not in stages[1].model_dump()
+
+
+def test_the_set_of_the_published_adapters_changes_no_training_of_the_paper():
+    with_hub = yaml.safe_load(PAPER.read_text())
+    without = yaml.safe_load(PAPER.read_text())
+    del without["evaluation_sets"]["hep-th-hub"], without["runs"]
+    found, expected = ({}, {})
+    for settings, into in ((with_hub, found), (without, expected)):
+        configuration = parse_configuration(settings)
+        sets = configuration.evaluation_sets.values()
+        for run in resolve_runs(configuration).values():
+            if run.kind == "trained":
+                unseen = held_out(configuration.datasets, run.dataset, sets)
+                into[run.name] = (unseen, training_stage(configuration, run))
+    assert len(found) == 20 and found == expected
+
+
+def test_the_papers_published_adapters_are_evaluated_on_the_hubs_test_split_only_and_ours_on_all_sets():
+    configuration = parse_configuration(yaml.safe_load(PAPER.read_text()))
+    runs = resolve_runs(configuration)
+    published = [run for run in runs.values() if run.kind == "published"]
+    assert len(published) == 20 and {run.sets for run in published} == {("hep-th-hub",)}
+    assert {run.sets for run in runs.values() if run.kind != "published"} == {None}
+    hub = configuration.evaluation_sets["hep-th-hub"]
+    (own,) = {run.dataset for run in published if run.name.startswith("s1-")}
+    assert own == hub.dataset and evaluation_sets.is_free_of_leaks(configuration, own, hub)
+    sources = evaluation_sets.leak_sources(configuration, runs.values(), "hep-th-hub")
+    assert {run.dataset for run in runs.values() if run.dataset} - {own} == set(sources)
 
 
 def test_whole_splits_are_held_out_and_only_where_there_may_be_leaks():
@@ -135,6 +223,7 @@ def test_plain_texts_have_perplexities_of_their_own_column():
         ({"dataset": "th", "text": "w.txt"}, "give either 'dataset'"),
         ({"text": "w.txt", "split": "test"}, "'split' does not go with 'text'"),
         ({"text": "w.txt", "completions": True}, "'completions' does not go with 'text'"),
+        ({"text": "w.txt", "held_out": False}, "'held_out' does not go with 'text'"),
         ({"text": "w.txt", "since": "2024-01-01"}, "'since' does not go with 'text'"),
         ({"dataset": "th", "since": "2024-01-02", "until": "2024-01-01"}, "'since' (2024-01-02) is after 'until'"),
         ({"dataset": "th", "words": 5}, "'words' does not go with 'dataset'"),

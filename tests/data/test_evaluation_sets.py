@@ -98,7 +98,19 @@ def test_fewer_than_half_left_is_an_error_that_names_both_remedies(test_split, w
     with pytest.raises(FeynTuneError) as caught:
         make_evaluation_set(stage(), test_split, trained)
     line = f"{leaked} of 8 abstracts of 'recent' are in the training split of a ({leaked})"
-    assert str(caught.value) == f"{line}; use split: hash in these datasets, or leaks.policy: hold_out"
+    assert str(caught.value) == (
+        f"{line}; use split: hash in these datasets, or leaks.policy: hold_out, or lower the set's 'least' (now 0.5)"
+    )
+
+
+@pytest.mark.parametrize(("leaked", "least", "refused"), [(6, 0.25, False), (7, 0.25, True), (1, 0.9, True)])
+def test_the_least_share_that_must_be_left_is_a_setting(test_split, write, leaked, least, refused):
+    trained = {"a": write("a", map(record, range(leaked)))}
+    if refused:
+        with pytest.raises(FeynTuneError, match=rf"{leaked} of 8 abstracts .* 'least' \(now {least}\)$"):
+            make_evaluation_set(stage(least=least), test_split, trained)
+    else:
+        assert len(make_evaluation_set(stage(least=least), test_split, trained).papers) == 8 - leaked
 
 
 def test_the_policy_refuse_refuses_any_leak_and_nothing_else(test_split, write):

@@ -102,6 +102,19 @@ def test_pairs_are_runs_with_their_base_and_layer_sets_with_each_other(results):
     assert "new_tokens" not in pairs
 
 
+def test_on_a_set_only_runs_that_are_evaluated_on_it_are_compared():
+    one = results_of({"base": [1.0, 2.0, 3.0], "all": [2.0, 2.0, 2.0], "qkv": [1.0, 1.0, 1.0]})
+    two = results_of({"base": [4.0, 5.0], "theirs": [3.0, 3.0], "qkv": [5.0, 9.0]})
+    runs = pd.concat([one.runs, two.runs.assign(set="t")], ignore_index=True)
+    both = Results(runs, one.quantities, {"s": one.values["s"], "t": two.values["s"]}, {})
+    table = comparisons(both, LAYERS, FEW, seed=0)
+    assert list(zip(table["set"], table["run"], table["against"], table["difference"], strict=True)) == [
+        ("s", "all", "base", 0), ("s", "qkv", "base", -1), ("s", "all", "qkv", 1),
+        ("t", "theirs", "base", -1.5), ("t", "qkv", "base", 2.5), ("t", "theirs", "qkv", -4),
+    ]  # fmt: skip
+    assert set(table["comparisons"]) == {3}
+
+
 def test_a_comparison_by_hand():
     values = {"base": [10.0, 20.0, 30.0, 40.0], "all": [9.0, 18.0, 30.0, 43.0], "qkv": [9.0, 19.0, 31.0, 44.0]}
     table = comparisons(results_of(values), LAYERS, FEW, seed=0).set_index(["run", "against"])

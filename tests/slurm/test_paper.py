@@ -69,9 +69,9 @@ def count(finished, rule):
 
 
 def test_every_job_of_the_plan_ran_once(finished):
-    assert (count(finished, "train"), count(finished, "complete"), count(finished, "perplexity")) == (20, 41, 123)
-    assert count(finished, "metric") == 82
-    assert count(finished, "cpu_metric") == 123
+    assert (count(finished, "train"), count(finished, "complete"), count(finished, "perplexity")) == (20, 62, 104)
+    assert count(finished, "metric") == 124
+    assert count(finished, "cpu_metric") == 186
     assert len(finished) == len({each[:2] for each in finished})
 
 

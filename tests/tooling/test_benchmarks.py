@@ -1,12 +1,15 @@
 """The benchmarks themselves: their arithmetic, and that the two ways they compare do the same."""
 
 import os
+import runpy
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import completions, engines, scores, semscore, similarity, training
+from benchmarks import completions, engines, peers, scores, semscore, similarity, training
 from benchmarks.comparison import (
     OURS,
     REFERENCE,
@@ -21,7 +24,9 @@ from benchmarks.comparison import (
 )
 from benchmarks.limits import Limits
 from benchmarks.material import EOS
+from benchmarks.peers import perplexity
 from benchmarks.tables import Result, write_all
+from benchmarks.workers import Worker
 from feyntune.evaluation.generation import vllm_environment
 
 
@@ -95,3 +100,36 @@ def test_texts_of_each_class_stop_at_its_rate():
     assert (1 / law[:, EOS]).tolist() == pytest.approx(completions.MEANS.tolist(), rel=0.05)
     stays = torch.stack([row[word :: completions.CLASSES].sum() for word, row in zip(words, law, strict=True)])
     assert (stays + law[:, EOS]).tolist() == pytest.approx([1] * completions.CLASSES, abs=1e-4)
+
+
+def test_another_programs_other_results_are_refused():
+    assert perplexity.check({REFERENCE: [-100.0, -50.0], OURS: [-100.0, -50.0001]})
+    with pytest.raises(AssertionError, match=r"differ by 2\.0e-05"):
+        perplexity.check({REFERENCE: [-100.0, -50.0], OURS: [-100.0, -50.001]})
+
+
+ANSWERS = """
+import json, sys
+print("ready" if json.loads(sys.stdin.readline())["start"] else "no", flush=True)
+for line in sys.stdin:
+    number = json.loads(line)["number"]
+    if number < 0:
+        sys.exit("a negative number")
+    print(number**2, flush=True)
+"""
+
+
+def test_a_worker_answers_until_it_ends(tmp_path):
+    (tmp_path / "worker.py").write_text(ANSWERS)
+    python = Path(sys.executable)
+    assert not Worker(python, tmp_path / "worker.py", tmp_path / "log", {"start": False}).ready
+    worker = Worker(python, tmp_path / "worker.py", tmp_path / "log", {"start": True})
+    assert worker.ready and worker.ask({"number": 7}) == 49
+    with pytest.raises(AssertionError, match="a worker ended: a negative number"):
+        worker.ask({"number": -1})
+
+
+def test_without_the_other_programs_the_error_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(peers, "PYTHON", tmp_path / "none")
+    with pytest.raises(SystemExit, match=r"^bench-peers: \.venv-peers is missing; `make bench-peers` installs it$"):
+        runpy.run_module("benchmarks.peers", run_name="__main__")

@@ -49,8 +49,8 @@ def test_the_profile_of_sulis_plans_the_papers_twenty_runs_on_its_gpus(tmp_path)
     done = workspace.snakemake(*PLAN, profile="profiles/sulis")
     assert done.returncode == 0, done.stdout
     shown = rows(done.stdout)
-    assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "41"
-    assert "489 of 489 jobs" in done.stdout and "30 jobs at a time" in done.stdout
+    assert shown["train"].split()[1] == "20" and shown["complete"].split()[1] == "62"
+    assert "626 of 626 jobs" in done.stdout and "30 jobs at a time" in done.stdout
     assert "GPU: A100, 40 GB" in done.stdout
     kept = json.loads((workspace.folder / "results/plan.json").read_text())["jobs"]
     (run,) = kept["train/llama-3.1-8b_hep-th_all"]

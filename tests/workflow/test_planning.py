@@ -122,6 +122,42 @@ def test_two_tables_in_one_repository_are_one_line_for_every_push(bare, target):
     assert bare.snakemake("--dry-run", "--config", hub).returncode == 0
 
 
+SETS = """
+evaluation_sets: {gr-qc: {dataset: gr-qc, completions: false}, other: {dataset: hep-ph}}
+runs: {mine: {model: tiny, dataset: hep-th, layers: qkv, sets: [other]}}
+"""
+
+
+def test_a_run_with_sets_has_results_on_these_only(bare):
+    (bare.folder / "sets.yaml").write_text(SETS)
+    plan = bare.plan("--configfile", "config/config.yaml", "sets.yaml")
+    results = ("completions", "perplexity", "similarity", "semscore", "jina", "rouge", "repetition")
+    made = {tuple(file.split("/")[1:3]) for file in plan if "/mine." in file and file.split("/")[1] in results}
+    assert made == {(kind, "other") for kind in results}
+    others = {file.split("/")[2] for file in plan if file.startswith("results/perplexity/") and "/tiny_base." in file}
+    assert others == {"hep-th", "gr-qc", "other"}
+
+
+def test_pooled_tables_hold_a_run_with_sets_for_these_only(bare):
+    (bare.folder / "sets.yaml").write_text(SETS)
+    shown = ("--dry-run", "--quiet", "host", "--printshellcmds", "--configfile", "config/config.yaml", "sets.yaml")
+    for kind in ("completions", "perplexity", "semscore"):
+        done = bare.snakemake(*shown, "--", f"results/{kind}/all.parquet")
+        assert done.returncode == 0, done.stdout
+        (pool,) = [line for line in done.stdout.splitlines() if "collect.py" in line]
+        assert re.findall(rf"results/{kind}/(\S+)/mine\.parquet", pool) == ["other"]
+        assert re.findall(r'"run": "mine", "set": "([^"]+)"', pool) == ["other"]
+
+
+def test_a_set_that_is_not_held_out_is_no_input_of_mixtures(bare):
+    shown = ("--dry-run", "--quiet", "host", "--printshellcmds", "--config")
+    for held_out in ("true", "false"):
+        sets = f"evaluation_sets={{other: {{dataset: hep-th, split: validation, held_out: {held_out}}}}}"
+        done = bare.snakemake(*shown, sets, "--", "results/datasets/hep-ph_gr-qc/train.parquet")
+        (mix,) = [line for line in done.stdout.splitlines() if "mix_dataset.py" in line]
+        assert ("results/datasets/hep-th/validation.parquet" in mix) == (held_out == "true")
+
+
 ELSEWHERE = """
 runs:
   wide:

@@ -8,6 +8,11 @@ def validation_split(wildcards):
     return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
 
 
+def sets_of(run):
+    """The evaluation sets on which a run is evaluated."""
+    return [name for name in CONFIG.evaluation_sets if RUNS[run].is_judged_on(name)]
+
+
 @functools.cache
 def checkpoints_settings(run):
     return learning.checkpoints_stage(CONFIG, RUNS[run])
@@ -35,7 +40,9 @@ rule checkpoints:
         archive=ARCHIVE,
         record="results/adapters/{run}/run.json",
         validation=validation_split,
-        sets=expand("results/evaluation_sets/{set}.parquet", set=CONFIG.evaluation_sets),
+        sets=lambda wildcards: expand(
+            "results/evaluation_sets/{set}.parquet", set=sets_of(wildcards.run)
+        ),
         models=judging_files,
         training=learned_split,
     output:
@@ -53,9 +60,9 @@ rule checkpoints:
         base=lambda wildcards: evaluated_folder(
             wildcards.run, checkpoints_settings(wildcards.run)
         ),
-        sets=[
+        sets=lambda wildcards: [
             f"{name}=results/evaluation_sets/{name}.parquet"
-            for name in CONFIG.evaluation_sets
+            for name in sets_of(wildcards.run)
         ],
         models=[f"{name}={model_folder('metrics', name)}" for name in WITH_METRIC_MODEL],
         training=training_option,

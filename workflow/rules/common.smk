@@ -60,6 +60,11 @@ WITH_MODEL = [run.name for run in RUNS.values() if run.kind != "imported"]
 COMPLETED = [name for name, each in CONFIG.evaluation_sets.items() if each.is_completed]
 
 
+def judged_on(evaluation_set, runs):
+    """Those of the runs that are evaluated on a set."""
+    return [run for run in runs if RUNS[run].is_judged_on(evaluation_set)]
+
+
 def one_of(names):
     """A regular expression that matches these names only; nothing, where there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"

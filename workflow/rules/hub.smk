@@ -13,16 +13,16 @@ def card_settings(wildcards):
     return stage_settings(published.card_stage, RUNS[wildcards.run])
 
 
-def runs_in_table(kind):
-    """The runs with results of this kind."""
-    return [run for run in RUNS.values() if run.name in judged_runs(kind)]
+def runs_in_table(kind, evaluation_set):
+    """The runs with results of this kind on a set."""
+    return [RUNS[run] for run in judged_on(evaluation_set, judged_runs(kind))]
 
 
 def table_settings(wildcards):
     """The settings of a reference table."""
     return stage_settings(
         published.reference_stage,
-        runs_in_table(wildcards.table),
+        runs_in_table(wildcards.table, wildcards.set),
         wildcards.table,
         wildcards.set,
     )
@@ -33,7 +33,7 @@ def results_in_table(wildcards):
     return [
         f"results/{kind}/{wildcards.set}/{run.name}.parquet"
         for kind in kinds_beside(wildcards.table)
-        for run in runs_in_table(wildcards.table)
+        for run in runs_in_table(wildcards.table, wildcards.set)
     ]
 
 

@@ -18,7 +18,7 @@ def judged_pairs(kind):
     return [
         (each, run)
         for each in sets
-        for run in judged_runs(kind)
+        for run in judged_on(each, judged_runs(kind))
         if each in COMPLETED or run in WITH_MODEL
     ]
 
@@ -158,11 +158,11 @@ rule figures:
         tables=TABLES,
         histories=HISTORIES,
         checkpoints=CHECKPOINTS,
-        matrices=expand(
-            "results/similarity/{set}/{run}.pt",
-            set=COMPLETED,
-            run=WITH_MODEL,
-        ),
+        matrices=[
+            f"results/similarity/{each}/{run}.pt"
+            for each in COMPLETED
+            for run in judged_on(each, WITH_MODEL)
+        ],
     output:
         FIGURES,
     log:

@@ -23,8 +23,8 @@ def checkpoints_stage(configuration: Configuration, run: Run) -> CheckpointsStag
 
     Everything is as in the evaluation of the finished run, except that the engine is the built-in one.
     """
-    sets = configuration.evaluation_sets
-    completed = next(name for name, each in sets.items() if each.is_completed)
+    sets = {name: each for name, each in configuration.evaluation_sets.items() if run.is_judged_on(name)}
+    completed = next(name for name, each in configuration.evaluation_sets.items() if each.is_completed)
     completion = completion_stage(configuration, run, completed)
     perplexity = perplexity_stage(configuration, run, completed).perplexity
     sampled = {

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 
 def check_evaluation_sets(configuration: Configuration, runs: Iterable[Run]) -> None:
-    """Raise FeynTuneError if no set is completed, or one is all splits of a dataset on which a run is trained."""
+    """Refuse sets of which none is completed, on which no run is evaluated, or that are all of a run's own dataset.
+
+    Raises:
+        FeynTuneError: as said.
+    """
+    runs = list(runs)
+    for name in configuration.evaluation_sets:
+        if not any(run.is_judged_on(name) for run in runs):
+            raise FeynTuneError(
+                f"config: $.evaluation_sets.{name}: no run is evaluated on it; name it in a run's 'sets', or remove it"
+            )
     if not any(each.is_completed for each in configuration.evaluation_sets.values()):
         raise FeynTuneError("config: $.evaluation_sets: runs complete none of them; add a set of abstracts to complete")
     trained = {run.dataset: run.name for run in runs if run.dataset}
@@ -57,18 +67,19 @@ def leak_sources(configuration: Configuration, runs: Iterable[Run], name: str) -
     """Datasets whose training splits may contain abstracts of an evaluation set, sorted.
 
     These are datasets of the runs, whatever their number: another run of the same dataset changes nothing. Under the
-    policy ``hold_out``, runs that are trained here do not see these abstracts, and only other runs count.
+    policy ``hold_out``, runs that are trained here do not see these abstracts, and only other runs count, unless the
+    set says ``held_out: false``.
 
     Args:
         configuration: the datasets, the evaluation sets and the policy.
-        runs: all runs; each is evaluated on each set.
+        runs: all runs; those that are not evaluated on this set do not count.
         name: name of the evaluation set.
     """
     evaluation_set = configuration.evaluation_sets[name]
     if evaluation_set.split == "train":
         return []
-    held_out = configuration.leaks.policy == "hold_out" and evaluation_set.dataset
-    counted = [run for run in runs if not held_out or run.kind != "trained"]
+    unseen = configuration.leaks.policy == "hold_out" and evaluation_set.dataset and evaluation_set.held_out
+    counted = [run for run in runs if run.is_judged_on(name) and (not unseen or run.kind != "trained")]
     trained = sorted({run.dataset for run in counted if run.dataset})
     return [dataset for dataset in trained if not is_free_of_leaks(configuration, dataset, evaluation_set)]
 
@@ -77,13 +88,15 @@ def evaluation_set_stage(configuration: Configuration, name: str) -> EvaluationS
     """What decides the abstracts of an evaluation set, besides its dataset and the training splits."""
     evaluation_set = configuration.evaluation_sets[name]
     leaks = configuration.leaks
+    policy = "exclude" if leaks.policy == "hold_out" and not evaluation_set.held_out else leaks.policy
     return EvaluationSetStage(
         name=name,
         dataset=evaluation_set.dataset,
         split=evaluation_set.split if evaluation_set.dataset else None,
         limit=evaluation_set.limit,
-        policy=None if evaluation_set.split == "train" else leaks.policy,
+        policy=None if evaluation_set.split == "train" else policy,
         near_duplicates=leaks,
+        least=evaluation_set.least,
     )
 
 
@@ -98,7 +111,7 @@ def held_out_of_training(configuration: Configuration, dataset: str) -> list[tup
     others = [
         each
         for each in configuration.evaluation_sets.values()
-        if each.split != "train" and not is_free_of_leaks(configuration, dataset, each)
+        if each.held_out and each.split != "train" and not is_free_of_leaks(configuration, dataset, each)
     ]
     return sorted({(each.dataset, split) for each in others if each.dataset for split in each.splits})
 

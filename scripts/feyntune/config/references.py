@@ -78,18 +78,19 @@ def held_out(
 ) -> list[tuple[str, str]]:
     """The splits that a mixture may not train on, as sorted pairs of dataset and split.
 
-    These are the test and validation splits of its datasets, and all evaluation sets. Mixtures are replaced by their
+    These are the test and validation splits of its datasets, and evaluation sets. Mixtures are replaced by their
     datasets, which have the same papers in the same splits, so that no two mixtures depend on each other.
 
     Args:
         datasets: settings of datasets by name.
         name: the mixture.
         evaluation_sets: the evaluation sets. Those of split `train` are not held out, because somebody chose them; nor
-            those of split `all`, which lose abstracts instead (`evaluation_sets.leak_sources`).
+            those of split `all` and those that say `held_out: false`, which lose abstracts instead
+            (`evaluation_sets.leak_sources`).
     """
     pairs = {(source, split) for source in sources(datasets, name) for split in ("test", "validation")}
-    evaluated = [(each.dataset, each.split) for each in evaluation_sets if each.split in ("test", "validation")]
-    pairs |= {(source, split) for dataset, split in evaluated if dataset for source in sources(datasets, dataset)}
+    unseen = [each for each in evaluation_sets if each.held_out and each.split in ("test", "validation")]
+    pairs |= {(source, each.split) for each in unseen if each.dataset for source in sources(datasets, each.dataset)}
     return sorted(pairs)
 
 

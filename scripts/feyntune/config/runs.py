@@ -36,6 +36,12 @@ class Run:
     """Seed of its training; None: the configuration's."""
     variation: Variation = UNVARIED
     """Settings that the grid varies."""
+    sets: tuple[str, ...] | None = None
+    """The evaluation sets on which it is evaluated; None: all."""
+
+    def is_judged_on(self, evaluation_set: str) -> bool:
+        """Whether the run is evaluated on a set (a name)."""
+        return self.sets is None or evaluation_set in self.sets
 
     @property
     def is_full(self) -> bool:
@@ -97,7 +103,10 @@ def _grid_runs(configuration: Configuration) -> list[Run]:
 
 def _named_runs(configuration: Configuration) -> list[Run]:
     return [
-        Run(name, _kind(entry), entry.model, entry.dataset, layers, entry.adapter, _imports(entry), entry.seed)
+        Run(
+            *(name, _kind(entry), entry.model, entry.dataset, layers, entry.adapter, _imports(entry), entry.seed),
+            sets=tuple(entry.sets) if entry.sets else None,
+        )
         for name, entry in configuration.runs.items()
         for layers in [layers_of(configuration, name, entry)]
     ]
@@ -135,6 +144,8 @@ def _references(configuration: Configuration) -> Iterator[tuple[str, str, str | 
         yield f"$.runs.{run}.layers", "layer_sets", entry.layers
         for metric in entry.metrics:
             yield f"$.runs.{run}.metrics", "metrics", metric
+        for named in entry.sets or []:
+            yield f"$.runs.{run}.sets", "evaluation_sets", named
     for name, evaluation_set in configuration.evaluation_sets.items():
         yield f"$.evaluation_sets.{name}.dataset", "datasets", evaluation_set.dataset
     for pair in configuration.report.membership:

@@ -51,7 +51,7 @@ def make_evaluation_set(stage: EvaluationSetStage, split: Path, trained: Mapping
         trained: by name of dataset, parquet files of training splits.
 
     Raises:
-        FeynTuneError: fewer than half of the abstracts are left, or some are excluded and the policy is ``refuse``.
+        FeynTuneError: too few of the abstracts are left, or some are excluded and the policy is ``refuse``.
     """
     papers = read_table(split).slice(0, stage.limit)
     every, kept = np.arange(papers.num_rows), np.ones(papers.num_rows, dtype=bool)
@@ -71,8 +71,11 @@ def make_evaluation_set(stage: EvaluationSetStage, split: Path, trained: Mapping
     }
     if excluded and stage.policy == "refuse":
         raise FeynTuneError(f"{_overlap(summary)}; set leaks.policy to exclude or hold_out")
-    if 2 * excluded > papers.num_rows:
-        raise FeynTuneError(f"{_overlap(summary)}; use split: hash in these datasets, or leaks.policy: hold_out")
+    if excluded > (1 - stage.least) * papers.num_rows:
+        raise FeynTuneError(
+            f"{_overlap(summary)}; use split: hash in these datasets, or leaks.policy: hold_out,"
+            f" or lower the set's 'least' (now {stage.least:g})"
+        )
     return Filtered(papers.filter(pyarrow.array(kept)), summary)
 
 

@@ -179,7 +179,7 @@ def _about(configuration: Configuration, run: Run) -> dict[str, Any]:
         "sets": {
             name: _evaluated_on(configuration, name)
             for name, entry in configuration.evaluation_sets.items()
-            if entry.is_completed
+            if entry.is_completed and run.is_judged_on(name)
         },
         "confidence": configuration.report.uncertainty.confidence,
     }

@@ -21,9 +21,10 @@ def checkpoints(context: Context, run: str) -> Work:
     training = stages.training_stage(configuration, context.runs[run]).training
     rows = context.sizes.dataset(cast("str", context.runs[run].dataset)).rows["train"]
     models = 1 + evaluated_steps(training, abstracts_seen(training, rows))
-    parts = [_part(context, perplexity(context, name, run), name, models) for name in configuration.evaluation_sets]
+    sets = {n: each for n, each in configuration.evaluation_sets.items() if context.runs[run].is_judged_on(n)}
+    parts = [_part(context, perplexity(context, name, run), name, models) for name in sets]
     parts += parts[:1]  # the validation split
-    for name in (name for name, each in configuration.evaluation_sets.items() if each.is_completed):
+    for name in (name for name, each in sets.items() if each.is_completed):
         parts.append(_part(context, complete(context, name, run, "transformers"), name, models))
         parts += [_part(context, _judging(context, each, name, run), name, models) for each in configuration.metrics]
     return _total(parts)

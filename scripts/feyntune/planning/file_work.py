@@ -84,16 +84,22 @@ def fetch_adapter(context: Context, run: str) -> Work:
     return Work(disk=4 * lora_parameters(shape, modules, context.configuration.lora.r) if shape else 0)
 
 
+def _results(context: Context) -> int:
+    """Abstracts of all evaluation sets, each as often as runs are evaluated on it."""
+    judged = [(run, name) for name in context.configuration.evaluation_sets for run in context.runs.values()]
+    return sum(context.sizes.rows(name) for run, name in judged if run.is_judged_on(name))
+
+
 def collect(context: Context, kind: str) -> Work:
     """The work of collecting the results of one kind."""
-    rows = sum(map(context.sizes.rows, context.configuration.evaluation_sets)) * len(context.runs)
+    rows = _results(context)
     return Work(seconds=3 + rows / 200_000, disk=rows * (1_500 if kind == "completions" else 40))
 
 
 def tables(context: Context) -> Work:
     """The work of tables and their intervals."""
     columns = 4 + sum(len(metric.columns) for metric in reported_metrics(context.configuration))
-    rows = sum(map(context.sizes.rows, context.configuration.evaluation_sets)) * len(context.runs) * columns
+    rows = _results(context) * columns
     return Work(seconds=5 + context.configuration.report.uncertainty.resamples * rows / 4e8)
 
 
@@ -104,7 +110,7 @@ def figures(context: Context) -> Work:
 
 def explore(context: Context) -> Work:
     """The work of the page of all completions."""
-    completions = sum(map(context.sizes.rows, context.configuration.evaluation_sets)) * len(context.runs)
+    completions = _results(context)
     return Work(seconds=5 + completions / 2_000, disk=completions * 1_000)
 
 

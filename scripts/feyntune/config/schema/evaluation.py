@@ -24,6 +24,11 @@ class EvaluationSet(Section):
     model, which cannot have seen them."""
     until: datetime.date | None = None
     """Use only abstracts whose first version is of this day or earlier."""
+    least: float = Field(0.5, gt=0, le=1)
+    """Least fraction of its abstracts that must be left when those of training splits are excluded (`leaks.policy`)."""
+    held_out: bool = True
+    """Whether its abstracts are held out of training: of mixtures always, of every training split with `leaks.policy:
+    hold_out`. False: the set changes no training, and loses the abstracts that its runs were trained on."""
     completions: bool = True
     """Whether abstracts are completed, too, and the completions judged by all metrics. False: perplexity and bits per
     byte only, which shows at little cost what a run has lost in other fields."""
@@ -41,7 +46,7 @@ class EvaluationSet(Section):
             raise ValueError("give either 'dataset', a name in 'datasets', or 'text', a file of plain texts")
         if self.since and self.until and self.since > self.until:
             raise ValueError(f"'since' ({self.since}) is after 'until' ({self.until})")
-        unfit = {"split", "completions", "since", "until"} if self.text else {"column", "words"}
+        unfit = {"split", "completions", "since", "until", "held_out"} if self.text else {"column", "words"}
         if wrong := sorted(unfit & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} does not go with {'text' if self.text else 'dataset'!r}")
         return self
@@ -84,6 +89,8 @@ class EvaluationSetStage(Section):
     """What to do with abstracts of training splits; null: nothing, because the set is a training split itself."""
     near_duplicates: NearDuplicates
     """When an abstract is a near-duplicate of a training abstract."""
+    least: float = Field(0.5, exclude_if=lambda least: least == 0.5)
+    """Least fraction of the abstracts that must be left."""
 
 
 class TextsStage(Section):

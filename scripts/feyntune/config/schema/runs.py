@@ -110,6 +110,9 @@ class NamedRun(Overrides):
     """Imported perplexities, for a run with `completions`."""
     metrics: dict[Name, Imported] = {}
     """Imported values of metrics; the other metrics are computed from the run's `completions`."""
+    sets: list[Name] | None = Field(None, min_length=1)
+    """Names in `evaluation_sets`: only on these the run is evaluated, such as a published adapter on the test split of
+    the dataset whose training split it has seen; null: on all."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -105,7 +105,8 @@ def test_control_papers_are_extracted_in_the_given_order(snapshot):
         ("\n\n", "not one usable paper in it (no lines at all); name a snapshot of arXiv's metadata"),
         (
             "nonsense\n{\n",
-            "not one usable paper in it (2 malformed lines (line 1: not a JSON object)); name a snapshot",
+            "not one usable paper in it (2 malformed lines (line 1: not a JSON object));"
+            " name a snapshot of arXiv's metadata",
         ),
         (
             json.dumps(record(1, abstract="")),

@@ -28,7 +28,11 @@ TWO = strategies.builds(lambda one, two: one + two, GOOD, GOOD)
 LINES = strategies.lists(GOOD | CHANGED | CUT | ANYTHING | TWO | JSON.map(json.dumps).map(str.encode), max_size=8)
 
 
+TWO_ON_A_LINE = [json.dumps(record(number)).encode() for number in (1, 2)]
+
+
 @BOUNDED
+@hypothesis.example([b"".join(TWO_ON_A_LINE), b""], True)
 @hypothesis.given(LINES, strategies.booleans())
 def test_no_line_is_lost_in_silence(lines, ends):
     parsed = parse(b"\n".join(lines) + (b"\n" if ends and lines else b""))

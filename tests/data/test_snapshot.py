@@ -211,7 +211,7 @@ def test_of_equal_ids_the_one_updated_last_is_kept_whatever_the_order(tmp_path, 
 def test_a_file_without_one_usable_paper_is_an_error_that_counts(tmp_path):
     write_lines(tmp_path / "s.jsonl", ["{", "nonsense", record(1, abstract="")])
     with pytest.raises(
-        FeynTuneError, match=r"not one usable paper in it: 2 malformed lines \(line 1: .*1 without an abs"
+        FeynTuneError, match=r"not one usable paper in it \(2 malformed lines \(line 1: .*\), 1 without an abs"
     ):
         read_snapshot(tmp_path / "s.jsonl", tmp_path / "s.parquet", 1)
     assert list(tmp_path.iterdir()) == [tmp_path / "s.jsonl"]

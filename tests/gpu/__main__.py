@@ -107,6 +107,7 @@ def steps(folder: Path, gpus: int) -> dict[str, list[str]]:
         "runtime": 60,
         "attention": "auto",
         "quantization": "nf4",
+        "vllm": False,
     }
     completions = {**EVALUATED, "seed": 1, "generation": {"max_new_tokens": 64, "batch_size": 64}}
     base, data = ["--base", str(folder / "model")], ["--dataset", str(folder / "test.parquet")]

@@ -6,7 +6,12 @@ import pytest
 
 from support.workspace import PROJECT
 
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "config").glob("*.md")]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    PROJECT / "CHANGELOG.md",
+    *(PROJECT / "config").glob("*.md"),
+]
 MOST_COLUMNS = 120
 FENCED = re.compile(r"^\s*```.*?^\s*```", re.DOTALL | re.MULTILINE)
 

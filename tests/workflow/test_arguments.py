@@ -147,7 +147,17 @@ def test_profiles_are_found_where_snakemake_finds_them(profile, monkeypatch):
         profile(b"cores: 1", "profiles/three", "profile.yaml"),
     ]
     profile(b"cores: 1", "users/snakemake/two")
-    command = ["snakemake", "--profile", "one", "two", "--workflow-profile", "three"]
+    command = [
+        "snakemake",
+        "--profile",
+        "one",
+        "results/report.html",
+        "--profile",
+        "two",
+        "--workflow-profile",
+        "three",
+    ]
+    profile(b"", "results", "report.html")  # a target that exists
     assert [path.resolve() for path in profiles(command)] == [path.resolve() for path in files]
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "one two")
     assert [path.resolve() for path in profiles(["snakemake"])] == [path.resolve() for path in files[:2]]

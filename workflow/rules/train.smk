@@ -48,6 +48,11 @@ def archive_option(wildcards, threads):
     return f"--archive {ARCHIVE.format(run=wildcards.run)}" if is_wanted else ""
 
 
+def kept_folder(wildcards, threads):
+    """Where the finished results of a training are kept; no parameter that Snakemake compares."""
+    return f"results/kept/{RUNS[wildcards.run].training_job}"
+
+
 ARCHIVE = "results/adapters/{run}/checkpoints.zip"
 
 
@@ -136,6 +141,7 @@ rule train:
         tracking=tracking,
         validation=validation_option,
         archive=archive_option,
+        kept=kept_folder,
         code=code("train.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/on_gpus.py" {resources.gpu} "$FEYNTUNE_SCRIPTS/train.py"'
@@ -144,7 +150,7 @@ rule train:
         " --settings {params.settings:q} {params.archive}"
         " --tracking {params.tracking:q} --gpus {resources.gpu} --time-limit {resources.runtime}"
         ' --checkpoints results/checkpoints/{wildcards.run} --output "$(dirname {output.weights})"'
-        " --kept results/kept/{rule}/{wildcards.run} --log {log}"
+        " --kept {params.kept} --log {log}"
 
 
 use rule train as train_full with:

@@ -127,16 +127,17 @@ def _table(block: bytes, lines: int) -> pyarrow.Table | None:
     """Parse a block of so many lines, or return None if any of them is not one object that fits the schema.
 
     The checks are needed because arrow's parser reads several values on a line as several rows, reads ``null`` as an
-    object without fields or, as the first value, crashes on it, and accepts bytes that are not UTF-8.
+    object without fields or, as the first value, crashes on it, accepts bytes that are not UTF-8, and ignores blank
+    lines, so that two values on another line would make up for one.
     """
-    if not block.startswith(b"{") or not _is_utf8(block):
+    begins = block.startswith(b"{") + block.count(b"\n{")
+    if begins < lines or not _is_utf8(block):
         return None
     try:
         table = pyarrow.json.read_json(pyarrow.BufferReader(block), read_options=_READ, parse_options=_PARSE)
     except pyarrow.ArrowInvalid:
         return None
-    no_object = table["id"].null_count and block.count(b"\n{") + 1 < lines
-    return None if no_object or table.num_rows != lines else table
+    return table if table.num_rows == lines else None
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -68,11 +68,11 @@ def configurations(command: Sequence[str]) -> Iterator[str]:
 
 def profiles(command: Sequence[str]) -> Iterator[Path]:
     """Files of the profiles that exist: the values of ``--profile`` or its variable, then the workflow's profile."""
-    named = [name for values in _values(command, ("--profile",)) for name in values]
+    named = _single_values(command, "--profile")
     named = named or os.environ.get("SNAKEMAKE_PROFILE", "").split()
     users = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "snakemake"
     places = [[Path(name), users / name] for name in named if name != "none"]
-    workflows = [name for values in _values(command, ("--workflow-profile",)) for name in values] or ["default"]
+    workflows = _single_values(command, "--workflow-profile") or ["default"]
     places.append([Path(workflows[-1]), Path("profiles") / workflows[-1]])
     for candidates in places:
         yield from list(filter(None, map(_profile_file, candidates)))[:1]
@@ -102,6 +102,11 @@ def configurations_of_profile(file: Path, content: dict[str, Any]) -> list[str]:
         return values
     path = Path(os.path.expandvars(value)).expanduser()
     return [str(file.parent / path if (file.parent / path).exists() else path)]
+
+
+def _single_values(command: Sequence[str], option: str) -> list[str]:
+    """The values of an option that takes one; what follows it are targets."""
+    return [value for values in _values(command, (option,)) for value in values[:1]]
 
 
 def _values(command: Sequence[str], options: Sequence[str] = OPTIONS) -> list[list[str]]:

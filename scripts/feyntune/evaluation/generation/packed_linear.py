@@ -48,6 +48,7 @@ def pack_linears(model: torch.nn.Module) -> int:
     found = [
         (parent, name, child)
         for parent in list(model.modules())
+        if not isinstance(parent, torch.nn.ModuleDict)  # matrices of adapters: peft reads the types of their weights
         for name, child in parent.named_children()
         if type(child) is torch.nn.Linear and _fits(child.weight)
     ]

@@ -102,12 +102,15 @@ def test_a_deleted_table_is_restored_or_made_again_and_is_the_same(workspace):
     assert "perplexity" in rules_run(workspace) and not {"train", "complete", "metric"} & rules_run(workspace)
 
 
-def test_a_corrupt_table_is_reported_by_name_and_leaves_the_pooled_one_unmade(workspace):
+def test_a_corrupt_table_is_reported_by_name_and_the_pooled_one_stays_as_it_was(workspace):
+    pooled = workspace.folder / "results/semscore/all.parquet"
+    before = pooled.read_bytes(), pooled.stat().st_mtime_ns
     (workspace.folder / f"results/semscore/hep-th/{TRAINED}.parquet").write_bytes(b"PAR1 rubbish")
     finished = workspace.snakemake(*QUICK, "--", "results/semscore/all.parquet")
     assert finished.returncode != 0
     assert f"results/semscore/hep-th/{TRAINED}.parquet: not a readable parquet file" in finished.stdout
-    assert not (workspace.folder / "results/semscore/all.parquet").exists()
+    assert (pooled.read_bytes(), pooled.stat().st_mtime_ns) == before
+    assert "results/semscore/all.parquet" in workspace.stale(*QUICK)
 
 
 def test_another_base_models_adapter_is_refused_in_one_line(workspace):
@@ -117,7 +120,7 @@ def test_another_base_models_adapter_is_refused_in_one_line(workspace):
     finished = workspace.snakemake(*QUICK, "--", target)
     assert finished.returncode != 0
     assert "adapter made for base model 'meta-llama/Llama-2-7b-hf', not 'results/demo/model'" in finished.stdout
-    assert not (workspace.folder / target).exists()
+    assert target in workspace.stale(*QUICK), "what was made before stays, and is stale"
 
 
 def test_an_unknown_layer_is_refused_with_the_models_own_and_the_finished_adapter_stays(workspace):

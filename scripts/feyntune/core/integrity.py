@@ -63,11 +63,14 @@ def check_digests(folder: Path, digests: Mapping[str, str], record: str) -> None
 def check_base(folder: Path, adapter: Path) -> None:
     """Compare the weights of a base model with those on which an adapter was trained, if the adapter's record has them.
 
-    Files of another name or size are another copy of the model, such as one in files of another size.
+    Files of another name or size are another copy of the model, such as one in files of another size. Dequantised
+    weights are others than those of the training's files, and have a record of their own.
 
     Raises:
         FeynTuneError: a file of the same size has other content.
     """
+    if (folder / DEQUANTISED).is_file():
+        return
     record = read_json(adapter / TRAINED) if (adapter / TRAINED).is_file() else {}
     base = _texts(record.get("base_weights"), adapter / TRAINED)
     same = {name: digest for name, digest in base.items() if _size(folder / name) == int(digest.partition(" ")[2] or 0)}

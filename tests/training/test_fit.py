@@ -22,15 +22,10 @@ from feyntune.training.fit import (
 )
 from feyntune.training.microbatches import MicroBatches, order_steps
 from feyntune.training.trainer import AdapterTrainer
-from support.small_training import settings, training_job, weights, write_data
+from support.small_training import settings, training_job, weights
 
 AUTO = {"per_device_batch_size": "auto", "gradient_checkpointing": "auto"}
 LLAMA = KNOWN["meta-llama/Llama-3.1-8B"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def training_settings(**training):

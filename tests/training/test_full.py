@@ -11,7 +11,7 @@ from feyntune.core.hashing import content_hash
 from feyntune.models.tokens import load_tokens
 from feyntune.training import full, job
 from feyntune.training.trainer import AdapterTrainer
-from support.small_training import settings, training_job, write_data
+from support.small_training import settings, training_job
 
 SHORT = {"max_steps": 4, "evaluation": {"times": 2, "test_rows": 3, "train_rows": 2, "control_prompts": 1}}
 
@@ -23,11 +23,6 @@ def given_of(**training):
 
 class StopError(Exception):
     """Simulates the death of the process."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

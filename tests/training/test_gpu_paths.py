@@ -10,14 +10,9 @@ import pytest
 import torch
 
 from feyntune.training import job, preparation, trainer
-from support.small_training import settings, training_job, write_data
+from support.small_training import settings, training_job
 
 EVALUATION = {"times": 1, "test_rows": 4, "train_rows": 2, "control_prompts": 0}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def adapter(folder):

@@ -17,11 +17,6 @@ from support.small_training import settings, training_job, weights, write_data
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
 def finished(tiny_model, data, tmp_path_factory):
     """Folder of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("finished")

@@ -12,7 +12,7 @@ from feyntune.training import job
 from feyntune.training.adapter import load_adapted
 from feyntune.training.loss import EmbeddingNoise
 from feyntune.training.trainer import AdapterTrainer
-from support.small_training import settings, training_job, weights, write_data
+from support.small_training import settings, training_job, weights
 
 PLAIN = {"quantization": {"method": "none"}}
 METHODS = {
@@ -25,11 +25,6 @@ METHODS = {
 
 class StopError(Exception):
     """Simulates the death of the process."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def stage_of(**changes):

@@ -10,16 +10,11 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from support.small_training import command, settings, start, training_job, weights, write_data
+from support.small_training import command, settings, start, training_job, weights
 
 GIVEN = settings(training={"max_steps": 24, "evaluation": {"times": 4}, "checkpoint_minutes": 1e-4})
 PATIENCE = 300
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def train_uninterrupted(base, data, folder, given):

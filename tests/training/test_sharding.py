@@ -7,7 +7,7 @@ from feyntune.config.schema.training import Tracking, TrainingStage
 from feyntune.core.errors import FeynTuneError
 from feyntune.training import distributed, job
 from feyntune.training.checks import check_settings
-from support.small_training import command, settings, start, training_job, write_data
+from support.small_training import command, settings, start, training_job
 
 SHORT = {
     "max_steps": 4,
@@ -35,11 +35,6 @@ def given_of(method, **training):
     }
     modules = {"target_modules": []} if method == "full" else {}
     return settings(**{**changes, **plain, **modules})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def run_two(base, data, folder, given):

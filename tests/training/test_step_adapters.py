@@ -15,7 +15,7 @@ from feyntune.models.adapter_archive import archived_steps, extract_step
 from feyntune.training import job
 from feyntune.training.checkpoints import claim
 from feyntune.training.step_adapters import StepAdapters, best_step
-from support.small_training import command, settings, start, training_job, weights, write_data
+from support.small_training import command, settings, start, training_job, weights
 
 WEIGHTS = "adapter_model.safetensors"
 LOG = [
@@ -82,11 +82,6 @@ def test_keeping_the_last_adapter_is_not_part_of_the_settings():
 
 LAST = settings(training={"max_steps": 24, "optimizer": {"learning_rate": 0.06}})
 BEST = settings(training={**LAST["training"], "keep": "best"})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def archived_job(base, data, folder, given):

@@ -10,16 +10,11 @@ import pytest
 from feyntune.config.schema.training import Tracking
 from feyntune.core.errors import FeynTuneError
 from feyntune.training import job, tracking
-from support.small_training import settings, training_job, weights, write_data
+from support.small_training import settings, training_job, weights
 
 pytestmark = pytest.mark.usefixtures("apart_from_wandb")
 
 GIVEN = settings(training={"max_steps": 2, "evaluation": {"times": 1}})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 class Recorder:

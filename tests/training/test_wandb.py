@@ -4,16 +4,11 @@ import pytest
 
 from feyntune.config.schema.training import Tracking
 from feyntune.training import job
-from support.small_training import settings, training_job, weights, write_data
+from support.small_training import settings, training_job, weights
 
 pytestmark = pytest.mark.usefixtures("apart_from_wandb")
 
 GIVEN = settings(training={"max_steps": 2, "evaluation": {"times": 1}})
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 def test_the_id_has_the_run_and_the_job_fingerprint():

@@ -3,11 +3,6 @@
 from feyntune.config import checkpoints as learning
 
 
-def validation_split(wildcards):
-    """The validation split of a run's dataset."""
-    return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
-
-
 def sets_of(run):
     """The evaluation sets on which a run is evaluated."""
     return [name for name in CONFIG.evaluation_sets if RUNS[run].is_judged_on(name)]

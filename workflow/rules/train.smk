@@ -28,12 +28,17 @@ def gpus_of(wildcards):
     return stages.gpus(CONFIG, RUNS[wildcards.run])
 
 
+def validation_split(wildcards):
+    """The validation split of a run's dataset."""
+    return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
+
+
 def validation_file(wildcards):
     """The validation split of a run that chooses the best step by it; no other training reads one."""
     stage = stages.training_stage(CONFIG, RUNS[wildcards.run])
     if stage.training.keep == "last":
         return []
-    return f"results/datasets/{RUNS[wildcards.run].dataset}/validation.parquet"
+    return validation_split(wildcards)
 
 
 def validation_option(wildcards, input):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.checkpoints import CheckpointsStage, SampledSet
-from feyntune.config.stages import completion_stage, perplexity_stage
+from feyntune.config.stages import completion_stage, perplexity_stage, untitled
 from feyntune.config.weights import evaluated_weights
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def checkpoints_stage(configuration: Configuration, run: Run) -> CheckpointsStag
         sets={validation_set(run): SampledSet(column=perplexity.column, completed=False), **sampled},
         generation=completion.generation.model_copy(update={"engine": "transformers"}),
         perplexity=perplexity,
-        metrics={name: entry.model_copy(update={"title": None}) for name, entry in configuration.metrics.items()},
+        metrics={name: untitled(configuration, name) for name in configuration.metrics},
         weights=evaluated_weights(
             configuration.evaluation.weights,
             completion.quantization,

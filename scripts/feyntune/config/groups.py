@@ -9,10 +9,11 @@ from feyntune.config.load import Configuration
 from feyntune.config.overrides import section_of
 from feyntune.config.runs import Run
 from feyntune.config.schema.report import Group
+from feyntune.config.schema.runs import Overrides
 from feyntune.core.schema import Section
 
-SECTIONS = ("lora", "quantization", "precision", "training", "generation", "perplexity")
-"""The sections that a run may override."""
+SECTIONS = tuple(name for name in Overrides.model_fields if name != "gpus")
+"""The sections that a run may override. On how many GPUs it is trained is not part of what it is."""
 
 
 def seed_groups(configuration: Configuration, runs: Mapping[str, Run]) -> list[Group]:

@@ -155,14 +155,14 @@ def evaluated_model(configuration: Configuration, run: Run) -> EvaluatedModel:
 def preparation_stage(configuration: Configuration, metric: str, evaluation_set: str) -> PreparationStage:
     """Settings that determine a metric's preparation for an evaluation set (names)."""
     limit = configuration.evaluation_sets[evaluation_set].limit
-    return PreparationStage(metric=_untitled(configuration, metric), limit=limit)
+    return PreparationStage(metric=untitled(configuration, metric), limit=limit)
 
 
 def metric_stage(configuration: Configuration, metric: str) -> MetricStage:
     """Settings that determine the values of a metric (a name)."""
-    return MetricStage(metric=_untitled(configuration, metric))
+    return MetricStage(metric=untitled(configuration, metric))
 
 
-def _untitled(configuration: Configuration, metric: str) -> MetricSettings:
+def untitled(configuration: Configuration, metric: str) -> MetricSettings:
     """A metric's settings without its title, which changes no result."""
     return configuration.metrics[metric].model_copy(update={"title": None})

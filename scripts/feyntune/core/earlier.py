@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from feyntune.core.kept import link_or_copy
+
 FOLDER = Path("kept/earlier")
 """Where the second names are, below the folder of results."""
 LARGEST = 200_000_000
@@ -38,9 +40,7 @@ def save(results: Path, outputs: Iterable[Path]) -> list[Path]:
     for path in outputs:
         aside = results / FOLDER / path.relative_to(results)
         if _is_saved(path):
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            aside.unlink(missing_ok=True)
-            _link(path, aside)
+            link_or_copy(path, aside)
         if aside.exists():
             saved.append(path)
     return saved
@@ -70,13 +70,6 @@ def _is_saved(path: Path) -> bool:
     return state.st_size <= LARGEST or state.st_nlink > 1
 
 
-def _link(path: Path, aside: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
-    try:
-        os.link(path, aside)
-    except OSError:
-        shutil.copy2(path, aside)
-
-
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """The saved files; a hidden one is a copy that was interrupted."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))

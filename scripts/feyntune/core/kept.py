@@ -95,7 +95,7 @@ class KeptResults:
         try:
             self._check(outputs)
             for path in outputs:
-                _link(self.place / path.name, path)
+                link_or_copy(self.place / path.name, path)
             _touch([*outputs, self.place])
             (self.folder / RESTORED).touch()
         except (OSError, FeynTuneError) as error:
@@ -120,7 +120,7 @@ class KeptResults:
             shutil.rmtree(self.place, ignore_errors=True)
             with folder_written_whole(self.place) as aside:
                 for path in outputs:
-                    _link(path, aside / path.name)
+                    link_or_copy(path, aside / path.name)
                 digests = {path.name: digest(path) for path in outputs}
                 write_json(aside / RECORD, {"fingerprint": self.fingerprint, "digests": digests})
             (self.folder / RESTORED).unlink(missing_ok=True)
@@ -152,7 +152,7 @@ def _touch(paths: Iterable[Path]) -> None:
         os.utime(path, (now, now))
 
 
-def _link(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Make ``target`` the same file as ``source``, or a copy where the file system has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}")

@@ -27,17 +27,38 @@ def prepare(
     from datasets import Dataset
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(base, dtype="float32")
     model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     first = {name: weights.detach().clone() for name, weights in _trained(model)}
-    arguments = SFTConfig(
+    arguments = _arguments(len(sequences), steps, width, output)
+    data = Dataset.from_dict({"input_ids": sequences})
+    trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
+    if width:
+        trainer.args.gradient_accumulation_steps = len(trainer.train_dataset)
+
+    def run() -> Any:
+        for name, weights in _trained(model):
+            weights.data.copy_(first[name])
+        trainer.optimizer = trainer.lr_scheduler = None
+        trainer.train()
+        logs = [each for each in trainer.state.log_history if "grad_norm" in each]
+        return [each["loss"] for each in logs], float(logs[-1]["grad_norm"])
+
+    return run
+
+
+def _arguments(rows: int, steps: int, width: int | None, output: str) -> Any:
+    """Settings of the trainer: as ours in the comparison, and nothing written or reported."""
+    from trl import SFTConfig
+
+    return SFTConfig(
         output_dir=output,
         max_steps=steps,
-        per_device_train_batch_size=1 if width else len(sequences),
+        per_device_train_batch_size=1 if width else rows,
         packing=width is not None,
         max_length=width,
         pad_to_multiple_of=None if width else 8,
@@ -56,20 +77,6 @@ def prepare(
         report_to="none",
         disable_tqdm=True,
     )
-    data = Dataset.from_dict({"input_ids": sequences})
-    trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
-    if width:
-        trainer.args.gradient_accumulation_steps = len(trainer.train_dataset)
-
-    def run() -> Any:
-        for name, weights in _trained(model):
-            weights.data.copy_(first[name])
-        trainer.optimizer = trainer.lr_scheduler = None
-        trainer.train()
-        logs = [each for each in trainer.state.log_history if "grad_norm" in each]
-        return [each["loss"] for each in logs], float(logs[-1]["grad_norm"])
-
-    return run
 
 
 def _trained(model: Any) -> list[tuple[str, Any]]:

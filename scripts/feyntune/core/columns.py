@@ -23,7 +23,7 @@ def text_columns(table: pyarrow.Table, names: Iterable[str], path: str | Path) -
     for name in (name for name in names if name in table.column_names):
         kind = table[name].type
         values = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
-        if not _is_text(values):
+        if len(table) and not _is_text(values):  # without rows, a type was never known
             raise _wrong_type(name, kind, "string", path)
         field = pyarrow.field(name, pyarrow.string())
         table = table.set_column(table.column_names.index(name), field, typed_column(table, field, path))

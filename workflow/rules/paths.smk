@@ -1,0 +1,27 @@
+# Paths that the configuration names, as inputs of rules.
+
+from snakemake.io import IOFile
+
+# Snakemake replaces `{name}` by a wildcard and `<name>` by a folder in what input functions return, and has no escape
+# for either. So they return these control characters, which the schema allows in no path. The flag puts the brackets
+# back when Snakemake has replaced what it replaces. A module needs the flag on the main workflow, which makes the jobs.
+HIDDEN = {"{": "\x01", "<": "\x02"}
+SHOWN = str.maketrans({hidden: shown for shown, hidden in HIDDEN.items()})
+
+
+def given(path):
+    """The path of a file of the user's, for the result of an input function."""
+    return path.translate(str.maketrans(HIDDEN))
+
+
+def as_given(item):
+    """The item of `input:` with the path as the configuration has it; patterns and functions stay as they are."""
+    if not isinstance(item, str) or not set(HIDDEN.values()) & set(item):
+        return item
+    file = IOFile(item.translate(SHOWN))  # a rule would replace `<name>` again
+    file.rule = item.rule
+    file.clone_flags(item)
+    return file
+
+
+workflow.modifier_stack[0].default_input_flags.flags_to_store_keys[as_given] = set()

@@ -1,6 +1,23 @@
-# Paths that the configuration names, as inputs of rules.
+# Paths with characters that Snakemake or a shell would take for their own.
+
+import shlex
 
 from snakemake.io import IOFile
+from snakemake_interface_executor_plugins import utils as command_lines
+
+original_format = command_lines.format_cli_value
+
+
+def quoted(value, quote=False, base64_encode=False):
+    """A value on the command line of the process of a job, as a shell reads it. Snakemake writes its `repr`."""
+    if isinstance(value, str) and not base64_encode:
+        return shlex.quote(value)
+    return original_format(value, quote, base64_encode)
+
+
+# In each process: that of a job on a cluster starts another one.
+if original_format.__module__ == command_lines.__name__:
+    command_lines.format_cli_value = quoted
 
 # Snakemake replaces `{name}` by a wildcard and `<name>` by a folder in what input functions return, and has no escape
 # for either. So they return these control characters, which the schema allows in no path. The flag puts the brackets

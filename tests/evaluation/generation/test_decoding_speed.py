@@ -1,11 +1,13 @@
 """What makes decoding on a CPU faster changes no result: packed weights, attention in groups, joined caches."""
 
+import weakref
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from feyntune.evaluation.generation import grouped_attention
+from feyntune.evaluation.generation import grouped_attention, packed_linear
 from feyntune.evaluation.generation.grouped_attention import attending, groups_of, use_groups
 from feyntune.evaluation.generation.kv_cache import SPARE_COLUMNS, empty_cache, join_caches
 from feyntune.evaluation.generation.packed_linear import PackedLinear, pack_linears
@@ -28,6 +30,19 @@ def test_only_float32_linear_layers_are_packed():
     model = torch.nn.ModuleList([torch.nn.Linear(4, 4), torch.nn.Linear(4, 4, dtype=torch.bfloat16), Own(4, 4)])
     assert pack_linears(model) == 1
     assert [type(each) for each in model] == [PackedLinear, torch.nn.Linear, Own]
+
+
+def test_never_more_than_one_layer_is_there_twice(monkeypatch):
+    model = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)))
+    weights = [weakref.ref(each.weight) for each in model]
+    there = []
+
+    def pack(linear):
+        there.append(sum(weight() is not None for weight in weights))
+        return torch.nn.Identity()
+
+    monkeypatch.setattr(packed_linear, "PackedLinear", pack)
+    assert pack_linears(model) == 3 and there == [3, 2, 1]
 
 
 def test_groups_are_neighbours_with_the_first_column_that_one_of_them_uses():

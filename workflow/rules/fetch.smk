@@ -24,10 +24,10 @@ def adapter_folder(run):
 
 
 def must_exist(path, place, remedy):
-    """End with one line if a file that the configuration names is missing, and no rule makes it; return its path."""
+    """End with one line if a file that the configuration names is missing, and no rule makes it; return the input."""
     if not path.startswith("results/") and not Path(path).exists():
         sys.exit(f"config: {place}: no such file: {path!r}; {remedy}")
-    return path
+    return given(path)
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def files_in(folder, place):
         check_dates(place, files)
     except FeynTuneError as error:
         raise WorkflowError(str(error))
-    return sorted(map(str, files))
+    return [given(file) for file in sorted(map(str, files))]
 
 
 def adapter_to_fetch(wildcards):

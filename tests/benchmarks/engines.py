@@ -1,8 +1,8 @@
 """The engines side by side on the same prompts: the built-in one, vLLM, and transformers' continuous batching.
 
-On a CPU each has one thread. Before anything is timed, greedy texts must be equal between the engines up to rounding,
-and sampled texts equal between the built-in engine and vLLM; a part of the prompts by itself must give the built-in
-engine the very same texts. Texts stop after 20 to 1,024 tokens, as those of ``completions``.
+On a CPU each has one thread. Before anything is timed, greedy and sampled texts must be equal between the engines up to
+rounding; a part of the prompts by itself must give the built-in engine the very same texts. Texts stop after 20 to
+1,024 tokens, as those of ``completions``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Texts = list[list[int]]
 
 PROMPTS_PER_ROW = 4
 LEAST = 20
-"""New tokens of sampled texts before they may stop; generate_batch knows no such limit, so greedy texts have none."""
+"""New tokens of sampled texts before they may stop; greedy texts have no such limit, which only our sampler knows."""
 CHECKED = 40
 """New tokens of the greedy texts that are compared."""
 NAMES = {REFERENCE: "vLLM", OURS: "built-in", "generate_batch": "generate_batch"}
@@ -94,8 +94,11 @@ def _forget(*_: object) -> None:
 
 
 def continuous(rows: int, sequences: Texts, temperature: float, most: int) -> Texts:
-    """transformers' continuous batching; all rows share one random generator, so its sampled texts differ from ours."""
+    """transformers' continuous batching, with the sampler of the built-in engine."""
     from transformers import ContinuousBatchingConfig
+
+    from benchmarks.continuous_sampler import sampling
+    from feyntune.config.schema.generation import Generation
 
     model = stopping_model().causal
     length = max(map(len, sequences)) + most
@@ -104,13 +107,14 @@ def continuous(rows: int, sequences: Texts, temperature: float, most: int) -> Te
         num_blocks=None if device().type == "cuda" else blocks,
         max_batch_tokens=2048,
         max_requests_per_batch=rows,
-        seed=0,
+        per_request_processors=True,
     )
-    law = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
-    with without_logs():
+    settings = Generation(temperature=temperature, min_new_tokens=LEAST, max_new_tokens=most)
+    keys = [row.key for row in rows_of(sequences, most)]
+    with without_logs(), sampling(model, settings, keys, [EOS]) if temperature else contextlib.nullcontext():
         outputs = model.generate_batch(
             inputs=sequences,
-            generation_config=limits(most, **law),
+            generation_config=limits(most, do_sample=False),
             continuous_batching_config=batching,
         )
     return [[token for token in output.generated_tokens if token != EOS] for output in outputs.values()]
@@ -168,19 +172,19 @@ def start_vllm(rows: int, folder: Path) -> VllmWorker | None:
 
 
 def check(results: dict[str, Any]) -> str:
-    """Sampled texts as vLLM's, except where rounding differs; generate_batch draws other numbers."""
+    """Sampled texts as those of the other engines, except where rounding differs."""
     said = []
-    if REFERENCE in results:
-        pairs = list(zip(results[REFERENCE], results[OURS], strict=True))
+    for way in sorted(results.keys() - {OURS}):
+        pairs = list(zip(results[way], results[OURS], strict=True))
         same = sum(theirs == ours for theirs, ours in pairs)
-        assert dtype() != torch.float32 or same >= 0.9 * len(pairs), f"only {same} of {len(pairs)} texts as vLLM's"
-        said.append(f"{same} of {len(pairs)} sampled texts as vLLM's")
-    amounts = {NAMES[way]: sum(map(len, texts)) for way, texts in results.items()}
-    return "; ".join([*said, *(f"{way}: {number:,} tokens" for way, number in amounts.items())])
+        name = NAMES[way]
+        assert dtype() != torch.float32 or same >= 0.9 * len(pairs), f"only {same} of {len(pairs)} texts as {name}'s"
+        said.append(f"{same} of {len(pairs)} sampled texts as {name}'s")
+    return "; ".join([*said, f"{sum(map(len, results[OURS])):,} tokens"])
 
 
 def amounts(results: dict[str, Any]) -> dict[str, float]:
-    """New tokens of each engine: generate_batch draws other numbers, so its texts have other lengths."""
+    """New tokens of each engine, which differ in 16-bit formats."""
     return {way: float(sum(map(len, texts))) for way, texts in results.items()}
 
 

@@ -71,6 +71,30 @@ rule job:
     assert states(jobs())[0] in ("OUT_OF_MEMORY", "FAILED") and states(jobs())[1] == "COMPLETED"
 
 
+def test_a_job_that_does_not_see_its_input_fails_and_what_an_earlier_run_has_left_is_not_its_result(
+    drive, jobs, tmp_path
+):
+    (tmp_path / "done").write_text("earlier")
+    (tmp_path / "source").write_text("newer")
+    os.utime(tmp_path / "done", (1, 1))
+    driver = drive(
+        """
+rule job:
+    input: "source"
+    output: "done"
+    resources: mem_mb=1000, runtime=10, slurm_extra="--begin=now+5"
+    shell: "touch {output}"
+""",
+        "--retries=0",
+    )
+    driver.until(jobs, "job")
+    (tmp_path / "source").unlink()
+    code, said = driver.wait()
+    assert (code, states(jobs())) == (1, ["FAILED"]), said
+    logs = [path.read_text() for path in (tmp_path / "results/logs/slurm").rglob("*.log")]
+    assert "error: no 'source' on this node after 3 s" in logs[0]
+
+
 def test_a_job_of_a_node_that_loses_power_runs_on_another(drive, cluster, jobs, tmp_path):
     driver = drive(SLOW_AT_FIRST)
     driver.until(lambda: story(tmp_path), "start")

@@ -1,5 +1,6 @@
 """Results and the workflow in different folders: real runs of one dataset, and plans of everything."""
 
+import json
 import re
 
 import pyarrow.parquet
@@ -14,7 +15,9 @@ pytestmark = pytest.mark.workflow
 SNAKEFILE = PROJECT / "workflow/Snakefile"
 TARGET = "results/datasets/local/train.parquet"
 ROWS = {"train": range(8), "test": range(20, 23), "validation": range(30, 34)}
-DATASET = {"local": {"files": {split: f"data/{split}.jsonl" for split in ROWS}}}
+# Snakemake has no escape for braces and angle brackets, and the shell must quote the rest.
+HOSTILE = "on scratch {run} {x,y} {} <results> $(touch pwned) 'b' \"c\" # * ü"
+DATASET = {"local": {"files": {split: f"{HOSTILE}/{split}.jsonl" for split in ROWS}}}
 OTHER_WORKFLOW = f"""
 rule own:
     input: {TARGET!r}
@@ -31,11 +34,11 @@ use rule * from feyntune
 
 @pytest.fixture
 def folder(tmp_path):
-    """A working folder with data, far from the project; shells must quote its name."""
-    folder = tmp_path / "on scratch"
-    (folder / "data").mkdir(parents=True)
+    """A working folder with data, far from the project."""
+    folder = tmp_path / HOSTILE
+    (folder / HOSTILE).mkdir(parents=True)
     for split, numbers in ROWS.items():
-        write_lines(folder / f"data/{split}.jsonl", map(record, numbers))
+        write_lines(folder / HOSTILE / f"{split}.jsonl", map(record, numbers))
     return folder
 
 
@@ -53,10 +56,13 @@ def check(folder, file=TARGET):
 
 
 def test_directory_names_another_working_folder(folder):
-    options = ("--directory", folder, "--config", f"datasets={DATASET}")
+    options = ("--directory", folder, "--config", f"datasets={json.dumps(DATASET)}")
     assert "tables" in snakemake(PROJECT, "--dry-run", *options)
     snakemake(PROJECT, TARGET, *options)
     check(folder)
+    assert "Nothing to be done" in snakemake(PROJECT, "--dry-run", TARGET, *options)
+    write_lines(folder / HOSTILE / "test.jsonl", map(record, range(40, 44)))
+    assert "rule import_dataset" in snakemake(PROJECT, "--dry-run", TARGET, *options)
 
 
 def test_the_workflow_runs_from_another_folder_by_the_path_of_its_snakefile(folder):

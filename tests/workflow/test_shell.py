@@ -8,7 +8,7 @@ import yaml
 
 from support.workspace import Workspace, run_snakemake
 
-HOSTILE = "a $(touch pwned) `touch pwned` ; touch pwned & 'b' \"c\" # * ? ~ \\ ü !x"
+HOSTILE = "a $(touch pwned) `touch pwned` ; touch pwned & 'b' \"c\" # * ? ~ \\ ü !x {run} {x,y} {} <results> < > {{a}}"
 FILES = {
     "snapshot.jsonl": "snapshot",
     "model/config.json": "model",

@@ -59,7 +59,9 @@ rule checkpoints:
             f"{name}=results/evaluation_sets/{name}.parquet"
             for name in sets_of(wildcards.run)
         ],
-        models=[f"{name}={model_folder('metrics', name)}" for name in WITH_METRIC_MODEL],
+        models=lambda wildcards: [
+            f"{name}={model_folder('metrics', name)}" for name in WITH_METRIC_MODEL
+        ],
         training=training_option,
         settings=lambda wildcards: settings(checkpoints_settings(wildcards.run)),
         code=code(

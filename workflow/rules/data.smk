@@ -128,7 +128,7 @@ LEFT_TEXTS = without_source(TEXT_SOURCES)
 
 def present(source):
     """Those of the files that are there or that a rule makes; a plan can be made without, and the job tells."""
-    return [file for file in source.files if file not in source.missing]
+    return [given(file) for file in source.files if file not in source.missing]
 
 
 def snapshot_file(wildcards):

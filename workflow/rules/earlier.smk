@@ -15,9 +15,15 @@ def save_earlier_results():
     outputs = {Path(file): file for job in jobs for file in job.output}
     below = [path for path in outputs if path.is_relative_to("results")]
     try:
-        for path in earlier.save(Path("results"), below):
+        saved, too_large = earlier.save(Path("results"), below)
+        for path in saved:
             record = workflow.persistence.metadata(outputs[path])
             EARLIER_RECORDS[path] = outputs[path], copy.deepcopy(record)
+        if too_large:
+            names = ", ".join(map(str, too_large[:3]))
+            print(
+                f"warning: too large to be put back if their jobs fail: {names}; make room on the disk to keep them"
+            )
     except OSError as error:
         print(
             f"warning: {error.strerror}: failed jobs of this run lose their earlier results"

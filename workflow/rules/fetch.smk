@@ -24,10 +24,10 @@ def adapter_folder(run):
 
 
 def must_exist(path, place, remedy):
-    """End with one line if a file that the configuration names is missing, and no rule makes it; return its path."""
+    """End with one line if a file that the configuration names is missing, and no rule makes it; return the input."""
     if not path.startswith("results/") and not Path(path).exists():
         sys.exit(f"config: {place}: no such file: {path!r}; {remedy}")
-    return path
+    return given(path)
 
 
 @functools.cache
@@ -36,16 +36,16 @@ def files_in(folder, place):
     if folder in DEMO_FOLDERS:
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
+    # No exceptions: Snakemake would show the traceback of this function.
     if not files:
-        # Not an exception: Snakemake would show the traceback of this function.
         sys.exit(
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
     try:
         check_dates(place, files)
     except FeynTuneError as error:
-        raise WorkflowError(str(error))
-    return sorted(map(str, files))
+        sys.exit(str(error))
+    return [given(file) for file in sorted(map(str, files))]
 
 
 def adapter_to_fetch(wildcards):

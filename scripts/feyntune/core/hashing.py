@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -19,6 +20,9 @@ LARGE = 50_000_000
 """Bytes from which the digest of a file is remembered: it takes longer to compute than to look up."""
 SETTLED = 2.0
 """Seconds since the last change after which a digest is remembered: an earlier second change may have the same time."""
+
+FRESH = 7 * 86400
+"""Seconds for which a remembered digest stands for reading a file: decay of a disk changes no time of a file."""
 
 
 def digest(path: str | Path) -> str:
@@ -66,11 +70,11 @@ def known_digest(path: Path) -> str:
 def content_digest(path: Path) -> str:
     """SHA-256 of a file's content, without reading a large file that was read before.
 
-    Of large files it is remembered, under the user's cache folder, as long as their size, times and inode stay the
-    same; a memory that cannot be read or written is ignored.
+    Of large files it is remembered, under the user's cache folder, for a week, as long as their size, times and inode
+    stay the same; a memory that cannot be read or written is ignored.
     """
     blob = _real(path)
-    remembered = _remembered(blob)
+    remembered = _remembered(blob, FRESH)
     if remembered:
         return remembered
     state = _state(blob)
@@ -97,12 +101,13 @@ def _named_digest(blob: Path) -> str | None:
     return blob.name if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
 
 
-def _remembered(blob: Path) -> str | None:
+def _remembered(blob: Path, seconds: float = math.inf) -> str | None:
     if blob.stat().st_size < LARGE:
         return digest(blob)
     with contextlib.suppress(FeynTuneError, OSError):
         remembered = read_json(_memory(blob))
-        if {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
+        is_fresh = time.time() - _memory(blob).stat().st_mtime <= seconds
+        if is_fresh and {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
             return str(remembered["sha256"])
     return None
 

@@ -34,7 +34,8 @@ PATTERN = "*.safetensors"
 def check_recorded(folder: Path) -> None:
     """Compare the files in a folder with the record there; without one, nothing is known of them.
 
-    It reads every byte, about 1.5 GB/s on a processor core; of files over 50 MB once, until their size or times change.
+    It reads every byte, about 1.5 GB/s on a processor core; of files over 50 MB once a week, unless their
+    size or times change.
 
     Raises:
         FeynTuneError: a file has other content than the record says, or the record is damaged.

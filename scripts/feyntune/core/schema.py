@@ -17,13 +17,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-PATH = r"^[^\x00-\x1f\x7f{}]+$"
+PATH = r"^[^\x00-\x1f\x7f]+$"
 REPOSITORY = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$"
 REVISION = r"^[A-Za-z0-9._/-]+$"
 CATEGORY = r"^(\*|[A-Za-z-]+(\.(\*|[A-Za-z-]+))?)$"
 MEANINGS = {
     NAME: "is not a name: use letters, digits, '.', '_' and '-' (no slash, no space)",
-    PATH: "is not a path: it is empty, or has control characters or braces; rename it, or name a link to it",
+    PATH: "is not a path: it is empty, or has control characters; rename it, or name a link to it",
     REPOSITORY: "is not a repository of the hub: use 'organisation/name'",
     REVISION: "is not a commit, tag or branch",
     CATEGORY: "is not an arXiv category: use one such as 'hep-th', 'math.AG' or 'cs.*'",
@@ -33,7 +33,7 @@ MEANINGS = {
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=80)]
 """A name that is safe in a path: letters, digits, dot, underscore and hyphen; no slash; at most 80 characters."""
 PathText = Annotated[str, StringConstraints(pattern=PATH, max_length=4096)]
-"""A path, relative to the working directory. Braces are refused, because Snakemake takes them for wildcards."""
+"""A path, relative to the working directory, without control characters (rules/paths.smk uses two of them)."""
 Repository = Annotated[str, StringConstraints(pattern=REPOSITORY, max_length=200)]
 """A repository on the Hugging Face hub, as `organisation/name`."""
 Revision = Annotated[str, StringConstraints(pattern=REVISION, max_length=200)]

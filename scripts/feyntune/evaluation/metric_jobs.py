@@ -5,6 +5,7 @@ result without values that carries the reason, so that the tables of the other m
 ``check_metrics`` then reports the reason, deletes these results, and fails.
 """
 
+import hashlib
 import json
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import numpy
     import pyarrow
 
+DIGESTS = "sha256"
+"""Key of the digests in the metadata of a reference."""
 NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 
@@ -215,7 +218,8 @@ def write_reference(path: Path, ids: list[str], arrays: "Mapping[str, numpy.ndar
     from safetensors.numpy import save
 
     # One entry: the order of several is not the same in every process.
-    metadata = {"feyntune": json.dumps({"ids": ids, **record}, sort_keys=True)}
+    record = {"ids": ids, DIGESTS: _digests(arrays), **record}
+    metadata = {"feyntune": json.dumps(record, sort_keys=True)}
     with written_whole(path) as aside:
         aside.write_bytes(save(dict(arrays), metadata))
 
@@ -224,11 +228,19 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """Read ``write_reference``'s ids, arrays and record.
 
     Raises:
-        FeynTuneError: no such file, or not one of ``prepare_metric.py``.
+        FeynTuneError: no such file, not one of ``prepare_metric.py``, or damaged.
     """
     from safetensors import SafetensorError, safe_open
 
     damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
     with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
         record = json.loads(file.metadata()["feyntune"])
-        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if record.pop(DIGESTS) != _digests(arrays):
+            raise FeynTuneError(f"{path}: damaged: other numbers than were written; {MADE_AGAIN}")
+        return record.pop("ids"), arrays, record
+
+
+def _digests(arrays: "Mapping[str, numpy.ndarray]") -> dict[str, str]:
+    """SHA-256 of the numbers of each array; safetensors has no checksums."""
+    return {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in arrays.items()}

@@ -11,6 +11,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason, write_json
 from feyntune.core.integrity import FETCHED, check_digests
 from feyntune.core.secrets import HUB, read_secret
+from feyntune.hub.client import limit_silence
 from feyntune.hub.remote_code import add_code
 
 Kind = Literal["model", "dataset"]
@@ -34,6 +35,7 @@ MODULES = "[0-9]_*/model.safetensors"
 STATUSES = {
     401: f"the hub refused the token; renew {' or '.join(HUB)} in the environment or in .env, or remove it",
     403: f"the token in {' or '.join(HUB)} has no access to it; check the rights of the token",
+    404: "the hub does not have it; check its name, and HF_ENDPOINT if you set it",
 }
 """What some statuses of the hub mean."""
 
@@ -104,14 +106,18 @@ def download(repository: str, revision: str, kind: Kind = "model", **options: Se
     Raises:
         FeynTuneError: no network, no such repository or revision, or no access.
     """
+    import httpx2
     import huggingface_hub
     from huggingface_hub import errors
 
+    limit_silence()
     try:
         return huggingface_hub.snapshot_download(
             repository, revision=revision, repo_type=kind, token=read_secret(HUB), **cast("dict[str, Any]", options)
         )
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
+    except (
+        errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, httpx2.HTTPError, OSError
+    ) as error:  # fmt: skip
         raise FeynTuneError(f"{repository} at {revision}: {_remedy(error)}") from None
 
 

@@ -13,6 +13,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.hashing import digest, git_digest
 from feyntune.core.secrets import HUB, SOURCES
+from feyntune.hub.client import limit_silence
 
 if TYPE_CHECKING:
     import httpx2
@@ -64,6 +65,7 @@ def push(job: PushJob, token: str) -> None:
     from huggingface_hub import errors
 
     stage, files = job.stage, job.files
+    limit_silence()
     try:
         commit, sent = _with_retries(lambda: _push_once(stage, files, token))
     except (errors.HfHubHTTPError, httpx2.HTTPError, RuntimeError, ValueError, OSError) as error:

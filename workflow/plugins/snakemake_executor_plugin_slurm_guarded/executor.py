@@ -4,15 +4,19 @@ By itself (version 2.8.0) it forgets every job that it asks about while the cont
 for ever (https://github.com/snakemake/snakemake-executor-plugin-slurm/issues/207). So it does with jobs that ended
 longer ago than the controller remembers, with preempted jobs, and with "CANCELLED by" somebody in the accounting
 database. It submits while no controller takes jobs, and counts that as attempts. It does not cancel the jobs that it is
-just asking about, and takes up to three minutes to stop. It waits in silence for jobs that can never start.
+just asking about, and takes up to three minutes to stop. It waits in silence for jobs that can never start. It writes
+each command between double quotes, where the shell of the driver reads it: paths with `$` run or vanish.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from . import queue
+from . import queue, waiting
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -164,6 +169,24 @@ class Executor(SlurmExecutor):
             time.sleep(PAUSE)
         if self.wait:
             super().run_job(job)
+
+    def get_job_args(self, job: JobExecutorInterface) -> str:
+        """The arguments of a job, without ``--wait-for-files``: see ``waiting``."""
+        return str(super(RemoteExecutor, self).get_job_args(job))
+
+    def get_job_exec_prefix(self, job: JobExecutorInterface) -> str:
+        """What a job does first: wait for its files."""
+        listing = Path(f"{self.get_jobscript(job)}.waits.json")
+        listing.write_text(json.dumps([str(file) for file in job.get_wait_for_files()]), encoding="utf-8")
+        seconds = self.workflow.execution_settings.latency_wait
+        return shlex.join([self.get_python_executable(), waiting.__file__, str(listing), str(seconds)])
+
+    def format_job_exec(self, job: JobExecutorInterface) -> str:
+        """The command of a job. The plugin puts it between double quotes, and escapes no character but these."""
+        command = str(super().format_job_exec(job))
+        if self.workflow.executor_settings.pass_command_as_script:
+            return command
+        return re.sub(r"([\\$`])", r"\\\1", command)
 
     def cancel_jobs(self, active_jobs: Sequence[SubmittedJobInfo]) -> None:
         """Cancel every job of this run, also those that the plugin is just asking about."""

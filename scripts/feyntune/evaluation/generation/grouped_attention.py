@@ -71,6 +71,14 @@ def attention(
     return torch.cat(outputs), None
 
 
+def additive_mask(*arguments: Any, **options: Any) -> torch.Tensor | None:
+    """As ``sdpa_mask``, but for one new token per row as numbers: torch would convert it in every layer and group."""
+    mask = sdpa_mask(*arguments, **options)
+    if mask is None or mask.shape[-2] > 1:
+        return mask
+    return torch.zeros(mask.shape, dtype=options.get("dtype"), device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
 def use_groups(model: PreTrainedModel) -> None:
     """Let a model on a CPU that computes with ``sdpa`` attend in groups; other models stay as they are."""
     if model.device.type != "cpu" or model.config._attn_implementation != "sdpa":
@@ -78,5 +86,5 @@ def use_groups(model: PreTrainedModel) -> None:
     if not model.is_backend_compatible():
         return
     AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionMaskInterface.register(NAME, additive_mask)
     model.set_attn_implementation(NAME)

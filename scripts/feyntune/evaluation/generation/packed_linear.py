@@ -45,15 +45,15 @@ def pack_linears(model: torch.nn.Module) -> int:
     """
     if not torch.backends.mkldnn.is_available():
         return 0
-    found = [
-        (parent, name, child)
+    found = [  # without the layers themselves, so that each is freed when the next one is packed
+        (parent, name)
         for parent in list(model.modules())
         if not isinstance(parent, torch.nn.ModuleDict)  # matrices of adapters: peft reads the types of their weights
         for name, child in parent.named_children()
         if type(child) is torch.nn.Linear and _fits(child.weight)
     ]
-    for parent, name, child in found:
-        setattr(parent, name, PackedLinear(child))
+    for parent, name in found:
+        setattr(parent, name, PackedLinear(getattr(parent, name)))
     return len(found)
 
 

@@ -216,7 +216,7 @@ rule control_papers:
     resources:
         **request("dataset"),
     params:
-        ids=settings(CONFIG.control_papers),
+        ids=lambda wildcards: settings(CONFIG.control_papers),
         code=code("control_papers.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/control_papers.py" --store {input} --ids {params.ids:q} --output {output} --log {log}'

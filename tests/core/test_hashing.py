@@ -1,13 +1,15 @@
 """Digests depend on the content alone; those of large files are computed once."""
 
 import hashlib
+import json
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from feyntune.core import hashing
-from feyntune.core.hashing import content_hash, known_digest
+from feyntune.core.hashing import content_hash, known_digest, remembered_digest
 
 ONE = hashlib.sha256(b"one").hexdigest()
 
@@ -50,6 +52,21 @@ def test_a_file_that_changed_is_read_again(memory, file, computed, keep_time):
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert known_digest(file) == hashlib.sha256(b"two").hexdigest()
     assert len(computed) == 2
+
+
+def test_a_byte_that_decays_is_noticed_within_a_week(memory, file, computed):
+    assert known_digest(file) == ONE
+    (entry,) = memory.iterdir()
+    content, before = entry.read_bytes(), file.stat()
+    file.write_bytes(b"two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    state = json.loads(content) | {"ctime_ns": file.stat().st_ctime_ns}
+    entry.write_text(json.dumps(state))
+    assert known_digest(file) == ONE
+    os.utime(entry, (time.time() - hashing.FRESH - 1,) * 2)
+    assert remembered_digest(file) == ONE  # plans read no large file
+    assert known_digest(file) == hashlib.sha256(b"two").hexdigest()
+    assert [known_digest(file), len(computed)] == [hashlib.sha256(b"two").hexdigest(), 2]
 
 
 def test_a_file_that_has_just_changed_is_not_remembered(memory, file, computed, monkeypatch):

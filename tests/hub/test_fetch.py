@@ -2,15 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS
-from feyntune.hub import fetch
+from feyntune.hub import client, fetch
 from feyntune.hub.remote_code import add_code
 from support.loopback_hub import COMMIT, Hub
 
@@ -61,6 +63,7 @@ REFUSED = "the hub refused the token; renew HF_TOKEN or HUGGINGFACE_API_KEY in t
         ),
         ({"access": "gated"}, "hf_good", r"gated; ask for access on its page"),
         ({"status": 403}, "hf_good", r"the token in HF_TOKEN or HUGGINGFACE_API_KEY has no access to it; check"),
+        ({"status": 404}, None, r"the hub does not have it; check its name, and HF_ENDPOINT if you set it"),
         ({"status": 500}, None, r"the hub fails \(status 500\); run `snakemake fetch` again later$"),
     ],
 )
@@ -73,6 +76,18 @@ def test_a_refusal_of_the_hub_is_one_line_with_its_remedy(online, monkeypatch, h
             fetch.download("some/model", "v1", cache_dir=online)
     text = str(caught.value)
     assert "\n" not in text and len(text) <= 200 and "hf_" not in text
+
+
+def test_a_hub_that_is_silent_or_hangs_up_is_one_line(online, monkeypatch):
+    monkeypatch.setattr(client, "SILENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        point_client_at(f"http://127.0.0.1:{server.getsockname()[1]}", monkeypatch)
+        with pytest.raises(FeynTuneError, match=r"^some/model at v1: cannot fetch it \(.*timed out.*\); run") as caught:
+            fetch.download("some/model", "v1", cache_dir=online)
+        assert "\n" not in str(caught.value)
+        threading.Thread(target=lambda: [server.accept()[0].close() for _ in range(2)], daemon=True).start()
+        with pytest.raises(FeynTuneError, match=r"^some/model at v1: cannot fetch it \(.*\); run"):
+            fetch.download("some/model", "v1", cache_dir=online)
 
 
 def test_a_good_token_opens_a_private_repository(online, monkeypatch):

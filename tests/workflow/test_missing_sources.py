@@ -1,5 +1,8 @@
 """Folders and files that the configuration names and that are missing: one line, no traceback of an input function."""
 
+import os
+import time
+
 import pytest
 import yaml
 
@@ -37,6 +40,16 @@ def workspace(tmp_path_factory):
         (workspace.folder / file).touch()
     (workspace.folder / "mine.yaml").write_text(yaml.safe_dump(CONFIGURATION))
     return workspace
+
+
+def test_a_model_that_is_dated_in_the_future_is_one_line(workspace):
+    path = workspace.folder / "model/config.json"
+    os.utime(path, (time.time() + 7200,) * 2)
+    done = workspace.snakemake("-n", "--quiet", "--configfile", "mine.yaml")
+    os.utime(path)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("config:")]
+    assert "$.models.m.path: model/config.json is dated 2.0 hours in the future" in line
 
 
 @pytest.mark.parametrize("name", MISSING)

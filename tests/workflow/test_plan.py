@@ -149,6 +149,14 @@ def test_every_option_counts_as_in_a_dry_run(request, state, options):
     assert planned == number_of_jobs(place, *options)
 
 
+def test_a_plan_whose_reader_leaves_has_no_traceback(bare):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(bare.command(*PLAN), cwd=bare.folder, env=bare.environment, **streams)
+    process.stdout.close()
+    said = process.stderr.read()
+    assert process.wait() == 0 and "Traceback" not in said and "BrokenPipe" not in said
+
+
 def test_a_plan_in_another_directory_counts_what_is_there(workspace, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     done = workspace.snakemake(*PLAN, "--directory", str(elsewhere), "--configfile", "config/config.yaml")

@@ -36,15 +36,15 @@ def files_in(folder, place):
     if folder in DEMO_FOLDERS:
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
+    # No exceptions: Snakemake would show the traceback of this function.
     if not files:
-        # Not an exception: Snakemake would show the traceback of this function.
         sys.exit(
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
     try:
         check_dates(place, files)
     except FeynTuneError as error:
-        raise WorkflowError(str(error))
+        sys.exit(str(error))
     return [given(file) for file in sorted(map(str, files))]
 
 

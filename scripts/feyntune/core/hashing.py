@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -20,11 +21,20 @@ LARGE = 50_000_000
 SETTLED = 2.0
 """Seconds since the last change after which a digest is remembered: an earlier second change may have the same time."""
 
+FRESH = 7 * 86400
+"""Seconds for which a remembered digest stands for reading a file: decay of a disk changes no time of a file."""
+
 
 def digest(path: str | Path) -> str:
     """SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_digest(path: Path) -> str:
+    """The hash that git has for a file with this content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def json_digest(content: Any) -> str:
@@ -54,17 +64,17 @@ def known_digest(path: Path) -> str:
 
     Files of the hub's cache have it as their name; otherwise as ``content_digest``.
     """
-    return _named_digest(path.resolve()) or content_digest(path)
+    return _named_digest(_real(path)) or content_digest(path)
 
 
 def content_digest(path: Path) -> str:
     """SHA-256 of a file's content, without reading a large file that was read before.
 
-    Of large files it is remembered, under the user's cache folder, as long as their size, times and inode stay the
-    same; a memory that cannot be read or written is ignored.
+    Of large files it is remembered, under the user's cache folder, for a week, as long as their size, times and inode
+    stay the same; a memory that cannot be read or written is ignored.
     """
-    blob = path.resolve()
-    remembered = _remembered(blob)
+    blob = _real(path)
+    remembered = _remembered(blob, FRESH)
     if remembered:
         return remembered
     state = _state(blob)
@@ -77,8 +87,13 @@ def content_digest(path: Path) -> str:
 
 def remembered_digest(path: Path) -> str | None:
     """The same as ``known_digest``, but None for a large file whose digest is not remembered: it takes no time."""
-    blob = path.resolve()
+    blob = _real(path)
     return _named_digest(blob) or _remembered(blob)
+
+
+def _real(path: Path) -> Path:
+    """The file that a path leads to; unlike ``resolve``, this does not fail where links lead in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _named_digest(blob: Path) -> str | None:
@@ -86,12 +101,13 @@ def _named_digest(blob: Path) -> str | None:
     return blob.name if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
 
 
-def _remembered(blob: Path) -> str | None:
+def _remembered(blob: Path, seconds: float = math.inf) -> str | None:
     if blob.stat().st_size < LARGE:
         return digest(blob)
     with contextlib.suppress(FeynTuneError, OSError):
         remembered = read_json(_memory(blob))
-        if {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
+        is_fresh = time.time() - _memory(blob).stat().st_mtime <= seconds
+        if is_fresh and {**remembered, "sha256": None} == {**_state(blob), "sha256": None}:
             return str(remembered["sha256"])
     return None
 

@@ -5,6 +5,7 @@ result without values that carries the reason, so that the tables of the other m
 ``check_metrics`` then reports the reason, deletes these results, and fails.
 """
 
+import hashlib
 import json
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,8 @@ from feyntune.config.schema.metrics import MetricStage, PreparationStage
 from feyntune.core.bounds import first_outside, range_text
 from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, unreadable, write_table, written_whole
-from feyntune.core.ids import match_ids
+from feyntune.core.files import MADE_AGAIN, read_table, unreadable, write_table, written_whole
+from feyntune.core.ids import check_unique, match_ids
 from feyntune.core.provenance import INAPPLICABLE, MISSING, provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import numpy
     import pyarrow
 
+DIGESTS = "sha256"
+"""Key of the digests in the metadata of a reference."""
 NO_TRAINING = "it needs the training split of the run, and none is declared for this run"
 
 
@@ -178,7 +181,11 @@ def _reference(job: MetricJob, ids: Sequence[str]) -> "dict[str, numpy.ndarray]"
 def read_completions(path: Path) -> Completions:
     """One run's completions."""
     names = ["id", "prompt", "y_true", "prediction", "completion"]
-    table = read_table(path, columns=names)
+    table = read_table(path, names, texts=names)
+    check_unique(table["id"].to_pylist(), path)
+    for name in names:
+        if table[name].null_count:
+            raise FeynTuneError(f"{path}: {table[name].null_count:,} rows have no {name!r}; {MADE_AGAIN}")
     return Completions(*(table[name].to_pylist() for name in names))
 
 
@@ -211,7 +218,8 @@ def write_reference(path: Path, ids: list[str], arrays: "Mapping[str, numpy.ndar
     from safetensors.numpy import save
 
     # One entry: the order of several is not the same in every process.
-    metadata = {"feyntune": json.dumps({"ids": ids, **record}, sort_keys=True)}
+    record = {"ids": ids, DIGESTS: _digests(arrays), **record}
+    metadata = {"feyntune": json.dumps(record, sort_keys=True)}
     with written_whole(path) as aside:
         aside.write_bytes(save(dict(arrays), metadata))
 
@@ -220,11 +228,19 @@ def read_reference(path: Path) -> "tuple[list[str], dict[str, numpy.ndarray], di
     """Read ``write_reference``'s ids, arrays and record.
 
     Raises:
-        FeynTuneError: no such file, or not one of ``prepare_metric.py``.
+        FeynTuneError: no such file, not one of ``prepare_metric.py``, or damaged.
     """
     from safetensors import SafetensorError, safe_open
 
     damaged = (SafetensorError, KeyError, TypeError, ValueError, AttributeError)
     with unreadable(path, "not a file of prepare_metric.py", *damaged), safe_open(path, "numpy") as file:
         record = json.loads(file.metadata()["feyntune"])
-        return record.pop("ids"), {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if record.pop(DIGESTS) != _digests(arrays):
+            raise FeynTuneError(f"{path}: damaged: other numbers than were written; {MADE_AGAIN}")
+        return record.pop("ids"), arrays, record
+
+
+def _digests(arrays: "Mapping[str, numpy.ndarray]") -> dict[str, str]:
+    """SHA-256 of the numbers of each array; safetensors has no checksums."""
+    return {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in arrays.items()}

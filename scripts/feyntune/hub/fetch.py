@@ -11,6 +11,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import reason, write_json
 from feyntune.core.integrity import FETCHED, check_digests
 from feyntune.core.secrets import HUB, read_secret
+from feyntune.hub.client import limit_silence
 from feyntune.hub.remote_code import add_code
 
 Kind = Literal["model", "dataset"]
@@ -34,6 +35,7 @@ MODULES = "[0-9]_*/model.safetensors"
 STATUSES = {
     401: f"the hub refused the token; renew {' or '.join(HUB)} in the environment or in .env, or remove it",
     403: f"the token in {' or '.join(HUB)} has no access to it; check the rights of the token",
+    404: "the hub does not have it; check its name, and HF_ENDPOINT if you set it",
 }
 """What some statuses of the hub mean."""
 
@@ -61,7 +63,7 @@ def fetch(job: FetchJob) -> None:
     """Fetch a repository into the cache and link its files into the job's folder.
 
     Raises:
-        FeynTuneError: no network, no such repository, revision or adapter, no access, or damaged weights in the cache.
+        FeynTuneError: no network, no such repository, revision or adapter, no access, or a damaged file in the cache.
     """
     cached = Path(download(job.repository, job.revision, job.kind, **FILES[job.kind]))
     if job.kind == "model":
@@ -70,10 +72,10 @@ def fetch(job: FetchJob) -> None:
     for file in files:
         _link(cached / file, job.folder / file)
     hashes = {str(file): (cached / file).resolve().name for file in files}
+    check_digests(job.folder, hashes, FETCHED)  # the client compares sizes only
     content = {"repository": job.repository, "commit": cached.name, "files": hashes}
     if job.code:
         content["code"] = add_code(job.folder, cached.name, _fetch_code)
-    check_digests(job.folder, hashes, FETCHED)  # the client compares sizes only
     write_json(job.receipt, content)
 
 
@@ -104,14 +106,18 @@ def download(repository: str, revision: str, kind: Kind = "model", **options: Se
     Raises:
         FeynTuneError: no network, no such repository or revision, or no access.
     """
+    import httpx2
     import huggingface_hub
     from huggingface_hub import errors
 
+    limit_silence()
     try:
         return huggingface_hub.snapshot_download(
             repository, revision=revision, repo_type=kind, token=read_secret(HUB), **cast("dict[str, Any]", options)
         )
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
+    except (
+        errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, httpx2.HTTPError, OSError
+    ) as error:  # fmt: skip
         raise FeynTuneError(f"{repository} at {revision}: {_remedy(error)}") from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
-from feyntune.core.hashing import digest
+from feyntune.core.hashing import digest, git_digest
 from feyntune.core.secrets import HUB, SOURCES
+from feyntune.hub.client import limit_silence
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,6 +65,7 @@ def push(job: PushJob, token: str) -> None:
     from huggingface_hub import errors
 
     stage, files = job.stage, job.files
+    limit_silence()
     try:
         commit, sent = _with_retries(lambda: _push_once(stage, files, token))
     except (errors.HfHubHTTPError, httpx2.HTTPError, RuntimeError, ValueError, OSError) as error:
@@ -109,8 +110,7 @@ def _is_same(path: Path, remote: RepoSibling) -> bool:
         return False
     if remote.lfs:
         return remote.lfs.sha256 == digest(path)
-    content = path.read_bytes()
-    return remote.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return remote.blob_id == git_digest(path)
 
 
 Result = TypeVar("Result")

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from feyntune.core.columns import check_numbers
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import read_table, table_provenance
+from feyntune.core.files import MADE_AGAIN, read_table, table_provenance
 from feyntune.core.provenance import INAPPLICABLE, MISSING
 from feyntune.evaluation.metrics import ReportedMetric
 from feyntune.evaluation.metrics.base import Column
 from feyntune.report.marks import marks_of
-from feyntune.report.pool import LABELS, OPTIONAL, column_names
+from feyntune.report.pool import LABELS, OPTIONAL, TEXTS, column_names
 
 if TYPE_CHECKING:
     import pandas
@@ -183,7 +184,13 @@ def by_bytes(quantities: Iterable[Quantity]) -> list[Quantity]:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pandas.DataFrame:
-    return read_table(path, columns=[*LABELS, "id", *columns]).to_pandas()
+    keys = ["set", "run", "id"]
+    table = read_table(path, [*LABELS, "id", *columns], texts=[*LABELS, *TEXTS])
+    check_numbers(table, (name for name in columns if name not in TEXTS), path)
+    rows = table.to_pandas()
+    if rows[keys].isna().any(axis=None) or rows.duplicated(keys).any():
+        raise FeynTuneError(f"{path}: a row without set, run or id, or an abstract twice; {MADE_AGAIN}")
+    return rows
 
 
 def _completions(path: Path) -> pandas.DataFrame:

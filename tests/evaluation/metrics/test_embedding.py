@@ -249,6 +249,15 @@ def edited(folder, tmp_path, edit):
     return copy
 
 
+def test_a_number_that_changed_inside_a_reference_is_one_line(tmp_path):
+    path = tmp_path / "set.safetensors"
+    write_reference(path, ["a", "b"], {"abstract": np.ones((2, 30), np.float32)}, {"seed": 1})
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    refusal(lambda: read_reference(path), tmp_path, "set.safetensors: damaged: other numbers than were written")
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_reference_is_one_line(tmp_path, how):
     path = tmp_path / "set.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -63,5 +64,12 @@ def _plan(workflow: Workflow) -> None:
     offered = read_offered(workflow, workflow.executor_settings.cluster)
     jobs = read_jobs(workflow, list(runs), offered["cores"])
     plan = make_plan(jobs, configuration, runs, offered)
-    print("\n".join(render(plan)))
+    _print("\n".join(render(plan)))
     keep(plan, set(jobs))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads it, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> None:
     columns = COLUMNS.get(options.kind) or options.columns
     if not columns:
         raise FeynTuneError(f"--columns: name the columns of {options.kind}, 'id' first")
-    sets = {path.stem: read_table(path, ["id"])["id"] for path in options.sets}
+    sets = {path.stem: read_table(path, ["id"], texts=["id"])["id"] for path in options.sets}
     pool_tables(columns, options.inputs, options.runs, options.output, sets, OPTIONAL.get(options.kind, ()))
 
 

@@ -13,7 +13,7 @@ from feyntune.core.cli import launch
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import MADE_AGAIN
 from feyntune.core.spreadsheets import read_spreadsheet
-from feyntune.report.made_files import check_rows
+from feyntune.report.made_files import TEXTS, check_rows, wrong_number
 from feyntune.report.marks import MEANINGS, UNKNOWN, UNLIKE, footnote
 from feyntune.report.significance import LEVEL
 from feyntune.report.typeset import interval, interval_decimals, number
@@ -145,6 +145,10 @@ def read_rows(tables: Path, name: str, needed: Sequence[str]) -> list[Row]:
         raise FeynTuneError(f"{path}: no such file; run snakemake first")
     rows: list[Row] = [row for _, row in read_spreadsheet(path, needed).rows]
     check_rows(tables, name, len(rows))
+    for column in (column for column in needed if column not in (*TEXTS, "group", "runs", "headline")):
+        wrong = next((row[column] for row in rows if not _is_number(row[column])), None)
+        if wrong is not None:
+            raise FeynTuneError(wrong_number(path, column, wrong))
     return rows
 
 
@@ -172,6 +176,14 @@ def _values(row: Row, metrics: Sequence[str], places: int, verdicts: Verdicts) -
     for name, text in shown.items():
         mark = verdicts.get((row["set"], row["run"], name), " ")
         yield f"{text} {mark}" if verdicts else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        _float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _float(text: str) -> float:

@@ -6,12 +6,14 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.tensors import read_tensors, write_tensors
-from feyntune.models.load import load_adapter, load_base
+from feyntune.models.dequantize import DequantizeJob, run
+from feyntune.models.load import linear_layers, load_adapter, load_base
 from feyntune.models.tokenizer import load_tokenizer
-from feyntune.models.tokens import load_tokens
+from feyntune.models.tokens import load_config, load_tokens
 from support.damage import DAMAGES, damage, refusal
 
 PLAIN, FP32 = Quantization(method="none"), Precision(dtype="float32")
@@ -132,3 +134,71 @@ def test_a_file_of_other_tensors_is_one_line(tmp_path):
     for content in ([1], {"other": 1}, torch.zeros(2)):
         torch.save(content, path)
         refusal(lambda: read_tensors(path, ["ids"]), tmp_path, "x.pt: no 'ids' in it")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("method", ["none", "nf4"])
+def test_weights_that_are_not_finite_are_one_line(model, base, adapter, method, value):
+    of_adapter = "base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight"
+    change_tensor(adapter / "adapter_model.safetensors", of_adapter, value)
+    assert "v_proj.lora_B" in refusal(lambda: load_adapter(base, adapter, ["tiny"]), adapter, "not finite")
+    of_model = "model.layers.1.mlp.down_proj.weight"
+    change_tensor(model / "model.safetensors", of_model, value)
+    assert of_model in refusal(lambda: load_base(model, Quantization(method=method), FP32), model, "not finite")
+
+
+def change_tensor(path, name, value):
+    """Set one weight of a file."""
+    content = load_file(path)
+    content[name].view(-1)[5] = value
+    save_file(content, path, {"format": "pt"})
+
+
+@pytest.mark.parametrize("value", ["x", [None, "x"], {"x": 1}, 1.5])
+def test_end_tokens_that_are_no_ids_are_one_line(model, value):
+    change_json(model / "generation_config.json", eos_token_id=value)
+    refusal(lambda: load_tokens(model), model, "generation_config.json")
+
+
+@pytest.mark.parametrize("change", [{"model_max_length": "x"}, {"model_max_length": [1]}])
+def test_settings_of_a_tokenizer_that_fail_when_it_is_used_are_one_line(model, change):
+    change_json(model / "tokenizer_config.json", **change)
+    refusal(lambda: load_tokenizer(model), model, "no readable tokenizer")
+
+
+@pytest.mark.parametrize("change", [{"head_dim": -4}, {"hidden_act": "x"}, {"vocab_size": -1}])
+def test_sizes_that_cannot_be_are_one_line(model, change):
+    change_json(model / "config.json", **change)
+    refusal(lambda: linear_layers(load_config(model)), model, "config.json: describes no model")
+    refusal(lambda: load_base(model, PLAIN, FP32), model, "cannot be loaded")
+
+
+def test_a_model_of_other_shapes_says_so(model):
+    change_json(model / "config.json", vocab_size=50)
+    line = refusal(lambda: load_base(model, PLAIN, FP32), model, "cannot be loaded")
+    assert "its weights have other shapes than its configuration says" in line
+
+
+def test_damaged_tokenizers_are_not_copied_into_another_model(model, tmp_path):
+    damage(model / "tokenizer.json", "cut")
+    job = DequantizeJob(PLAIN, FP32, model, None, ["tiny"], tmp_path / "out")
+    refusal(lambda: run(job), model, "no readable tokenizer", tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "generation_config.json", "model.safetensors"])
+def test_every_file_of_a_made_model_is_checked(model, tmp_path, file):
+    made = tmp_path / "made"
+    run(DequantizeJob(PLAIN, FP32, model, None, ["tiny"], made))
+    path = made / file
+    content = path.read_bytes()
+    path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+    refusal(lambda: load_base(made, PLAIN, FP32), made, f"{file}: damaged")
+
+
+def test_an_activated_adapter_is_refused(base, adapter):
+    change_json(adapter / "adapter_config.json", alora_invocation_tokens=[1])
+    refusal(lambda: load_adapter(base, adapter, ["tiny"]), adapter, "aLoRA")
+
+
+def change_json(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -135,7 +135,7 @@ def test_nonsense_is_reported_with_its_row(completions, tmp_path, changes, fault
         writer.writerows(rows)
     with pytest.raises(FeynTuneError) as error:
         read_ratings([path], tmp_path / "key.csv")
-    assert str(error.value) == f"{path}: row 5: {fault}"
+    assert str(error.value) == f"{path}: row 5: {fault}; correct the sheet"
 
 
 def test_a_rating_given_twice_names_both_rows(tmp_path):
@@ -285,7 +285,11 @@ def test_many_invalid_rows_are_counted(tmp_path):
     with pytest.raises(FeynTuneError) as caught:
         read_ratings([path], None)
     lines = str(caught.value).splitlines()
-    assert len(lines) == 11 and lines[0].endswith("row 2: no model") and lines[-1].startswith("20 more rows")
+    assert (
+        len(lines) == 11
+        and lines[0].endswith("row 2: no model; correct the sheet")
+        and lines[-1].startswith("20 more rows")
+    )
 
 
 def test_a_key_with_a_code_twice_is_refused(completions, tmp_path):

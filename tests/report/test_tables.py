@@ -269,3 +269,13 @@ def test_signs_of_latex_and_of_html_are_escaped(tmp_path):
     html = (tmp_path / "table.html").read_text()
     assert "<td>&lt;b&gt;a_b&lt;/b&gt; &amp; \\x</td>" in html
     assert '<td class="number">50%</td>' in html
+
+
+def test_a_set_on_which_no_run_has_a_perplexity_is_in_the_tables(tmp_path):
+    made_results.make_results(tmp_path, count=8, runs=[*made_results.RUNS, {**made_results.RUNS[4], "set": "theirs"}])
+    results = made_results.read_made(tmp_path)
+    table = summary(results, distributions(results, FEW, 0), corpus(results, FEW, 0))
+    row = table[table["set"] == "theirs"].iloc[0]
+    assert math.isnan(row["perplexity"]) and row["semscore"] > 0
+    assert table["corpus_perplexity"].notna().sum() == 4
+    assert corpus(results_of({"a": [1.0]}, layers=("base",)), FEW, 0).shape == (0, 10)

@@ -104,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _hash(content):
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    """The hash that git has for a file, as the hub names small files."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _entry(path, content):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feyntune.core.errors import FeynTuneError, listed
-from feyntune.core.system_errors import writing
+from feyntune.core.errors import FeynTuneError, listed, printable
+from feyntune.core.system_errors import REFUSED, writing
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,10 +94,17 @@ def read_json(path: str | Path) -> dict[str, Any]:
     Raises FeynTuneError with its path if it is missing, not JSON, or another value than an object.
     """
     with unreadable(path, "not valid JSON", ValueError, RecursionError):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_constant)
     if not isinstance(content, dict):
         raise FeynTuneError(f"{path}: not a JSON object; {MADE_AGAIN}")
     return content
+
+
+def _constant(name: str) -> float:
+    """The numbers that Python's JSON has besides JSON's: models have infinite limits, but nothing is NaN."""
+    if name == "NaN":
+        raise ValueError("NaN in it")
+    return float(name)
 
 
 MADE_AGAIN = "if this workflow made it, delete it and run again"
@@ -126,12 +133,14 @@ def unreadable(path: str | Path, fault: str, *errors: type[Exception], remedy: s
         }
         raise FeynTuneError(f"{path}: {faults.get(type(error), 'not a file; check the path')}") from None
     except others as error:
+        if isinstance(error, OSError) and error.errno in REFUSED:  # what the disk refuses is no fault of the file
+            raise FeynTuneError(f"{path}: {REFUSED[error.errno]}") from None
         raise FeynTuneError(f"{path}: {fault} ({reason(error)}); {remedy}") from None
 
 
 def reason(error: Exception, length: int = 50) -> str:
     """The first line of an error's text, for a message of one line."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = printable((str(error).strip() or type(error).__name__).splitlines()[0])
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
@@ -166,12 +175,31 @@ def write_batches(
 
 
 def read_table(
-    path: str | Path, columns: Sequence[str] | None = None, filters: pyarrow.compute.Expression | list | None = None
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    filters: pyarrow.compute.Expression | list | None = None,
+    texts: Iterable[str] = (),
 ) -> pyarrow.Table:
-    """Read a parquet file as a pyarrow table, or only the rows that ``filters`` (as for pyarrow) select.
+    """Read a parquet file as a pyarrow table.
 
-    Raises FeynTuneError if the file is missing, is not parquet, or lacks one of ``columns``.
+    Args:
+        path: the file.
+        columns: the columns that are read; None: all.
+        filters: selects rows, as for pyarrow.
+        texts: columns that hold texts, where the file has them.
+
+    Raises:
+        FeynTuneError: the file is missing, is not parquet, lacks one of ``columns`` or has two of them, or one of
+            ``texts`` holds something else.
     """
+    from feyntune.core.columns import text_columns
+
+    return text_columns(_read_columns(path, columns, filters), texts, path)
+
+
+def _read_columns(
+    path: str | Path, columns: Sequence[str] | None, filters: pyarrow.compute.Expression | list | None
+) -> pyarrow.Table:
     import pyarrow.parquet
 
     with parquet_errors(path):
@@ -180,6 +208,9 @@ def read_table(
             missing = [name for name in columns or [] if name not in present]
             if missing:
                 raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {listed(present)}; check the path")
+            twice = [name for name in columns or [] if present.count(name) > 1]
+            if twice:
+                raise FeynTuneError(f"{path}: two columns are called {twice[0]!r}; rename or remove one")
             if filters is None:  # pyarrow's read_table needs 0.2 s to import what it might use
                 table = file.read(columns)
                 return table.select(columns) if columns else table

@@ -31,6 +31,12 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def git_digest(path: Path) -> str:
+    """The hash that git has for a file with this content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def json_digest(content: Any) -> str:
     """SHA-256 of JSON-able content; the order of keys does not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -58,7 +64,7 @@ def known_digest(path: Path) -> str:
 
     Files of the hub's cache have it as their name; otherwise as ``content_digest``.
     """
-    return _named_digest(path.resolve()) or content_digest(path)
+    return _named_digest(_real(path)) or content_digest(path)
 
 
 def content_digest(path: Path) -> str:
@@ -67,7 +73,7 @@ def content_digest(path: Path) -> str:
     Of large files it is remembered, under the user's cache folder, for a week, as long as their size, times and inode
     stay the same; a memory that cannot be read or written is ignored.
     """
-    blob = path.resolve()
+    blob = _real(path)
     remembered = _remembered(blob, FRESH)
     if remembered:
         return remembered
@@ -81,8 +87,13 @@ def content_digest(path: Path) -> str:
 
 def remembered_digest(path: Path) -> str | None:
     """The same as ``known_digest``, but None for a large file whose digest is not remembered: it takes no time."""
-    blob = path.resolve()
+    blob = _real(path)
     return _named_digest(blob) or _remembered(blob)
+
+
+def _real(path: Path) -> Path:
+    """The file that a path leads to; unlike ``resolve``, this does not fail where links lead in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _named_digest(blob: Path) -> str | None:

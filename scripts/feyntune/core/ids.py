@@ -8,11 +8,13 @@ from pathlib import Path
 from feyntune.core.errors import FeynTuneError, printable
 
 
-def check_unique(ids: Iterable[str], place: str | Path) -> None:
-    """Raise FeynTuneError if an id occurs more than once; ``place`` names the file or table that holds them."""
+def check_unique(ids: Iterable[str | None], place: str | Path) -> None:
+    """Raise FeynTuneError if an id is missing or occurs twice; ``place`` names the file or table that holds them."""
     seen: set[str] = set()
     duplicates: dict[str, None] = {}
-    for name in ids:
+    for row, name in enumerate(ids, 1):
+        if name is None:
+            raise FeynTuneError(f"{place}: row {row:,} has no id; give each row its abstract's")
         if name in seen:
             duplicates[name] = None
         seen.add(name)

@@ -1,7 +1,8 @@
-"""Weights as they were recorded: a damaged file of a model or an adapter is noticed when it is loaded.
+"""Files of models as they were recorded: a damaged one of a model or an adapter is noticed when it is loaded.
 
-Files of weights have no checksums of their own. The records are ``run.json`` of a trained adapter, ``weights.json`` of
-a dequantised or merged model, and ``fetched.json`` of what was fetched from the hub, whose hashes are the hub's own.
+Such files have no checksums of their own, and one changed digit of a configuration gives other results. The records
+are ``run.json`` of a trained adapter, ``weights.json`` of a dequantised or merged model, and ``fetched.json`` of what
+was fetched from the hub, whose hashes are the hub's own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_json
-from feyntune.core.hashing import content_digest
+from feyntune.core.hashing import content_digest, git_digest
 
 TRAINED, DEQUANTISED, FETCHED = "run.json", "weights.json", "fetched.json"
 REMEDIES = {
@@ -31,7 +32,7 @@ PATTERN = "*.safetensors"
 
 
 def check_recorded(folder: Path) -> None:
-    """Compare the weights in a folder with the record there; without one, nothing is known of them.
+    """Compare the files in a folder with the record there; without one, nothing is known of them.
 
     It reads every byte, about 1.5 GB/s on a processor core; of files over 50 MB once a week, unless their
     size or times change.
@@ -43,11 +44,18 @@ def check_recorded(folder: Path) -> None:
         if name and (folder / name).is_file():
             content = read_json(folder / name)
             key = {TRAINED: "weights", FETCHED: "files"}.get(name)
-            check_digests(folder, _texts(content.get(key) if key else content, folder / name), name)
+            digests = _texts(content.get(key) if key else content, folder / name)
+            changed = content.get("code")  # the configuration then names other code than the hub's
+            check_digests(folder, _of_weights(digests) if changed else digests, name)
+
+
+def has_record(folder: Path) -> bool:
+    """Whether ``check_recorded`` knows the files in a folder."""
+    return any(name and (folder / name).is_file() for name in REMEDIES)
 
 
 def check_digests(folder: Path, digests: Mapping[str, str], record: str) -> None:
-    """Compare files of weights with their digests; other files, and hashes that are no SHA-256, do not count.
+    """Compare files with their digests: SHA-256, or git's hashes of small files of the hub; others do not count.
 
     Args:
         folder: where the files are.
@@ -57,8 +65,12 @@ def check_digests(folder: Path, digests: Mapping[str, str], record: str) -> None
     Raises:
         FeynTuneError: a file has other content.
     """
-    weights = {name: each for name, each in digests.items() if name.endswith(PATTERN[1:])}
-    _compare(folder, {name: each for name, each in weights.items() if re.fullmatch("[0-9a-f]{64}", each)}, record)
+    known = {name: each for name, each in digests.items() if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", each)}
+    _compare(folder, known, record)
+
+
+def _of_weights(digests: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: each for name, each in digests.items() if name.endswith(PATTERN[1:])}
 
 
 def check_base(folder: Path, adapter: Path) -> None:
@@ -79,8 +91,13 @@ def check_base(folder: Path, adapter: Path) -> None:
 
 
 def weights_record(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of weights in a folder, by its name, for ``run.json`` and ``weights.json``."""
+    """SHA-256 of each file of weights in a folder, by its name."""
     return _digests(folder, (path.name for path in sorted(folder.glob(PATTERN))))
+
+
+def files_record(folder: Path) -> dict[str, str]:
+    """The same of configurations and tokenizer, too, which decide results: for ``run.json`` and ``weights.json``."""
+    return weights_record(folder) | _digests(folder, (path.name for path in sorted(folder.glob("*.json"))))
 
 
 def base_record(folder: Path) -> dict[str, str]:
@@ -97,12 +114,18 @@ def _texts(value: Any, record: Path) -> Mapping[str, str]:
 
 
 def _compare(folder: Path, expected: Mapping[str, str], record: str | None) -> None:
-    present = [name for name in expected if (folder / name).is_file()]
-    for name, found in _digests(folder, present).items():
+    of_git = {name: git_digest(folder / name) for name, each in expected.items() if _is_gits(folder / name, each)}
+    present = [name for name in expected if (folder / name).is_file() and name not in of_git]
+    for name, found in {**of_git, **_digests(folder, present)}.items():
         if found != expected[name]:
             where = record or "the adapter's run.json"
-            digests = f"SHA-256 {found[:8]}…, {where} says {expected[name][:8]}…"
+            kind = "git's hash" if name in of_git else "SHA-256"
+            digests = f"{kind} {found[:8]}…, {where} says {expected[name][:8]}…"
             raise FeynTuneError(f"{folder / name}: damaged: {digests}; {REMEDIES[record]}")
+
+
+def _is_gits(path: Path, digest: str) -> bool:
+    return len(digest) == 40 and path.is_file()
 
 
 def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:

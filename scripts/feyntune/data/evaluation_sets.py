@@ -14,9 +14,8 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
 from feyntune.data.leakage import EXAMPLES, refuse_empty, without_leaks
 from feyntune.data.papers import Rows, first_days
+from feyntune.data.schema import TEXTS
 from feyntune.data.selection import is_within
-
-TEXTS = ["id", "abstract"]
 
 
 class Filtered(NamedTuple):
@@ -32,7 +31,7 @@ def select_dates(split: Path, stage: DatesStage) -> pyarrow.Table:
     Raises:
         FeynTuneError: there is none.
     """
-    papers = read_table(split)
+    papers = read_table(split, texts=TEXTS)
     found = papers.filter(pyarrow.array(is_within(first_days(papers), stage.since, stage.until)))
     if not len(found):
         bounds = f"from {stage.since or 'the beginning'} until {stage.until or 'the end'}"
@@ -53,11 +52,11 @@ def make_evaluation_set(stage: EvaluationSetStage, split: Path, trained: Mapping
     Raises:
         FeynTuneError: too few of the abstracts are left, or some are excluded and the policy is ``refuse``.
     """
-    papers = read_table(split).slice(0, stage.limit)
+    papers = read_table(split, texts=TEXTS).slice(0, stage.limit)
     every, kept = np.arange(papers.num_rows), np.ones(papers.num_rows, dtype=bool)
     counts, examples = {}, []
     for dataset, path in trained.items():
-        found = without_leaks(papers.select(TEXTS), every, read_table(path, TEXTS), stage.near_duplicates)
+        found = without_leaks(papers.select(TEXTS), every, read_table(path, TEXTS, texts=TEXTS), stage.near_duplicates)
         kept &= np.isin(every, found.rows)
         counts[dataset] = found.counts
         examples += found.examples
@@ -106,8 +105,8 @@ def hold_out(stage: HoldOutStage, train: Path, held_out: Iterable[Path]) -> Filt
     Raises:
         FeynTuneError: no training paper is left.
     """
-    papers = read_table(train)
-    unseen = pyarrow.concat_tables([read_table(path, TEXTS) for path in held_out])
+    papers = read_table(train, texts=TEXTS)
+    unseen = pyarrow.concat_tables([read_table(path, TEXTS, texts=TEXTS) for path in held_out])
     every: Rows = np.arange(papers.num_rows)
     found = without_leaks(papers.select(TEXTS), every, unseen, stage.near_duplicates)
     refuse_empty(found.rows, every)

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from feyntune.config.schema.data import DatasetStage
+from feyntune.core.columns import text_columns, typed_column
 from feyntune.core.errors import FeynTuneError, listed
 from feyntune.core.files import read_table, reason
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.json_lines import opened
 from feyntune.data.leakage import without_own_leaks
-from feyntune.data.papers import Column, Rows, batches, is_blank, with_clean_abstract
+from feyntune.data.papers import Rows, batches, is_blank, with_clean_abstract
 from feyntune.data.schema import DATASET, SNAPSHOT, SPLITS
 
 ALSO_CALLED = {"valid": "validation", "val": "validation", "dev": "validation"}
@@ -107,35 +108,9 @@ def _read(path: Path) -> pyarrow.Table:
     if missing:
         raise FeynTuneError(f"{path}: no column {missing[0]!r}; it has {listed(table.column_names)}; name another file")
     schema = DATASET if "orig_abstract" in table.column_names else SNAPSHOT
+    table = text_columns(table, ("id", "abstract"), path)  # numeric ids have lost their leading zeros
     typed = pyarrow.table([typed_column(table, field, path) for field in schema], schema=schema)
     return typed if schema is DATASET else with_clean_abstract(typed)
-
-
-def typed_column(table: pyarrow.Table, field: pyarrow.Field, path: Path) -> Column:
-    """A column, cast to the expected type. Numeric ids are refused, because they have lost their leading zeros.
-
-    Raises:
-        FeynTuneError: the column is of another type, or not valid UTF-8.
-    """
-    column = table[field.name]
-    unlike_text = pyarrow.types.is_primitive(column.type) or pyarrow.types.is_null(column.type)
-    wrong_type = f"{path}: column {field.name!r} holds {str(column.type)[:40]}, not {field.type}; convert it"
-    if (field.name in ("id", "abstract") and unlike_text) or _is_binary(column.type):
-        raise FeynTuneError(wrong_type)
-    try:
-        typed = column.cast(field.type)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
-        raise FeynTuneError(wrong_type) from None
-    try:
-        typed.validate(full=True)
-    except pyarrow.ArrowInvalid:
-        raise FeynTuneError(f"{path}: column {field.name!r} is not valid UTF-8; convert the file to UTF-8") from None
-    return typed
-
-
-def _is_binary(kind: pyarrow.DataType) -> bool:
-    tests = (pyarrow.types.is_binary, pyarrow.types.is_large_binary, pyarrow.types.is_fixed_size_binary)
-    return any(test(kind) for test in tests)
 
 
 def _read_json_lines(path: Path) -> pyarrow.Table:

@@ -15,7 +15,7 @@ from feyntune.core.files import read_table, row_count
 from feyntune.data.dataset_files import DatasetContent
 from feyntune.data.leakage import refuse_empty, without_leaks
 from feyntune.data.papers import Rows, batches
-from feyntune.data.schema import SPLITS
+from feyntune.data.schema import SPLITS, TEXTS
 
 
 def mix_datasets(stage: MixtureStage, folder: Path, held_out: Sequence[Path]) -> DatasetContent:
@@ -33,7 +33,7 @@ def mix_datasets(stage: MixtureStage, folder: Path, held_out: Sequence[Path]) ->
     counts = part_rows(parts, {name: _sizes(folder / name) for name in sorted(_mentioned(parts))})
     splits, repeated = {}, {}
     for split in SPLITS:
-        tables = [read_table(folder / part.dataset / f"{split}.parquet") for part in parts]
+        tables = [read_table(folder / part.dataset / f"{split}.parquet", texts=TEXTS) for part in parts]
         papers, rows, repeated[split] = mix_split(parts, tables, counts[split], seed)
         if split == "train":
             mixed = rows
@@ -44,7 +44,7 @@ def mix_datasets(stage: MixtureStage, folder: Path, held_out: Sequence[Path]) ->
 
 
 def _read_all(paths: Iterable[Path]) -> pyarrow.Table:
-    return pyarrow.concat_tables([read_table(path, ["id", "abstract"]) for path in paths])
+    return pyarrow.concat_tables([read_table(path, TEXTS, texts=TEXTS) for path in paths])
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -30,3 +30,6 @@ DATASET = SNAPSHOT.append(pyarrow.field("orig_abstract", _TEXT))
 """The columns of every split: ``abstract`` is cleaned, ``orig_abstract`` is as the snapshot has it."""
 
 SPLITS = ("train", "test", "validation")
+
+TEXTS = ["id", "abstract"]
+"""Columns that every program reads: the id of a paper, and the cleaned abstract."""

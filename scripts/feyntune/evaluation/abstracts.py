@@ -15,7 +15,7 @@ def read_abstracts(path: str | Path, column: str, limit: int | None) -> tuple[li
     Raises:
         FeynTuneError: no rows, a repeated id, or a missing text.
     """
-    table = read_table(path, columns=["id", column]).slice(0, limit)
+    table = read_table(path, ["id", column], texts=["id", column]).slice(0, limit)
     ids, texts = table["id"].to_pylist(), table[column].to_pylist()
     if not ids:
         raise FeynTuneError(f"{path}: no rows; an evaluation set needs at least one abstract")

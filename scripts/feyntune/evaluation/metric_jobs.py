@@ -18,7 +18,7 @@ from feyntune.core.bounds import first_outside, range_text
 from feyntune.core.cli import has_log, say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import MADE_AGAIN, read_table, unreadable, write_table, written_whole
-from feyntune.core.ids import match_ids
+from feyntune.core.ids import check_unique, match_ids
 from feyntune.core.provenance import INAPPLICABLE, MISSING, provenance
 from feyntune.data.prompts import split_abstract
 from feyntune.evaluation.abstracts import read_abstracts
@@ -181,7 +181,11 @@ def _reference(job: MetricJob, ids: Sequence[str]) -> "dict[str, numpy.ndarray]"
 def read_completions(path: Path) -> Completions:
     """One run's completions."""
     names = ["id", "prompt", "y_true", "prediction", "completion"]
-    table = read_table(path, columns=names)
+    table = read_table(path, names, texts=names)
+    check_unique(table["id"].to_pylist(), path)
+    for name in names:
+        if table[name].null_count:
+            raise FeynTuneError(f"{path}: {table[name].null_count:,} rows have no {name!r}; {MADE_AGAIN}")
     return Completions(*(table[name].to_pylist() for name in names))
 
 

@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from feyntune.config.schema.similarity import Similarity
 from feyntune.core.errors import FeynTuneError
-from feyntune.core.files import write_json
+from feyntune.core.files import MADE_AGAIN, write_json
 from feyntune.core.ids import examples
 from feyntune.core.tensors import read_tensors, write_tensors
 from feyntune.models.memory import out_of_memory_remedy
@@ -100,6 +100,8 @@ class _Embeddings:
 
     def __init__(self, path: Path, pool_bos: bool) -> None:
         content = read_tensors(path, ["ids", "embeddings", "tokens", "bos"], verified=True)
+        if not _belong_together(content):
+            raise FeynTuneError(f"{path}: its ids, embeddings, tokens and BOS do not belong together; {MADE_AGAIN}")
         if pool_bos and content["bos"] is None:
             raise FeynTuneError(f"{path}: its tokenizer has no BOS to include; set similarity.pool_bos: false")
         self.path, self.ids, self.means = path, content["ids"], content["embeddings"]
@@ -123,6 +125,22 @@ class _Embeddings:
             raise FeynTuneError(
                 f"{self.path}: the norm of embeddings is zero or not finite: {names}; compute them again"
             )
+
+
+def _belong_together(content: Mapping[str, Any]) -> bool:
+    """Whether there are as many ids as embeddings (N×D floats) and counts (N), and a BOS (D) if there is one."""
+    import torch
+
+    ids, means, tokens, bos = (content[name] for name in ("ids", "embeddings", "tokens", "bos"))
+    arrays = [means, tokens] if bos is None else [means, tokens, bos]
+    if not isinstance(ids, list) or not all(isinstance(each, torch.Tensor) for each in arrays):
+        return False
+    is_table = means.dim() == 2 and means.is_floating_point() and means.shape[1] > 0
+    return is_table and len(ids) == len(means) > 0 and [*tokens.shape] == [len(ids)] and _is_row(bos, means.shape[1])
+
+
+def _is_row(bos: torch.Tensor | None, width: int) -> bool:
+    return bos is None or [*bos.shape] == [width]
 
 
 def _upper_half(embeddings: _Embeddings, dtype: torch.dtype) -> torch.Tensor:

@@ -63,7 +63,7 @@ def fetch(job: FetchJob) -> None:
     """Fetch a repository into the cache and link its files into the job's folder.
 
     Raises:
-        FeynTuneError: no network, no such repository, revision or adapter, no access, or damaged weights in the cache.
+        FeynTuneError: no network, no such repository, revision or adapter, no access, or a damaged file in the cache.
     """
     cached = Path(download(job.repository, job.revision, job.kind, **FILES[job.kind]))
     if job.kind == "model":
@@ -72,10 +72,10 @@ def fetch(job: FetchJob) -> None:
     for file in files:
         _link(cached / file, job.folder / file)
     hashes = {str(file): (cached / file).resolve().name for file in files}
+    check_digests(job.folder, hashes, FETCHED)  # the client compares sizes only
     content = {"repository": job.repository, "commit": cached.name, "files": hashes}
     if job.code:
         content["code"] = add_code(job.folder, cached.name, _fetch_code)
-    check_digests(job.folder, hashes, FETCHED)  # the client compares sizes only
     write_json(job.receipt, content)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow
 import pyarrow.compute as pc
 
+from feyntune.core.columns import is_number, text_columns, typed_column
 from feyntune.core.errors import FeynTuneError, listed, shorten
 from feyntune.core.files import read_table
 from feyntune.core.ids import check_unique
 from feyntune.core.spreadsheets import check_columns, read_spreadsheet
-from feyntune.data.imports import find_files, typed_column
+from feyntune.data.imports import find_files
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None"})
 """What stands for a missing number in CSV files."""
@@ -73,17 +74,17 @@ def _read_parquet(
     table = read_table(path)
     present = table.column_names
     check_columns(path, present, needed, optional)
+    table = text_columns(table, ["id"], path)  # numeric ids have lost their leading zeros
     names = [name for name in (*needed, *optional) if name in present]
     return pyarrow.table({name: _column(table, name, name in numbers, path) for name in names})
 
 
-def _column(table: pyarrow.Table, name: str, is_number: bool, path: Path) -> pyarrow.ChunkedArray:
+def _column(table: pyarrow.Table, name: str, numeric: bool, path: Path) -> pyarrow.ChunkedArray:
     """A column of texts or numbers; NaN is a missing number."""
     kind = table[name].type
-    if not is_number:
+    if not numeric:
         return typed_column(table, pyarrow.field(name, pyarrow.string()), path)
-    types = pyarrow.types
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)):
+    if not is_number(kind) or pyarrow.types.is_boolean(kind):
         raise FeynTuneError(f"{path}: column {name!r} holds {kind}, not numbers; name another column")
     values = table[name].cast(pyarrow.float64())
     return pc.if_else(pc.is_nan(values), pyarrow.scalar(None, pyarrow.float64()), values)

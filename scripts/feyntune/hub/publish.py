@@ -8,6 +8,7 @@ from pathlib import Path
 from feyntune.config.schema.hub import CardStage, MergedCardStage, ReferenceStage
 from feyntune.core.cli import say
 from feyntune.core.files import read_json, read_table, write_json, write_table, write_text
+from feyntune.core.hashing import digest
 from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, merged_card, table_card
 from feyntune.hub.names import without_folders
 from feyntune.hub.reference_tables import kinds_beside, reference_table
@@ -41,9 +42,11 @@ def write_adapter_card(job: CardJob) -> None:
     record, dataset = without_folders(read_json(job.trained / "run.json")), read_json(job.dataset)
     card = adapter_card(stage, record, dataset, summary, comparisons, licence)
     draw_learning_curve(stage, read_table(job.trained / "history.parquet").to_pandas(), job.output)
-    write_json(job.output / "run.json", record)
     if not stage.is_full:
-        write_json(job.output / "adapter_config.json", without_folders(read_json(job.trained / "adapter_config.json")))
+        config = job.output / "adapter_config.json"
+        write_json(config, without_folders(read_json(job.trained / config.name)))
+        record["weights"] = {**(record.get("weights") or {}), config.name: digest(config)}
+    write_json(job.output / "run.json", record)
     write_text(job.output / "README.md", card)
 
 

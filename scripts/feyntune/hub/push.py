@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
-from feyntune.core.hashing import digest
+from feyntune.core.hashing import digest, git_digest
 from feyntune.core.secrets import HUB, SOURCES
 from feyntune.hub.client import limit_silence
 
@@ -111,8 +110,7 @@ def _is_same(path: Path, remote: RepoSibling) -> bool:
         return False
     if remote.lfs:
         return remote.lfs.sha256 == digest(path)
-    content = path.read_bytes()
-    return remote.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return remote.blob_id == git_digest(path)
 
 
 Result = TypeVar("Result")

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from feyntune.config.schema.models import Precision, Quantization
 from feyntune.core.files import folder_written_whole, write_json
-from feyntune.core.integrity import DEQUANTISED, weights_record
+from feyntune.core.integrity import DEQUANTISED, files_record
 from feyntune.models.load import load_adapter, load_base
 from feyntune.models.memory import out_of_memory_remedy
-from feyntune.models.tokens import settings_files
+from feyntune.models.tokens import load_tokens, settings_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 DIGESTS = DEQUANTISED
-"""SHA-256 of each file of weights. Other weights change the content of this file, so that jobs can depend on it."""
+"""SHA-256 of each file. Other weights change the content of this file, so that jobs can depend on it."""
 SHARD_SIZE = "2GB"
 """Size of the files, so that host memory need not hold all weights of a model on a GPU."""
 REMEDY = "set evaluation.weights: quantised, use a GPU with more memory, or on a CPU raise resources.complete.mem_mb"
@@ -53,6 +53,7 @@ def run(job: DequantizeJob) -> None:
     Raises:
         FeynTuneError: the model cannot be loaded, or memory is not sufficient.
     """
+    load_tokens(job.base)  # its files are copied: damaged ones are refused
     with out_of_memory_remedy("dequantising the base model", REMEDY):
         _write(job, _dequantised(job))
 
@@ -76,4 +77,4 @@ def _write(job: DequantizeJob, model: PreTrainedModel) -> None:
                 shutil.copyfile(path, aside / path.name)
         for path in aside.glob("*.safetensors"):
             shutil.copymode(aside / "config.json", path)  # the library lets only their owner read them
-        write_json(aside / DIGESTS, weights_record(aside))
+        write_json(aside / DIGESTS, files_record(aside))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from feyntune.core.errors import FeynTuneError, shorten
-from feyntune.core.files import read_json
+from feyntune.core.files import read_json, reason
 from feyntune.core.gpus import pick_device
 from feyntune.core.integrity import check_recorded
 from feyntune.models.memory import out_of_memory_remedy
-from feyntune.models.tokens import load_config
+from feyntune.models.weights import check_files, check_finite, check_shapes, check_size, check_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 
 REMEDY = "use quantization.method nf4, a GPU with more memory, or on a CPU a higher mem_mb in resources"
-
-LARGE = 10**9
-"""Parameters from which on a model is not loaded only to find out that most of its weights are missing."""
 
 
 def load_base(
@@ -56,6 +53,8 @@ def load_base(
     check_recorded(Path(folder))
     try:
         check_size(Path(folder))
+        if quantization.method != "none":
+            check_files(Path(folder))
         with out_of_memory_remedy("loading the base model", REMEDY):
             loaded = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -74,7 +73,8 @@ def load_base(
         raise _not_loaded(folder, error) from error
     model, report = cast("tuple[PreTrainedModel, dict[str, Iterable[str]]]", loaded)  # with output_loading_info
     check_tensors(folder, report["missing_keys"], report["unexpected_keys"])
-    _check_shapes(folder, model)
+    check_shapes(folder, model)
+    check_finite(folder, model)
     _keep_weights_unpacked(model)
     return model
 
@@ -82,64 +82,10 @@ def load_base(
 def _not_loaded(folder: str | Path, error: Exception) -> FeynTuneError:
     """The error that says why a folder cannot be loaded, its path not repeated."""
     lines = str(error).replace(str(folder), "it").splitlines() or [type(error).__name__]
-    return FeynTuneError(f"{folder}: cannot be loaded ({shorten(lines[0], 90)}); compare it with its source")
-
-
-def check_size(folder: Path) -> None:
-    """Refuse a configuration of a large model whose files have fewer bytes than it has parameters.
-
-    Loading would make the others up at random, and fill the memory before ``check_tensors`` could tell.
-
-    Raises:
-        FeynTuneError: the files are too small.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    config = load_config(folder)
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    if getattr(config, "quantization_config", None) or not size:
-        return
-    with torch.device("meta"):
-        parameters = AutoModelForCausalLM.from_config(config).num_parameters()
-    if parameters > max(size, LARGE):
-        raise FeynTuneError(
-            f"{folder}: its configuration has {parameters:,} parameters, its files {size:,} bytes;"
-            " use the files that belong together"
-        )
-
-
-def check_tensors(folder: str | Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    """Refuse weights that do not belong to the model: what is missing would be random, what is left over unused.
-
-    Args:
-        folder: where the weights are, for messages.
-        missing: names of tensors that the model has and the files lack.
-        unexpected: names of tensors that the files have and the model lacks.
-
-    Raises:
-        FeynTuneError: there are such tensors.
-    """
-    for fault, names in (("lack", sorted(missing)), ("have, and the model lacks,", sorted(unexpected))):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            name = names[0] if len(names[0]) <= 70 else f"…{names[0][-69:]}"
-            raise FeynTuneError(f"{folder}: its weights {fault} {name}{more}; use the files that belong together")
-
-
-def _check_shapes(folder: str | Path, model: PreTrainedModel) -> None:
-    """Refuse linear layers whose weights have another shape: transformers does not compare those that it quantises."""
-    import torch
-
-    for name, layer in model.named_modules():
-        if isinstance(layer, torch.nn.Linear):
-            quantised = getattr(layer.weight, "quant_state", None)
-            shape = tuple((quantised or layer.weight).shape)
-            if shape != (layer.out_features, layer.in_features):
-                raise FeynTuneError(
-                    f"{folder}: {name} has {shape[0]} x {shape[-1]} weights, its configuration says"
-                    f" {layer.out_features} x {layer.in_features}; use the files that belong together"
-                )
+    first = next((line for line in lines if line.strip() and not line.endswith(":")), lines[0]).strip()
+    if "ignore_mismatched_sizes" in first:  # how to ignore it, not what it is
+        first = "its weights have other shapes than its configuration says"
+    return FeynTuneError(f"{folder}: cannot be loaded ({shorten(first, 90)}); compare it with its source")
 
 
 def _keep_weights_unpacked(model: PreTrainedModel) -> None:
@@ -243,17 +189,21 @@ def load_adapter(
     except Exception as error:  # peft and safetensors raise whatever they like
         raise _not_loaded(folder, error) from error
     check_tensors(folder, report.missing_keys, report.unexpected_keys)
+    check_finite(folder, model, only=f".{name}.")
     return model.eval()
 
 
 def check_adapter(folder: str | Path, base_names: Sequence[str]) -> None:
     """Raise FeynTuneError if an adapter was made for another base model, or is damaged; see ``load_adapter``."""
-    made_for = read_json(Path(folder) / "adapter_config.json").get("base_model_name_or_path")
+    config = read_json(Path(folder) / "adapter_config.json")
+    made_for = config.get("base_model_name_or_path")
     if made_for not in base_names:
         raise FeynTuneError(
             f"{folder}: adapter made for base model {shorten(made_for)}, not {base_names[0]!r};"
             " name its own base model, or add the name to that model's 'also_known_as'"
         )
+    if config.get("alora_invocation_tokens") is not None:
+        raise FeynTuneError(f"{folder}: an adapter that certain tokens activate (aLoRA) is not supported; use another")
     check_recorded(Path(folder))
 
 
@@ -261,6 +211,9 @@ def linear_layers(model_config: PretrainedConfig) -> list[str]:
     """Short names of the linear layers inside the transformer blocks of a model, sorted.
 
     Builds the model without weights, which takes a second also for a large model; once for equal configurations.
+
+    Raises:
+        FeynTuneError: a configuration cannot be that of a model.
     """
     described = model_config.to_json_string()
     if described not in _layers:
@@ -275,8 +228,12 @@ def _find_linear_layers(model_config: PretrainedConfig) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
-        skeleton = AutoModelForCausalLM.from_config(model_config)
+    try:
+        with torch.device("meta"):
+            skeleton = AutoModelForCausalLM.from_config(model_config)
+    except Exception as error:  # sizes that cannot be, unknown functions
+        path = Path(model_config.name_or_path or "") / "config.json"
+        raise FeynTuneError(f"{path}: describes no model ({reason(error)}); compare it with its source") from error
     head = skeleton.get_output_embeddings()
     layers = {
         name for name, layer in skeleton.named_modules() if isinstance(layer, torch.nn.Linear) and layer is not head

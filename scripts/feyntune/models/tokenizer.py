@@ -33,6 +33,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, padding_side="left", local_files_only=True, trust_remote_code=False
         )
+        _ids(tokenizer, ["A text."])  # some settings are wrong only when they are used
     except Exception as error:  # the tokenizers library raises plain Exception
         reason = shorten(str(error).splitlines()[0] if str(error) else type(error).__name__, 90)
         raise FeynTuneError(f"{folder}: no readable tokenizer ({reason}); compare it with its source") from error
@@ -59,12 +60,17 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, eos: boo
     texts = list(texts)
     if not texts:
         return []
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+    encoded = _ids(tokenizer, texts)
     special = {*before, tokenizer.eos_token_id}
     for text, ids in zip(texts, encoded, strict=True):
         if special.intersection(ids):
-            raise FeynTuneError(f"the tokenizer adds special tokens to {text[:40]!r}; remove its post-processor")
+            place = Path(tokenizer.name_or_path, "tokenizer.json")
+            raise FeynTuneError(f"{place}: it adds special tokens to {text[:40]!r}; remove its post-processor")
     return [before + ids + after for ids in encoded]
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
 
 def token_conventions(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

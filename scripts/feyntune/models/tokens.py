@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_json, unreadable
 from feyntune.models.tokenizer import load_tokenizer
 
@@ -32,9 +33,10 @@ def load_tokens(folder: str | Path) -> ModelTokens:
     Raises:
         FeynTuneError: there is no tokenizer or configuration in the folder, or it cannot be read.
     """
-    tokenizer = load_tokenizer(folder)
     config = load_config(folder)
-    return ModelTokens(tokenizer, context_length(config), _eos_ids(tokenizer, _generation_config(folder, config)))
+    tokenizer = load_tokenizer(folder)
+    generation = _generation_config(folder, config)
+    return ModelTokens(tokenizer, context_length(config), _eos_ids(folder, tokenizer, generation))
 
 
 OWN_FILES = ("fetched.json", "run.json", "weights.json")
@@ -53,6 +55,8 @@ def load_config(folder: str | Path) -> PretrainedConfig:
     """Read a model's configuration. Raises FeynTuneError if it cannot be read."""
     from transformers import AutoConfig
 
+    if not Path(folder).is_dir():
+        raise FeynTuneError(f"{folder}: no such folder; name a Hugging Face model folder")
     path = Path(folder) / "config.json"
     read_json(path)  # whose errors are clearer
     with unreadable(path, "not a model's configuration", Exception, remedy="compare it with its source"):
@@ -75,11 +79,15 @@ def _generation_config(folder: str | Path, config: PretrainedConfig) -> Generati
     return GenerationConfig.from_model_config(config)
 
 
-def _eos_ids(tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig) -> list[int]:
+def _eos_ids(folder: str | Path, tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig) -> list[int]:
     """The tokenizer's end-of-sequence token, those in the model's generation settings, and BOS.
 
     Some models were trained on texts that are separated by nothing but a BOS.
     """
     named = generation.eos_token_id if isinstance(generation.eos_token_id, list) else [generation.eos_token_id]
+    wrong = [token for token in named if not isinstance(token, int | None)]
+    if wrong:
+        fault = f"eos_token_id: {shorten(wrong[0], 40)} is no id of a token"
+        raise FeynTuneError(f"{Path(folder) / 'generation_config.json'}: {fault}; compare it with its source")
     ids = {tokenizer.eos_token_id, tokenizer.bos_token_id, *named}
     return sorted(token for token in ids if token is not None)

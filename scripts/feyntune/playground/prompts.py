@@ -7,8 +7,8 @@ from pathlib import Path
 
 from feyntune.config.load import did_you_mean
 from feyntune.core.errors import FeynTuneError, shorten
-from feyntune.core.files import read_table
 from feyntune.data.prompts import split_abstract
+from feyntune.evaluation.abstracts import read_abstracts
 from feyntune.playground.session import Prompt
 
 
@@ -28,8 +28,7 @@ def prompt_of_set(evaluation_set: str, name: str, settings: Prompt, results: Pat
     if not path.is_file():
         sets = [each.stem for each in sorted(path.parent.glob("*.parquet"))]
         raise FeynTuneError(f"--set: no results of {shorten(evaluation_set, 40)}{did_you_mean(evaluation_set, sets)}")
-    table = read_table(path, columns=["id", "abstract"])
-    texts = dict(zip(table["id"].to_pylist(), table["abstract"].to_pylist(), strict=True))
+    texts = dict(zip(*read_abstracts(path, "abstract", None), strict=True))
     if name not in texts:
         raise FeynTuneError(f"--id: no abstract {shorten(name, 40)} in {path}{did_you_mean(name, texts)}")
     return replace(settings, text=split_abstract(texts[name])[0], name=name)

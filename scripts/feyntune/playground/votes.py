@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import unreadable
 from feyntune.report.rating_sheets import category, harmless
 from feyntune.report.ratings import COLUMNS, HIGHEST, LOWEST
 
@@ -80,20 +81,33 @@ def keep_vote(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", newline="", encoding="utf-8") as file:
-            file.write(text.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
+        _append(path, text.getvalue().encode())
     except OSError as error:
         raise FeynTuneError(f"--votes {path}: cannot be written ({error.strerror}); name another file") from None
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Append bytes to a file, completely or not at all."""
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            while content:
+                content = content[file.write(content) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def _read(path: Path) -> list[dict[str, str]] | None:
     """The rows of a file of votes; None if there is no file, or an empty one."""
     if not path.is_file() or not path.stat().st_size:
         return None
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with unreadable(path, "not a file of votes", csv.Error, UnicodeDecodeError, remedy="name another one with --votes"):
+        text = path.read_text(encoding="utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         if tuple(reader.fieldnames or ()) != ALL_COLUMNS:
             raise FeynTuneError(f"--votes {path}: a file with other columns; name another one")
+        if not text.endswith("\n"):
+            raise FeynTuneError(f"--votes {path}: its last line is cut; remove that line, or name another file")
         return list(reader)

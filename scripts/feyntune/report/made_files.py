@@ -45,8 +45,12 @@ def _check_numbers(path: Path, table: pandas.DataFrame) -> None:
         texts = table[name].dropna()
         wrong = texts[pandas.to_numeric(texts, errors="coerce").isna()]
         if len(wrong):
-            fault = f"{shorten(wrong.iloc[0], 40)} among the numbers of column {shorten(name, 40)}"
-            raise FeynTuneError(f"{path}: {fault}; {MADE_AGAIN}")
+            raise FeynTuneError(wrong_number(path, name, wrong.iloc[0]))
+
+
+def wrong_number(path: Path, column: str, value: object) -> str:
+    """The line that says that a column of numbers has something else in it."""
+    return f"{path}: {shorten(value, 40)} among the numbers of column {shorten(column, 40)}; {MADE_AGAIN}"
 
 
 def check_rows(folder: Path, name: str, count: int) -> None:

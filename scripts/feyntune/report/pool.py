@@ -35,6 +35,8 @@ COLUMNS = {
     "perplexity": ("id", "tokens", "nll", "perplexity", "bits_per_byte"),
 }  # fmt: skip
 """Columns of the stages' tables; every other kind is a metric's."""
+TEXTS = ("id", "prompt", "y_true", "prediction", "completion", "stopped")
+"""Columns of tables that hold texts."""
 OPTIONAL = {"perplexity": ("min_k_pp",)}
 """Numbers by kind that not every configuration asks for."""
 
@@ -117,7 +119,7 @@ def _labelled(
     import pyarrow.compute as pc
 
     own = [name for name in columns if name not in optional or name in column_names(path)]
-    table = read_table(path, columns=own).select(own).replace_schema_metadata(None)
+    table = read_table(path, own, texts=TEXTS).select(own).replace_schema_metadata(None)
     for name in (name for name in columns if name not in own):
         table = table.append_column(name, pyarrow.nulls(len(table), pyarrow.float64()))
     check_unique(table["id"].to_pylist(), path)

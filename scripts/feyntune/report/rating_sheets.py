@@ -44,7 +44,8 @@ def draw_items(
         FeynTuneError: an unknown run or set, or too few papers.
     """
     columns = ["run", "model", "layers", "id", "prompt", "prediction"]
-    rows = read_table(completions, columns=columns, filters=[("set", "==", evaluation_set)]).to_pylist()
+    of_set = [("set", "==", evaluation_set)]
+    rows = read_table(completions, columns, of_set, texts=columns).to_pylist()
     rows = _of_runs(rows, runs, completions, evaluation_set)
     drawing = random.Random(seed)
     chosen = set(_drawn_papers(rows, papers, drawing))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import Uncertainty
+from feyntune.core.columns import check_numbers, is_number
 from feyntune.core.errors import FeynTuneError, shorten
 from feyntune.core.files import read_table, write_text
 from feyntune.report.pool import LABELS
@@ -97,10 +99,16 @@ def metric_values(paths: Mapping[str, Path], evaluation_set: str | None) -> pand
     tables = []
     for metric, path in paths.items():
         read_table(path, [*LABELS, "id"])  # names a column that is missing
-        table = read_table(path, filters=[("set", "==", evaluation_set)]).to_pandas()
+        rows = read_table(path, filters=[("set", "==", evaluation_set)], texts=[*LABELS, "id"])
+        table = rows.to_pandas()
         if table.empty:
             raise FeynTuneError(f"{path}: no evaluation set {shorten(evaluation_set)} in it; check --set")
-        columns = [name for name in table if name not in (*LABELS, "id", "truncated")]
+        columns = [
+            each.name for each in rows.schema if each.name not in (*LABELS, "truncated") and is_number(each.type)
+        ]
+        check_numbers(rows, columns, path)
+        if not columns:
+            raise FeynTuneError(f"{path}: no column of numbers in it; name the pooled values of a metric")
         labels = {"id": "paper", "run": "model"}
         values = table[[*labels, *columns]].rename(columns={**labels, **{name: _key(metric, name) for name in columns}})
         tables.append(values.set_index(["paper", "model"]))
@@ -200,8 +208,8 @@ def _correlations_layout(table: pandas.DataFrame) -> pandas.DataFrame:
 def check_output(folder: Path, inputs: Sequence[Path]) -> None:
     """Raise FeynTuneError if a table would be written over a file with ratings, or over their key."""
     names = ["ratings.csv", *(f"{name}.csv" for name in ("by_category", "by_model", "agreement", "correlations"))]
-    written = {(folder / name).resolve() for name in names}
-    lost = next((path for path in inputs if path.resolve() in written), None)
+    written = {os.path.realpath(folder / name) for name in names}
+    lost = next((path for path in inputs if os.path.realpath(path) in written), None)
     if lost:
         raise FeynTuneError(f"--output-folder {folder}: {lost.name} there would be overwritten; name another folder")
 

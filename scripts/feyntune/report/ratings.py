@@ -42,7 +42,7 @@ def read_ratings(paths: Sequence[Path], key: Path | None) -> list[dict[str, str 
             row, place = _stripped(row), f"{path}: row {number}"
             fault = _fault(row, items, seen, place)
             if fault:
-                faults.append(f"{place}: {fault}")
+                faults.append(f"{place}: {fault}; correct the sheet")
             elif row["score"]:
                 ratings.append(_rating(row, items))
     if len(faults) > SHOWN:

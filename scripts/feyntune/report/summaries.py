@@ -70,7 +70,13 @@ def corpus(results: Results, uncertainty: Uncertainty, seed: int) -> pandas.Data
     """
     import pandas
 
-    parts = {name: _corpus_of_set(tokens, uncertainty, seed) for name, tokens in results.tokens.items()}
+    known = {name: tokens for name, tokens in results.tokens.items() if "nll" in tokens}  # imported runs may lack them
+    parts = {name: _corpus_of_set(tokens, uncertainty, seed) for name, tokens in known.items()}
+    if not parts:
+        ends = ("", *(f"_{bound}" for bound in BOUNDS))
+        names = [f"{quantity}{end}" for quantity in ("corpus_perplexity", "corpus_bits_per_byte") for end in ends]
+        nothing = pandas.MultiIndex.from_arrays([[], []], names=["set", "run"])
+        return pandas.DataFrame(index=nothing, columns=names, dtype=float)
     return pandas.concat(parts, names=["set", "run"])
 
 

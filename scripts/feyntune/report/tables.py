@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import TablesStage
+from feyntune.core.columns import check_numbers
 from feyntune.core.files import read_table
 from feyntune.report.changes import changes, changes_layout
 from feyntune.report.checkpoints import curves, curves_layout, read_curves
@@ -174,7 +175,7 @@ def write_tables(
     compared = comparisons(results, stage.compared_layers, stage.uncertainty, stage.seed, settings_by_run(stage.groups))
     changed = changes(compared, described, results.runs)
     separated = membership(results, stage.membership, stage.uncertainty.confidence)
-    similar, listed = read_table(similarity).to_pandas(), quantities_table(results.quantities)
+    similar, listed = _read_similarity(similarity), quantities_table(results.quantities)
     tables = {
         "summary": (summed, summary_layout(summed, results.quantities)),
         "distributions": (described, distributions_layout(described, results.quantities)),
@@ -195,6 +196,14 @@ def write_tables(
         caption = CAPTIONS[name].format(percent=percent) + notes * ("Run" in shown)
         write_formats(Path(folder) / name, exact, with_marks(shown, marks), caption, hints)
     remove_others(Path(folder), table_files(folder, stage.groups, checkpoints=bool(checkpoints)))
+
+
+def _read_similarity(path: Path) -> pandas.DataFrame:
+    """The pooled statistics of similarities: labels, and numbers. Raises FeynTuneError if others are in the file."""
+    read_table(path, LABELS)  # names a label that is missing
+    table = read_table(path, texts=LABELS)
+    check_numbers(table, (name for name in table.column_names if name not in LABELS), path)
+    return table.to_pandas()
 
 
 def _of_groups(

@@ -12,7 +12,9 @@ import numpy as np
 from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import read_table
+from feyntune.core.ids import check_unique, examples
 from feyntune.data.prompts import split_abstract
+from feyntune.data.schema import TEXTS
 from feyntune.models.tokenizer import encode
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ def _read_split(
 
 
 def _read_abstracts(path: Path) -> list[str]:
-    table = read_table(path, ["id", "abstract"])
+    table = read_table(path, TEXTS, texts=TEXTS)
     if not len(table):
         raise FeynTuneError(f"{path}: contains no abstracts; choose a dataset with more papers")
     for name, text in zip(table["id"].to_pylist(), table["abstract"].to_pylist(), strict=True):
@@ -169,7 +171,11 @@ def sample(sequences: list[np.ndarray], count: int | None, seed: int) -> list[np
 def _read_control_prompts(
     tokenizer: PreTrainedTokenizerBase, path: Path, count: int, longest: int | None
 ) -> list[ControlPrompt]:
-    papers = read_table(path, ["id", "abstract"]).slice(0, count).to_pylist()
+    papers = read_table(path, TEXTS, texts=TEXTS).slice(0, count).to_pylist()
+    check_unique([paper["id"] for paper in papers], path)
+    empty = [paper["id"] for paper in papers if not (paper["abstract"] or "").strip()]
+    if empty:
+        raise FeynTuneError(f"{path}: the abstract of {examples(empty)} is empty; remove it from control_papers")
     prompts = [split_abstract(paper["abstract"])[0] for paper in papers]
     encoded = encode(tokenizer, prompts, eos=False)
     for paper, tokens in zip(papers, encoded, strict=True):

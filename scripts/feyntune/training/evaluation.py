@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from feyntune.core.errors import FeynTuneError
 from feyntune.models.likelihood import batches_by_length
 from feyntune.training.distributed import map_across_processes
 from feyntune.training.microbatches import MULTIPLE
@@ -83,6 +85,9 @@ class Evaluator:
         Returns:
             ``test_loss``, ``test_perplexity``, the same of ``train`` and of ``validation`` where they are sampled, and
             ``control_prompts``: a list of dicts ``id, prompt, completion``.
+
+        Raises:
+            FeynTuneError: the training has diverged.
         """
         import torch
 
@@ -91,6 +96,11 @@ class Evaluator:
             for name, batches in self.samples.items():
                 summary = summarise(self._negative_log_likelihoods(batches))
                 metrics.update({f"{name}_{key}": value for key, value in summary.items()})
+            if not math.isfinite(metrics.get("test_loss", 0)):
+                raise FeynTuneError(
+                    f"the loss on the test sample is {metrics['test_loss']}; lower training.optimizer.learning_rate,"
+                    " and check the data and the model if that does not help"
+                )
             if self.control_prompts:
                 metrics["control_prompts"] = self._completions(model)
         return metrics
@@ -177,10 +187,14 @@ def complete(
         The completions, as text.
     """
     import torch
+    from transformers import GenerationConfig
 
     torch.manual_seed(seed)
     padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
     sampling = {"do_sample": True, "temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
+    base = cast("PeftModel", model).get_base_model() if hasattr(model, "peft_config") else model
+    # The generation settings in the model's folder must not apply.
+    cast("PreTrainedModel", base).generation_config = GenerationConfig()
     generative = cast("Any", model)  # transformers' annotation of generate excludes PreTrainedModel and PeftModel
     tokens: torch.Tensor = generative.generate(
         **padded,

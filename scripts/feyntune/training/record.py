@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feyntune.core.files import flush_to_disk, read_json, write_json, write_table
-from feyntune.core.integrity import weights_record
+from feyntune.core.integrity import files_record
 from feyntune.training.adapter import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def publish(
     Args:
         save: writes the files of the model into a folder.
         history: from ``history_table``.
-        record: content of ``run.json``, to which the digests of the weights are added.
+        record: content of ``run.json``, to which the digests of its files are added.
         output: folder of the run's adapter or model.
         names: the files that ``save`` writes, the weights last.
     """
@@ -154,7 +154,7 @@ def publish(
     write_table(output / HISTORY, history)
     with tempfile.TemporaryDirectory(dir=output, prefix=".") as temporary:
         save(Path(temporary))
-        write_json(output / RECORD, {**record, "weights": weights_record(Path(temporary))})
+        write_json(output / RECORD, {**record, "weights": files_record(Path(temporary))})
         for name in names:
             flush_to_disk(Path(temporary) / name)
             os.replace(Path(temporary) / name, output / name)

@@ -217,7 +217,8 @@ class Novelty(Metric):
     def score(self, completions: Completions, reference: "Mapping[str, numpy.ndarray]") -> Values:
         """All columns, and the ids of the abstracts that the longest copies come from."""
         assert self.training is not None, "metrics that need training data are computed for runs that have some"
-        table = read_table(self.training, ["id", "abstract"])
+        names = ["id", "abstract"]
+        table = read_table(self.training, names, texts=names)
         count = len(completions.ids)
         copies = find_copies(table["abstract"], [*completions.predictions, *completions.y_true])
         values: dict[str, list] = {}

@@ -61,7 +61,8 @@ def read_texts(completions: Path, evaluation_set: str) -> SetTexts:
     import pyarrow.compute as pc
 
     columns = ["set", "run", "id", "prompt", "y_true", "prediction", "stopped"]
-    table = read_table(completions, columns, filters=[("set", "==", evaluation_set)]).combine_chunks()
+    chosen = [("set", "==", evaluation_set)]
+    table = read_table(completions, columns, chosen, texts=columns).combine_chunks()
     ids = pc.unique(table["id"])
     first = pc.index_in(ids, value_set=table["id"])
     runs = pc.unique(table["run"]).to_pylist()

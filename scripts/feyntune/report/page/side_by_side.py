@@ -52,7 +52,7 @@ def sampled_abstracts(path: Path, results: Results, count: int, seed: int) -> li
         columns = ["set", "run", "id", "prompt", "y_true", "prediction", "stopped"]
         filters = [("set", "==", name), ("id", "in", ids)]
         if ids:
-            rows = read_table(path, columns=columns, filters=filters).to_pandas()
+            rows = read_table(path, columns, filters, texts=columns).to_pandas()
             sampled += [_abstract(rows[rows["id"] == one], results, values.loc[one]) for one in ids]
     return sampled
 

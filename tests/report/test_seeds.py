@@ -1,5 +1,6 @@
 """Groups of runs in tables, findings and figures: by hand, and from made-up results."""
 
+import dataclasses
 import math
 import statistics
 
@@ -69,6 +70,23 @@ def tables_of(values, groups=GROUPS, layers=None):
     compared = comparisons(results, LAYERS, FEW, 0, settings_by_run(groups))
     pairs = seed_comparisons(results, groups, LAYERS, compared, 0.95)
     return results, seeds, pairs, described, compared
+
+
+def test_intervals_end_where_values_must_end():
+    """One of ten texts is cut off, under each of two seeds: a t interval of the mean 0.1 begins below zero."""
+    cut = np.eye(10)[0]
+    values = {"a_s1": cut, "a_s2": cut}
+    unbounded = results_of(values, dict.fromkeys(values, "all"))
+    fraction = dataclasses.replace(unbounded.quantities[0], lowest=0, highest=1)
+    bounded = dataclasses.replace(unbounded, quantities=[fraction])
+    groups = [group("a", list(values), [1, 2])]
+    before, after = (
+        seeds_table(each, groups, distributions(each, FEW, 0), 0.95).iloc[0] for each in (unbounded, bounded)
+    )
+    assert before["low"] < 0 and after["low"] == 0
+    assert after["high"] == before["high"] and after["mean"] == before["mean"] == pytest.approx(0.1)
+    falling = dataclasses.replace(unbounded, values={"s": 1 - unbounded.values["s"]}, quantities=[fraction])
+    assert seeds_table(falling, groups, distributions(falling, FEW, 0), 0.95).iloc[0]["high"] == 1
 
 
 def test_a_group_has_the_mean_over_seeds_and_their_spread():

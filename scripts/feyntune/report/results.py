@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import MADE_AGAIN, read_table, table_provenance
 from feyntune.core.provenance import INAPPLICABLE, MISSING
 from feyntune.evaluation.metrics import ReportedMetric
+from feyntune.evaluation.metrics.base import Column
 from feyntune.report.marks import marks_of
 from feyntune.report.pool import LABELS, OPTIONAL, TEXTS, column_names
 
@@ -32,6 +34,10 @@ class Quantity:
     """Whether figures and findings show it."""
     description: str = ""
     """What it means."""
+    lowest: float = -math.inf
+    """The lowest value that it can have."""
+    highest: float = math.inf
+    """The highest one."""
 
 
 PERPLEXITY = (
@@ -42,12 +48,14 @@ PERPLEXITY = (
         headline=True,
         description="exp of the mean negative log-likelihood per token: as uncertain about each token as among so many"
         " equally likely ones. Compare it only between models with the same tokenizer.",
+        lowest=1,
     ),
     Quantity(
         "bits_per_byte",
         "Bits per byte",
         "lower",
         description="Negative log-likelihood in bits, by the bytes of the text: comparable between tokenizers.",
+        lowest=0,
     ),
 )
 MEMBERSHIP = Quantity(
@@ -59,24 +67,29 @@ MEMBERSHIP = Quantity(
 )
 """A quantity of runs for which it was asked for (``perplexity.membership``)."""
 COMPLETION = (
-    Quantity("new_tokens", "New tokens", None, description="Tokens that the model wrote."),
+    Quantity("new_tokens", "New tokens", None, description="Tokens that the model wrote.", lowest=0),
     Quantity(
         "stopped_by_length",
         "Stopped by length",
         None,
         description="Whether the completion was cut off at the longest length instead of ending by itself.",
+        lowest=0,
+        highest=1,
     ),
 )
 
 
 def all_quantities(metrics: Iterable[ReportedMetric]) -> list[Quantity]:
     """Every quantity of runs that these metrics judge, in the order in which they are shown."""
-    of_metrics = [
-        Quantity(column.key, column.title, column.direction, column.headline, column.description)
-        for metric in metrics
-        for column in metric.columns
-    ]
+    of_metrics = [_of_column(column) for metric in metrics for column in metric.columns]
     return [*PERPLEXITY, *of_metrics, *COMPLETION]
+
+
+def _of_column(column: Column) -> Quantity:
+    lowest, highest = (
+        free if bound is None else bound for bound, free in ((column.lowest, -math.inf), (column.highest, math.inf))
+    )
+    return Quantity(column.key, column.title, column.direction, column.headline, column.description, lowest, highest)
 
 
 @dataclass(frozen=True)

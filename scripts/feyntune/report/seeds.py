@@ -92,14 +92,17 @@ def seeds_table(
                 if quantity.name in of_set:
                     values = seed_values(of_set[quantity.name], group)
                     if len(values.columns):
-                        row = _of_group(values, single.get((name, values.columns[0], quantity.name), {}), confidence)
+                        of_first = single.get((name, values.columns[0], quantity.name), {})
+                        row = _of_group(values, of_first, quantity, confidence)
                         labels = {"set": name, "group": group.name, "quantity": quantity.name}
                         rows.append({**labels, "declared_seeds": len(group.runs), **row, "runs": " ".join(values)})
     return pandas.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_group(values: pandas.DataFrame, single: Mapping[str, Any], confidence: float) -> dict[str, Any]:
-    """The numbers of a group; ``single``: the row of its only run."""
+def _of_group(
+    values: pandas.DataFrame, single: Mapping[str, Any], quantity: Quantity, confidence: float
+) -> dict[str, Any]:
+    """The numbers of a group; ``single``: the row of its only run. The interval ends where the values must end."""
     numbers = values.to_numpy(dtype=float)
     abstracts, seeds = numbers.shape
     if seeds < 2:
@@ -109,7 +112,8 @@ def _of_group(values: pandas.DataFrame, single: Mapping[str, Any], confidence: f
     if abstracts < 2:
         return row
     half, effects = half_width(error_of_difference(numbers), confidence), components(numbers)
-    row |= {"low": row["mean"] - half, "high": row["mean"] + half, "spread": numbers.mean(axis=0).std(ddof=1)}
+    row |= {"low": max(row["mean"] - half, quantity.lowest), "high": min(row["mean"] + half, quantity.highest)}
+    row["spread"] = numbers.mean(axis=0).std(ddof=1)
     return {**row, "abstracts_sd": effects.abstracts, "seeds_sd": effects.seeds, "rest_sd": effects.rest}
 
 

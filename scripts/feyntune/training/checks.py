@@ -78,7 +78,7 @@ def check_arguments(stage: TrainingStage) -> None:
     import torch
     from transformers import Trainer, get_scheduler
 
-    from feyntune.training.trainer import training_arguments
+    from feyntune.training.arguments import training_arguments
 
     arguments = training_arguments(stage, 10, ".", pick_device())
     number = torch.nn.Parameter(torch.zeros(1))

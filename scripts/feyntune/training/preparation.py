@@ -84,8 +84,9 @@ def build_trainer(setup: TrainingSetup) -> AdapterTrainer:
     import torch
     from accelerate.utils import set_seed
 
+    from feyntune.training.arguments import training_arguments
     from feyntune.training.loss import NextTokenLoss
-    from feyntune.training.trainer import AdapterTrainer, training_arguments
+    from feyntune.training.trainer import AdapterTrainer
 
     job, stage, devices = setup.job, setup.stage, max(setup.job.gpus, 1)
     arguments = training_arguments(stage, len(setup.order), job.checkpoints, pick_device())

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from peft import PeftModel
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer
 
-from feyntune.config.methods import FSDP
 from feyntune.core.cli import say
 from feyntune.core.system_errors import writing
 from feyntune.models.memory import free_unused_memory, is_out_of_memory
 from feyntune.training import checkpoints
 from feyntune.training.adapter import save_adapter
-from feyntune.training.distributed import any_process, average_gradients, is_launched
+from feyntune.training.distributed import any_process, average_gradients
 from feyntune.training.full import save_checkpoint
-from feyntune.training.sharding import FSDP_ARGUMENTS, compute_inside, divide_on_cpus, gathered_weights
+from feyntune.training.sharding import compute_inside, divide_on_cpus, gathered_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from feyntune.config.schema.training import TrainingStage
     from feyntune.training.evaluation import Evaluator
     from feyntune.training.fit import FitPlan
     from feyntune.training.loss import NextTokenLoss
@@ -34,51 +31,6 @@ if TYPE_CHECKING:
     from feyntune.training.step_adapters import StepAdapters
 
 KEPT = 2  # checkpoints on disk: the previous one stays until the newest is complete
-
-
-def training_arguments(stage: TrainingStage, steps: int, folder: Path | str, device: torch.device) -> TrainingArguments:
-    """Arguments of ``Trainer``. Its own logs, evaluations, checkpoints and accumulation are off: ours replace them.
-
-    Args:
-        stage: settings of the run.
-        steps: number of steps.
-        folder: folder of the checkpoints.
-        device: device of this process.
-    """
-    training, optimizer, schedule = stage.training, stage.training.optimizer, stage.training.schedule
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.type == "cuda",
-        seed=stage.seed,
-        optim=optimizer.name,
-        learning_rate=optimizer.learning_rate,
-        adam_beta1=optimizer.betas[0],
-        adam_beta2=optimizer.betas[1],
-        adam_epsilon=optimizer.eps,
-        weight_decay=optimizer.weight_decay,
-        optim_args=",".join(f"{name}={value}" for name, value in optimizer.arguments.items()) or None,
-        lr_scheduler_type=schedule.name,
-        lr_scheduler_kwargs=schedule.arguments,
-        warmup_steps=math.ceil(schedule.warmup_ratio * steps),
-        max_grad_norm=training.max_grad_norm,
-        fp16=stage.precision.dtype == "float16",
-        use_cpu=device.type == "cpu",
-        ddp_backend="gloo" if device.type == "cpu" and is_launched() else None,
-        ddp_find_unused_parameters=False,
-        eval_strategy="no",
-        save_strategy="no",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        **(FSDP_ARGUMENTS if training.parallel == FSDP and is_launched() else {}),
-    )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # other visible GPUs are not ours: no DataParallel over them
-    return arguments
 
 
 class AdapterTrainer(Trainer):

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +85,12 @@ def render(results: Results, sets: Sequence[dict[str, Any]], folder: str) -> str
     about = {
         "folder": folder,
         "sets": sets,
-        "quantities": [asdict(quantity) for quantity in results.quantities],
+        "quantities": [
+            {name: getattr(each, name) for name in ("name", "title", "description", "direction")}
+            for each in results.quantities
+        ],
         "copied": most_copied(results.quantities),
         "first": names.index(headlines[0]) if headlines else sets[0]["quantities"][0],
     }
-    inside_html = json.dumps(about).replace("<", "\\u003c")
+    inside_html = json.dumps(about, allow_nan=False).replace("<", "\\u003c")
     return render_page(FOLDER, "explore", POLICY, {"about": Markup(inside_html)}, scripts=("'self'", "file:"))

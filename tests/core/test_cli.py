@@ -60,17 +60,18 @@ def test_without_a_log_an_expected_error_is_one_line_and_nothing_else(tmp_path):
     assert done.stdout + done.stderr == "trial: error: bad thing; do this\n"
 
 
-def test_sigterm_runs_the_cleanup_and_ends_with_its_own_code(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_runs_the_cleanup_and_ends_with_its_own_code(tmp_path, number):
     body = f"""
     import os
     try:
-        os.kill(os.getpid(), {signal.SIGTERM:d})
+        os.kill(os.getpid(), {number:d})
     finally:
         say('cleaned')
     """
     done = run(tmp_path, body)
-    assert done.returncode == 128 + signal.SIGTERM
-    assert "cleaned" in done.stdout
+    assert done.returncode == 128 + number
+    assert f"trial: cleaned\ntrial: ended by {number.name}; run again to continue\n" in done.stdout
 
 
 TOKEN = "hf_0123456789abcdef"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from snakemake_logger_plugin_progress.handler import LogHandler, planned_seconds
+from snakemake_logger_plugin_progress.handler import LogHandler, ended_silently, planned_seconds
 from snakemake_logger_plugin_progress.progress import RunProgress
 from support.workspace import ENVIRONMENT, PROJECT, run_snakemake
 
@@ -141,3 +141,26 @@ def test_a_damaged_plan_gives_no_predictions(tmp_path, content):
     path.write_text(content)
     assert planned_seconds(path) == {}
     assert planned_seconds(tmp_path / "missing.json") == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "silently"),
+    [
+        ("", True),
+        ("complete tiny_base: completes 8 abstracts\n", True),
+        ("complete tiny_base: error: the disk is full\n", False),
+        ("complete tiny_base: ended by SIGTERM; run again to continue\n", False),
+        ("train tiny_base: interrupted\n", False),
+        ("Traceback (most recent call last):\n", False),
+    ],
+)
+def test_a_job_that_was_killed_has_no_last_word(tmp_path, said, silently):
+    header = "# 2026-01-01 process 1\n# complete.py\n# {}\n"
+    (tmp_path / "a.log").write_text(f"{header}complete tiny_base: error: an earlier one\n{header}{said}")
+    assert ended_silently([tmp_path / "a.log"]) == silently
+    (tmp_path / "b.log").write_text("of a program without a header\n")
+    assert not ended_silently([tmp_path / "b.log", tmp_path / "none.log"])
+    progress = RunProgress()
+    progress.start(1, "complete", ["tiny_base"], 0.0)
+    line = progress.fail(1, ["a.log"], silently)
+    assert line.startswith("failed: complete tiny_base") and ("no error in its log" in line) == silently

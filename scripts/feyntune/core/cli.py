@@ -54,6 +54,8 @@ def launch(
     hide_environment()
     sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(signal.SIGHUP, _terminate)
     # Shells start background processes with SIGINT ignored, and child processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = _exit_code(main, options)
@@ -116,8 +118,12 @@ def named_file(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _terminate(*_: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+class _Ended(SystemExit):
+    """A signal ends the program; its exit code is that of shells."""
+
+
+def _terminate(number: int, _: object) -> None:
+    raise _Ended(128 + number)
 
 
 def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
@@ -131,6 +137,10 @@ def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Nam
     except KeyboardInterrupt:
         say("interrupted")
         return 128 + signal.SIGINT
+    except _Ended as end:
+        code = cast("int", end.code)
+        say(f"ended by {signal.Signals(code - 128).name}; run again to continue")
+        return code
     except BrokenPipeError:  # whoever reads the output, such as `head`, has seen enough
         return 128 + signal.SIGPIPE
     except Exception as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from snakemake.logging import DefaultFilter, DefaultFormatter
@@ -82,9 +85,23 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_FINISHED:
             return self.progress.finish(record.__dict__["job_id"], now)
         if event == LogEvent.JOB_ERROR:
-            return self.progress.fail(record.__dict__["jobid"], record.__dict__.get("log") or ())
+            logs = record.__dict__.get("log") or ()
+            return self.progress.fail(record.__dict__["jobid"], logs, ended_silently(map(Path, logs)))
         hidden = event in HIDDEN or record.getMessage().startswith(ROUTINE)
         return None if hidden else self.format(record)
+
+
+def ended_silently(logs: Iterable[Path]) -> bool:
+    """Whether the last program that wrote one of a failed job's logs ended without a last word, as SIGKILL does.
+
+    Programs begin with a header, and say why they end; where they do not, nothing is known.
+    """
+    for log in logs:
+        with contextlib.suppress(OSError):
+            _, header, said = log.read_text(encoding="utf-8", errors="replace").rpartition("\n# {")
+            if header and not re.search(r"^Traceback|: (error: |ended by SIG|interrupted$)", said, re.MULTILINE):
+                return True
+    return False
 
 
 def planned_seconds(path: Path) -> dict[str, float]:

@@ -55,10 +55,11 @@ class RunProgress:
         self.shown = now
         return f"[{self._overall(now)}] {self._stage(stage, name, now - since)}"
 
-    def fail(self, job: int, logs: Sequence[str]) -> str:
-        """The line on a failed job. Its own error message is on the terminal already."""
+    def fail(self, job: int, logs: Sequence[str], silently: bool = False) -> str:
+        """The line on a failed job. Its own error message is on the terminal already, unless it ended silently."""
         stage, name, _ = self.running.pop(job, ("job", str(job), 0.0))
-        return f"failed: {' '.join([stage, name]).strip()}" + (f"; its log: {', '.join(logs)}" if logs else "")
+        why = ": no error in its log, as when the system kills a job for its memory" if silently else ""
+        return f"failed: {' '.join([stage, name]).strip()}{why}" + (f"; its log: {', '.join(logs)}" if logs else "")
 
     def _overall(self, now: float) -> str:
         """All jobs: how many are done, and the time that is left where it can be known."""

@@ -170,8 +170,8 @@ def test_requested_gpus_that_cannot_be_used_are_an_error(cuda, nvidia_smi, monke
     with pytest.raises(FeynTuneError) as caught:
         gpus.pick_device()
     message = str(caught.value)
-    assert all(text in message for text in (*said, "or resources.STAGE.gpu: 0 for the CPU"))
-    assert len(message) <= 220 and "\n" not in message
+    assert all(text in message for text in (*said, "or for the CPU gpu: 0 in resources.train, complete,"))
+    assert len(message) <= 240 and "\n" not in message
 
 
 def test_a_gpu_that_fails_at_its_first_computation_is_an_error(cuda, nvidia_smi, monkeypatch):

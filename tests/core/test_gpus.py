@@ -170,7 +170,7 @@ def test_requested_gpus_that_cannot_be_used_are_an_error(cuda, nvidia_smi, monke
     with pytest.raises(FeynTuneError) as caught:
         gpus.pick_device()
     message = str(caught.value)
-    assert all(text in message for text in (*said, "or for the CPU gpu: 0 in resources.train, complete,"))
+    assert all(text in message for text in (*said, "or gpu: 0 in resources.train, complete,"))
     assert len(message) <= 240 and "\n" not in message
 
 

@@ -147,7 +147,7 @@ def _require_gpus(count: int) -> None:
             built, remedy = "CPUs only", "make setup TORCH=auto"
         raise FeynTuneError(
             f"needs {count} GPU{'s'[: count > 1]}: {fault} (torch for {built}, {_driver()}); {remedy},"
-            " or for the CPU gpu: 0 in resources.train, complete, perplexity and metrics"
+            " or gpu: 0 in resources.train, complete, perplexity, metrics"
         )
 
 

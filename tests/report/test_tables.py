@@ -10,6 +10,7 @@ import pytest
 from feyntune.config.schema.report import TablesStage, Uncertainty
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.fingerprint import SCRIPTS
+from feyntune.evaluation.metrics import RESERVED, SUFFIXES
 from feyntune.report.outputs import TABLES, table_files
 from feyntune.report.results import Quantity, Results
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -279,3 +280,11 @@ def test_a_set_on_which_no_run_has_a_perplexity_is_in_the_tables(tmp_path):
     assert math.isnan(row["perplexity"]) and row["semscore"] > 0
     assert table["corpus_perplexity"].notna().sum() == 4
     assert corpus(results_of({"a": [1.0]}, layers=("base",)), FEW, 0).shape == (0, 10)
+
+
+def test_no_metric_can_be_called_like_a_column_of_the_tables(results):
+    table = summary(results, distributions(results, FEW, 0), corpus(results, FEW, 0))
+    of_tables = {name for name in table.columns if not name.startswith("semscore")}
+    of_tables |= {name for tokens in results.tokens.values() for name in tokens.columns.levels[0]}
+    assert of_tables <= {f"{name}{suffix}" for name in RESERVED for suffix in SUFFIXES}
+    assert {"marks", "tokens", "bytes"} < of_tables

@@ -51,6 +51,18 @@ def test_snakemake_prints_one_line():
     assert line.startswith(f"--configfile takes all values that follow it, so {TARGET!r}") and len(line) <= 200
 
 
+@pytest.mark.parametrize("values", [["seed"], ["seed=1", TARGET], ["=1"], ["3x=1"], ["\x1b[31m"]])
+def test_a_setting_without_a_value_is_one_line(values):
+    done = run_snakemake(["-n", "--config", *values], PROJECT, apart=True)
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("--config takes all values that follow it, and ") and line.isprintable()
+
+
+def test_settings_with_a_value_pass():
+    explain_mistakes(["snakemake", TARGET, "-C", "seed=1", "generation={temperature: 0.5}", "--config=max-x=", "-n"])
+
+
 def test_configurations_are_found_in_both_forms():
     command = ["snakemake", "-n", "--configfile", "a.yaml", "b.yaml", "--config", "seed=1", "--configfiles=c.yaml"]
     assert list(configurations(command)) == ["a.yaml", "b.yaml", "c.yaml"]

@@ -42,14 +42,23 @@ def workspace(tmp_path_factory):
     return workspace
 
 
-def test_a_model_that_is_dated_in_the_future_is_one_line(workspace):
-    path = workspace.folder / "model/config.json"
-    os.utime(path, (time.time() + 7200,) * 2)
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("model/config.json", "$.models.m.path"),
+        ("metric/config.json", "$.metrics.semscore.path"),
+        ("adapter/adapter_model.safetensors", "$.runs.published.adapter.path"),
+        ("completions.csv", "$.runs.imported.completions"),
+        ("snapshot.jsonl", "$.snapshots.s"),
+    ],
+)
+def test_a_file_that_is_dated_in_the_future_is_one_line(workspace, file, place):
+    os.utime(workspace.folder / file, (time.time() + 7200,) * 2)
     done = workspace.snakemake("-n", "--quiet", "--configfile", "mine.yaml")
-    os.utime(path)
+    os.utime(workspace.folder / file)
     assert done.returncode == 1 and "Traceback" not in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("config:")]
-    assert "$.models.m.path: model/config.json is dated 2.0 hours in the future" in line
+    assert line.startswith(f"config: {place}: {file} is dated 2.0 hours in the future")
 
 
 @pytest.mark.parametrize("name", MISSING)

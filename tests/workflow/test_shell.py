@@ -33,7 +33,7 @@ CONFIGURATION = {
     "layer_sets": {"all": ["q_proj"]},
     "grid": {"models": ["m"], "datasets": ["d", "f"], "layer_sets": ["all"]},
     "evaluation_sets": {"e": {"dataset": "d"}, "t": {"text": f"{HOSTILE}/texts.txt"}},
-    "metrics": {"semscore": {"path": f"{HOSTILE}/metric"}, "rouge": {}},
+    "metrics": {"semscore": {"path": f"{HOSTILE}/metric", "title": f"SemScore {HOSTILE}"}, "rouge": {}},
     "runs": {
         "published": {"model": "m", "adapter": {"path": f"{HOSTILE}/adapter"}},
         "imported": {"completions": {"path": f"{HOSTILE}/completions.csv"}},

@@ -6,7 +6,7 @@ import shlex
 
 from feyntune.config import evaluation_sets as evaluated
 from feyntune.config import references
-from feyntune.config.sources import SourceFiles, check_dates
+from feyntune.config.sources import SourceFiles
 from feyntune.config.schema.data import DatasetStage
 from feyntune.config.schema.data import MixtureStage
 
@@ -110,9 +110,9 @@ TEXT_SOURCES = {
 
 def without_source(sources):
     """Names of the sources that are gone while their results are valid: no rule makes those."""
+    for source in sources.values():
+        check_dates_of(source.place, source.files)
     try:
-        for source in sources.values():
-            check_dates(source.place, source.files)
         left = [name for name, source in sources.items() if source.is_left()]
     except FeynTuneError as error:
         sys.exit(str(error))
@@ -216,7 +216,7 @@ rule control_papers:
     resources:
         **request("dataset"),
     params:
-        ids=settings(CONFIG.control_papers),
+        ids=lambda wildcards: settings(CONFIG.control_papers),
         code=code("control_papers.py"),
     shell:
         'python "$FEYNTUNE_SCRIPTS/control_papers.py" --store {input} --ids {params.ids:q} --output {output} --log {log}'

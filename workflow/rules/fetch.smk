@@ -24,9 +24,10 @@ def adapter_folder(run):
 
 
 def must_exist(path, place, remedy):
-    """End with one line if a file that the configuration names is missing, and no rule makes it; return the input."""
+    """The input for a file that the configuration names. End with one line if it is missing, and no rule makes it."""
     if not path.startswith("results/") and not Path(path).exists():
         sys.exit(f"config: {place}: no such file: {path!r}; {remedy}")
+    check_dates_of(place, [path])
     return given(path)
 
 
@@ -36,15 +37,11 @@ def files_in(folder, place):
     if folder in DEMO_FOLDERS:
         return [f"{folder}/{file}" for file in DEMO_FOLDERS[folder]]
     files = [*Path(folder).rglob("*.json"), *Path(folder).rglob("*.safetensors")]
-    # No exceptions: Snakemake would show the traceback of this function.
     if not files:
         sys.exit(
             f"config: {place}: no model files in {folder!r}; name a folder with config.json and weights"
         )
-    try:
-        check_dates(place, files)
-    except FeynTuneError as error:
-        sys.exit(str(error))
+    check_dates_of(place, files)
     return [given(file) for file in sorted(map(str, files))]
 
 

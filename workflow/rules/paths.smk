@@ -5,6 +5,8 @@ import shlex
 from snakemake.io import IOFile
 from snakemake_interface_executor_plugins import utils as command_lines
 
+from feyntune.config.sources import check_dates
+
 original_format = command_lines.format_cli_value
 
 
@@ -42,3 +44,11 @@ def as_given(item):
 
 
 workflow.modifier_stack[0].default_input_flags.flags_to_store_keys[as_given] = set()
+
+
+def check_dates_of(place, files):
+    """End with one line if a file is dated in the future. No exception: Snakemake would show the traceback."""
+    try:
+        check_dates(place, files)
+    except FeynTuneError as error:
+        sys.exit(str(error))

@@ -130,6 +130,7 @@ rule collect:
         " --sets {input.sets} --output {output} --log {log}"
 
 
+# Functions, because Snakemake replaces braces in constant parameters, and titles may have some.
 rule tables:
     """Write the tables: CSV, LaTeX and HTML."""
     input:
@@ -142,7 +143,7 @@ rule tables:
     resources:
         **request("summarise"),
     params:
-        settings=settings(reported.tables_stage(CONFIG, RUNS)),
+        settings=lambda wildcards: settings(reported.tables_stage(CONFIG, RUNS)),
         metrics=METRICS,
         code=code("tables.py"),
     shell:
@@ -170,7 +171,7 @@ rule figures:
     resources:
         **request("summarise"),
     params:
-        settings=settings(reported.figures_stage(CONFIG, RUNS)),
+        settings=lambda wildcards: settings(reported.figures_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("figures.py"),
@@ -200,7 +201,7 @@ rule report:
     resources:
         **request("summarise"),
     params:
-        settings=settings(reported.page_stage(CONFIG, RUNS)),
+        settings=lambda wildcards: settings(reported.page_stage(CONFIG, RUNS)),
         metrics=METRICS,
         costs=COSTS,
         code=code("report.py"),
@@ -222,7 +223,7 @@ rule explore:
     resources:
         **request("summarise"),
     params:
-        settings=settings(reported.explore_stage(CONFIG)),
+        settings=lambda wildcards: settings(reported.explore_stage(CONFIG)),
         metrics=METRICS,
         code=code("explore.py"),
     shell:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar, cast
 from feyntune.core.errors import FeynTuneError, printable, shorten
 from feyntune.core.provenance import provenance
 from feyntune.core.redaction import RedactedStream, hide_environment, redacted
-from feyntune.core.system_errors import system_error
+from feyntune.core.system_errors import system_error, writing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -123,8 +123,9 @@ def _terminate(*_: object) -> None:
 def _exit_code(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     try:
         if options.log:
-            _redirect_streams(options.log)
-            _print_header()
+            with writing(options.log):
+                _redirect_streams(options.log)
+                _print_header()
         main(options)
         return 0
     except KeyboardInterrupt:

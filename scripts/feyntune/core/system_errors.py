@@ -61,7 +61,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_of_library(error: BaseException) -> bool:
-    return isinstance(error, OSError | RuntimeError) or type(error).__name__ == "SafetensorError"
+    # The tokenizers library raises plain Exception.
+    return isinstance(error, OSError | RuntimeError) or type(error).__name__ in ("SafetensorError", "Exception")
 
 
 def system_error(error: BaseException) -> FeynTuneError | None:

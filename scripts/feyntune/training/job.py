@@ -17,6 +17,7 @@ from feyntune.core.errors import StoppedInTime
 from feyntune.core.hashing import content_hash, digest, json_digest
 from feyntune.core.kept import NUMBER, KeptResults, file_digest, fingerprint, folder_digest
 from feyntune.core.locks import locked
+from feyntune.core.system_errors import writing
 from feyntune.models.adapter_archive import write_archive
 from feyntune.models.load import pick_device
 from feyntune.training import adapter, distributed, full
@@ -131,6 +132,7 @@ def _train_in_this_process(job: TrainingJob, kept: KeptResults | None) -> None:
         with (
             _callbacks(setup, trainer, fingerprint, step_of(checkpoint)),
             explain_out_of_memory(setup.stage.training, setup.tokens.max()),
+            writing(job.checkpoints),
         ):
             _train_to_the_end(trainer, checkpoint)
         trainer.gather()

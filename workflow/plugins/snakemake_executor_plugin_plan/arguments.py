@@ -27,6 +27,7 @@ def explain_mistakes(command: Sequence[str]) -> None:
     if not _is_snakemake(command):
         return
     explain_targets_among_configurations(command)
+    explain_settings_without_value(command)
     paths, files = list(configurations(command)), list(profiles(command))
     if not paths and not files:
         return
@@ -135,6 +136,21 @@ def explain_targets_among_configurations(command: Sequence[str]) -> None:
         sys.exit(
             f"--configfile takes all values that follow it, so {target!r} would be a configuration;"
             " put targets first, or type --configfile=FILE"
+        )
+
+
+def explain_settings_without_value(command: Sequence[str]) -> None:
+    """End the process with one line if a value of ``--config`` is no setting, such as a target behind it.
+
+    Args:
+        command: ``sys.argv``: the program, and its arguments.
+    """
+    values = [value for each in _values(command, ("--config", "-C")) for value in each]
+    wrong = next((value for value in values if not re.match(r"[A-Za-z_][\w-]*\w=", value)), None)
+    if wrong is not None:
+        sys.exit(
+            f"--config takes all values that follow it, and {ascii(wrong)[:80]} is not of the form KEY=VALUE;"
+            " write seed=1, and put targets first"
         )
 
 

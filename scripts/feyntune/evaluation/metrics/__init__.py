@@ -95,7 +95,7 @@ def file_columns(metric: ReportedMetric) -> list[str]:
 
 RESERVED = frozenset(
     "set run model dataset layers id abstracts truncated perplexity bits_per_byte corpus_perplexity"
-    " corpus_bits_per_byte new_tokens stopped_by_length min_k_pp".split()
+    " corpus_bits_per_byte new_tokens stopped_by_length min_k_pp marks tokens nll bytes".split()
 )
 """Columns of tables that are no metric's."""
 SUFFIXES = ("", "_low", "_high", "_bca_low", "_bca_high")

@@ -153,23 +153,25 @@ def test_a_process_computes_where_its_job_has_requested(cuda, monkeypatch, reque
 OLD_DRIVER = "The NVIDIA driver on your system is too old (found version 12020). Please update your GPU driver"
 
 
-@pytest.mark.parametrize(("count", "error", "smi", "said"), [
-    (0, AssertionError("Torch not compiled with CUDA enabled"), None,
-     ("needs 1 GPU: Torch not compiled with CUDA enabled", "no answer of nvidia-smi")),
-    (0, RuntimeError(OLD_DRIVER), SMI,
-     ("The NVIDIA driver on your system is too old (found version 12020)", "driver 535.104.05 with CUDA 12.2")),
-    (0, None, "exit 1", ("torch sees 0", "no answer of nvidia-smi")),
+@pytest.mark.parametrize(("count", "built", "error", "smi", "said"), [
+    (0, None, AssertionError("Torch not compiled with CUDA enabled"), None,
+     ("needs 1 GPU: Torch not compiled with CUDA enabled", "no answer of nvidia-smi", "make setup TORCH=auto, or")),
+    (0, "13.0", RuntimeError(OLD_DRIVER), SMI,
+     ("The NVIDIA driver on your system is too old (found version 12020)", "torch for CUDA 13.0",
+      "driver 535.104.05 with CUDA 12.2", "make setup TORCH=cu126")),
+    (0, "13.0", None, "exit 1", ("torch sees 0", "no answer of nvidia-smi")),
 ])  # fmt: skip
-def test_requested_gpus_that_cannot_be_used_are_an_error(cuda, nvidia_smi, monkeypatch, count, error, smi, said):
+def test_requested_gpus_that_cannot_be_used_are_an_error(cuda, nvidia_smi, monkeypatch, count, built, error, smi, said):
     cuda(count, error)
+    monkeypatch.setattr("torch.version.cuda", built)
     if smi:
         nvidia_smi(smi)
     monkeypatch.setenv("FEYNTUNE_GPUS", "1")
     with pytest.raises(FeynTuneError) as caught:
         gpus.pick_device()
     message = str(caught.value)
-    assert all(text in message for text in (*said, "`gpu: 0` for the CPU"))
-    assert len(message) <= 220 and "\n" not in message
+    assert all(text in message for text in (*said, "or gpu: 0 in resources.train, complete,"))
+    assert len(message) <= 240 and "\n" not in message
 
 
 def test_a_gpu_that_fails_at_its_first_computation_is_an_error(cuda, nvidia_smi, monkeypatch):

@@ -142,10 +142,12 @@ def _require_gpus(count: int) -> None:
     except (RuntimeError, AssertionError) as error:
         fault = str(error).split(". ")[0].splitlines()[0][:70]
     if fault:
-        built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
+        built, remedy = f"CUDA {torch.version.cuda}", "make setup TORCH=cu126 for an older driver"
+        if not torch.version.cuda:
+            built, remedy = "CPUs only", "make setup TORCH=auto"
         raise FeynTuneError(
-            f"needs {count} GPU{'s'[: count > 1]}: {fault} (torch for {built}, {_driver()});"
-            " make setup TORCH=cu126 for an older driver, or `gpu: 0` for the CPU"
+            f"needs {count} GPU{'s'[: count > 1]}: {fault} (torch for {built}, {_driver()}); {remedy},"
+            " or gpu: 0 in resources.train, complete, perplexity, metrics"
         )
 
 

@@ -16,7 +16,8 @@ from feyntune.hub.model_cards import adapter_card, base_licence, table_card
 from feyntune.hub.publish import CardJob, write_adapter_card
 from feyntune.report.tables import write_tables
 from feyntune.report.typeset import html_table
-from support.made_results import make_results, pooled, read_made
+from support.damage import refusal
+from support.made_results import make_adapters, make_results, pooled, read_made
 
 RUN = "tiny_hep-th_all"
 CONFIGURATION = {
@@ -249,3 +250,27 @@ def test_the_card_of_a_fully_trained_model_is_that_of_a_model(tables):
     text = " ".join(card.split())
     assert "All weights of `labs/tiny-1B` (revision `abc`), trained on 1,234 arXiv abstracts" in text
     assert "adapter" not in text.lower() and "trained in float32, and are published in `bfloat16`" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("run.json", {}), ("run.json", {**RECORD, "settings": None}), ("run.json", {**RECORD, "steps": "x"}),
+        ("run.json", {**RECORD, "tokens": 3}), ("dataset.json", {}), ("adapter_config.json", []),
+    ],
+)  # fmt: skip
+def test_an_incomplete_record_is_one_line_and_no_card(tmp_path, file, content):
+    made_results_with_tables(tmp_path)
+    stage = names.card_stage(configured(), resolve_runs(configured())[RUN])
+    for name, value in {"run.json": RECORD, "dataset.json": DATASET, "adapter_config.json": {}, file: content}.items():
+        (tmp_path / name).write_text(json.dumps(value))
+    job = CardJob(stage, tmp_path, tmp_path, tmp_path / "dataset.json", tmp_path / "tables", tmp_path / "card")
+    refusal(lambda: write_adapter_card(job), tmp_path, file, tmp_path / "card")
+
+
+def made_results_with_tables(folder):
+    make_results(folder, count=8)
+    make_adapters(folder)
+    stage = TablesStage(seed=1, uncertainty={"resamples": 99}, compared_layers=[("all", "qkv")])
+    write_tables(read_made(folder), pooled(folder, "similarity"), stage, folder / "tables")
+    (folder / f"adapters/{RUN}/history.parquet").rename(folder / "history.parquet")

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jinja2 import UndefinedError
+
 from feyntune.config.schema.hub import CardStage, MergedCardStage, ReferenceStage
 from feyntune.core.cli import say
-from feyntune.core.files import read_json, read_table, write_json, write_table, write_text
+from feyntune.core.files import read_json, read_table, unreadable, write_json, write_table, write_text
 from feyntune.core.hashing import digest
 from feyntune.hub.model_cards import adapter_card, base_licence, draw_learning_curve, merged_card, table_card
 from feyntune.hub.names import without_folders
 from feyntune.hub.reference_tables import kinds_beside, reference_table
+from feyntune.report.figures.learning import read_history
 from feyntune.report.made_files import read_exact_table
+
+CONFIG = "adapter_config.json"
+INCOMPLETE = (LookupError, TypeError, ValueError, AttributeError, UndefinedError)
+"""What the template of a card raises where a record lacks something or has something else."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,14 @@ def write_adapter_card(job: CardJob) -> None:
     summary, comparisons = (read_exact_table(job.tables, name) for name in ("summary", "comparisons"))
     licence = stage.licence or base_licence(job.base)
     record, dataset = without_folders(read_json(job.trained / "run.json")), read_json(job.dataset)
-    card = adapter_card(stage, record, dataset, summary, comparisons, licence)
-    draw_learning_curve(stage, read_table(job.trained / "history.parquet").to_pandas(), job.output)
-    if not stage.is_full:
-        config = job.output / "adapter_config.json"
-        write_json(config, without_folders(read_json(job.trained / config.name)))
-        record["weights"] = {**(record.get("weights") or {}), config.name: digest(config)}
+    history = read_history(job.trained / "history.parquet")
+    config = None if stage.is_full else without_folders(read_json(job.trained / CONFIG))
+    with unreadable(job.trained / "run.json", f"it or {job.dataset} is not complete", *INCOMPLETE):
+        card = adapter_card(stage, record, dataset, summary, comparisons, licence)
+    draw_learning_curve(stage, history, job.output)
+    if config:
+        write_json(job.output / CONFIG, config)
+        record["weights"] = {**(record.get("weights") or {}), CONFIG: digest(job.output / CONFIG)}
     write_json(job.output / "run.json", record)
     write_text(job.output / "README.md", card)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feyntune.config.schema.report import FiguresStage
-from feyntune.core.files import read_table
 from feyntune.report.checkpoints import read_curves
 from feyntune.report.figures import changes, checkpoints, cosines, learning, quantities, sweep, time
 from feyntune.report.figures.style import SETTINGS, save
@@ -46,7 +45,7 @@ def draw_figures(results: Results, sources: FigureSources, stage: FiguresStage, 
     import matplotlib
 
     means, changed = (read_exact_table(sources.tables, name) for name in ("distributions", "changes"))
-    curves = {path.parent.name: read_table(path).to_pandas() for path in sources.history}
+    curves = {path.parent.name: learning.read_history(path) for path in sources.history}
     matrices = _in_order(sources.matrices, results.runs)
     sampled = cosines.sample_matrices(matrices, stage.heatmap_rows, stage.seed)
     with matplotlib.rc_context(SETTINGS):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feyntune.core.columns import check_numbers
+from feyntune.core.files import read_table
 from feyntune.report.figures.style import (
     WIDTH,
     Look,
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
+
+DRAWN = ("epoch", "loss", "test_loss", "train_loss")
+"""Columns of a history that are drawn."""
 
 
 def learning_figure(runs: pandas.DataFrame, histories: Mapping[str, pandas.DataFrame]) -> Figure:
@@ -50,6 +56,13 @@ def learning_figure(runs: pandas.DataFrame, histories: Mapping[str, pandas.DataF
     legend_of_layers(figure, runs, looks)
     _legend_of_lines(figure)
     return figure
+
+
+def read_history(path: Path) -> pandas.DataFrame:
+    """The losses of a training by step. Raises FeynTuneError if its file has no such numbers."""
+    table = read_table(path, DRAWN)
+    check_numbers(table, DRAWN, path)
+    return table.to_pandas()
 
 
 def _draw_curves(axis: Axes, history: pandas.DataFrame, look: Look) -> None:

@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+import torch
 
 from feyntune.config.schema.report import FiguresStage, PageStage, TablesStage, Uncertainty
 from feyntune.core.files import write_json
+from feyntune.core.tensors import write_tensors
 from feyntune.report.figures.gallery import FigureSources, draw_figures
 from feyntune.report.figures.style import empty_figure, save
 from feyntune.report.made_files import read_exact_table
@@ -156,3 +158,9 @@ def test_a_damaged_plan_or_benchmark_costs_its_numbers_only(folder, how):
     damage(folder / "plan.json", how)
     damage(folder / "costs/train/unseen/one.tsv", how)
     assert page(folder)["tables"] == page(folder)["tables"] and page(folder)["figures"]
+
+
+@pytest.mark.parametrize("matrix", [None, 5, torch.zeros(4), torch.zeros(0, 0), torch.full((12, 12), torch.nan)])
+def test_a_file_without_a_matrix_of_cosines_is_one_line(folder, tmp_path, matrix):
+    write_tensors(folder / "similarity/unseen/tiny_base.pt", {"ids": [], "matrix": matrix})
+    refusal(lambda: draw(folder, tmp_path / "out"), folder, "tiny_base.pt", tmp_path / "out")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feyntune.core.errors import FeynTuneError
+from feyntune.core.files import MADE_AGAIN
 from feyntune.report.figures.rows import draw_ridges, label_rows, look_of, rice_bins
 from feyntune.report.figures.style import WIDTH, appearances, empty_figure, legend_of_layers, new_figure
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 COLUMNS = 5
 VERIFIED = 200_000_000
 """Bytes up to which the checksums of a matrix are compared before it is drawn."""
+HALF_PRECISION = 1e-3
+"""How far a cosine may lie beyond 1 in float16."""
 NOTHING = "No run has a matrix of cosines."
 
 
@@ -50,8 +54,12 @@ def sample_matrices(paths: Mapping[tuple[str, str], Path], rows: int, seed: int)
 
     Returns:
         ``Cosines`` by (set, run).
+
+    Raises:
+        FeynTuneError: a file cannot be read, or does not hold a matrix of cosines.
     """
     import numpy
+    import torch
 
     from feyntune.core.tensors import read_tensors
 
@@ -60,10 +68,20 @@ def sample_matrices(paths: Mapping[tuple[str, str], Path], rows: int, seed: int)
         # Of large matrices, of which most is not read here, a wrong value would not be visible.
         verified = path.is_file() and path.stat().st_size <= VERIFIED
         matrix = read_tensors(path, ["matrix"], verified)["matrix"]
+        if (
+            not isinstance(matrix, torch.Tensor)
+            or matrix.dim() != 2
+            or len(matrix) != matrix.shape[1]
+            or not len(matrix)
+        ):
+            raise FeynTuneError(f"{path}: it holds no square matrix; {MADE_AGAIN}")
         chosen = numpy.arange(len(matrix))
         if len(matrix) > rows:
             chosen = numpy.sort(numpy.random.default_rng(seed).choice(len(matrix), rows, replace=False))
-        sampled[key] = Cosines(matrix[chosen][:, chosen].float().numpy(), len(matrix))
+        drawn = matrix[chosen][:, chosen].float().numpy()
+        if not (numpy.abs(drawn) <= 1 + HALF_PRECISION).all():  # NaN neither
+            raise FeynTuneError(f"{path}: its values are no cosines; {MADE_AGAIN}")
+        sampled[key] = Cosines(drawn, len(matrix))
     return sampled
 
 

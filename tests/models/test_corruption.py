@@ -147,6 +147,15 @@ def test_weights_that_are_not_finite_are_one_line(model, base, adapter, method, 
     assert of_model in refusal(lambda: load_base(model, Quantization(method=method), FP32), model, "not finite")
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_quantised_weights_in_the_bytes_of_other_numbers_are_no_numbers(model, dtype):
+    """For FSDP four bits are stored in such tensors: read as numbers, some of them are NaN."""
+    loaded = load_base(model, Quantization(method="nf4"), Precision(dtype=dtype), divided=True)
+    packed = [each for each in loaded.parameters() if getattr(each, "quant_state", None)]
+    assert {str(each.dtype) for each in packed} == {f"torch.{dtype}"}
+    assert not all(each.isfinite().all() for each in packed)
+
+
 def change_tensor(path, name, value):
     """Set one weight of a file."""
     content = load_file(path)

@@ -87,7 +87,9 @@ def check_finite(folder: str | Path, model: PreTrainedModel | PeftModel, only: s
     Raises:
         FeynTuneError: a weight is not finite.
     """
-    _refuse_infinite(folder, ((name, weight) for name, weight in model.named_parameters() if only in name))
+    # Quantised weights may be stored as tensors of numbers that mean nothing (``bnb_4bit_quant_storage``).
+    plain = ((name, each) for name, each in model.named_parameters() if getattr(each, "quant_state", None) is None)
+    _refuse_infinite(folder, ((name, weight) for name, weight in plain if only in name))
 
 
 def check_files(folder: Path) -> None:

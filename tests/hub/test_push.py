@@ -1,5 +1,6 @@
 """Pushing with the hub's real client to a hub on the loopback: what is sent, what is not, and how faults end."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -55,6 +56,23 @@ def test_a_push_makes_a_private_repository_with_the_files(waits, files, monkeypa
     assert list(hub.objects.values()) == [files["weights.safetensors"].read_bytes()]
     assert receipt["commit"] == repository.commits[-1]
     assert receipt["repository"] == "me/run" and set(receipt["files"]) == set(files)
+
+
+def test_damaged_files_are_not_sent(waits, files, monkeypatch, tmp_path):
+    """A byte of the weights is another one than when the training recorded them, in a folder of its own."""
+    digest = hashlib.sha256(files["weights.safetensors"].read_bytes()).hexdigest()
+    record = tmp_path / "card" / "any.json"
+    record.parent.mkdir()
+    record.write_text(json.dumps({"weights": {"weights.safetensors": digest, "not sent.json": "0" * 64}}))
+    sent, hub = {**files, "run.json": record}, PushHub(SMALL)
+    assert push_to(hub, sent, monkeypatch, tmp_path)["sent"]
+    content = bytearray(files["weights.safetensors"].read_bytes())
+    content[500] ^= 1
+    files["weights.safetensors"].write_bytes(content)
+    before = dict(hub.repositories["models/me/run"].files)
+    with pytest.raises(FeynTuneError, match=r"weights\.safetensors: damaged: SHA-256 .*run\.json says"):
+        push_to(hub, sent, monkeypatch, tmp_path)
+    assert hub.repositories["models/me/run"].files == before
 
 
 def test_a_public_repository_is_made_only_if_the_settings_say_so(waits, files, monkeypatch, tmp_path):

@@ -42,11 +42,23 @@ def check_recorded(folder: Path) -> None:
     """
     for name in REMEDIES:
         if name and (folder / name).is_file():
-            content = read_json(folder / name)
-            key = {TRAINED: "weights", FETCHED: "files"}.get(name)
-            digests = _texts(content.get(key) if key else content, folder / name)
-            changed = content.get("code")  # the configuration then names other code than the hub's
-            check_digests(folder, _of_weights(digests) if changed else digests, name)
+            check_digests(folder, _recorded(folder / name), name)
+
+
+def check_sent(files: Mapping[str, Path]) -> None:
+    """The same for files from several folders, by their paths in the repository that they are sent to."""
+    for name in REMEDIES:
+        if name and name in files:
+            _compare(files, _known(_recorded(files[name], name)), name)
+
+
+def _recorded(record: Path, name: str | None = None) -> Mapping[str, str]:
+    """The digests in a record, whose kind is that of the file ``name``."""
+    content = read_json(record)
+    key = {TRAINED: "weights", FETCHED: "files"}.get(name or record.name)
+    digests = _texts(content.get(key) if key else content, record)
+    # Where code was added to a model of the hub, its configuration names other code than the hub's.
+    return _of_weights(digests) if content.get("code") else digests
 
 
 def has_record(folder: Path) -> bool:
@@ -65,8 +77,15 @@ def check_digests(folder: Path, digests: Mapping[str, str], record: str) -> None
     Raises:
         FeynTuneError: a file has other content.
     """
-    known = {name: each for name, each in digests.items() if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", each)}
-    _compare(folder, known, record)
+    _compare(_below(folder, digests), _known(digests), record)
+
+
+def _known(digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: each for name, each in digests.items() if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", each)}
+
+
+def _below(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    return {name: folder / name for name in names}
 
 
 def _of_weights(digests: Mapping[str, str]) -> Mapping[str, str]:
@@ -87,17 +106,17 @@ def check_base(folder: Path, adapter: Path) -> None:
     record = read_json(adapter / TRAINED) if (adapter / TRAINED).is_file() else {}
     base = _texts(record.get("base_weights"), adapter / TRAINED)
     same = {name: digest for name, digest in base.items() if _size(folder / name) == int(digest.partition(" ")[2] or 0)}
-    _compare(folder, {name: digest.partition(" ")[0] for name, digest in same.items()}, None)
+    _compare(_below(folder, same), {name: digest.partition(" ")[0] for name, digest in same.items()}, None)
 
 
 def weights_record(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of weights in a folder, by its name."""
-    return _digests(folder, (path.name for path in sorted(folder.glob(PATTERN))))
+    return _digests({path.name: path for path in sorted(folder.glob(PATTERN))})
 
 
 def files_record(folder: Path) -> dict[str, str]:
     """The same of configurations and tokenizer, too, which decide results: for ``run.json`` and ``weights.json``."""
-    return weights_record(folder) | _digests(folder, (path.name for path in sorted(folder.glob("*.json"))))
+    return weights_record(folder) | _digests({path.name: path for path in sorted(folder.glob("*.json"))})
 
 
 def base_record(folder: Path) -> dict[str, str]:
@@ -113,26 +132,23 @@ def _texts(value: Any, record: Path) -> Mapping[str, str]:
     return value
 
 
-def _compare(folder: Path, expected: Mapping[str, str], record: str | None) -> None:
-    of_git = {name: git_digest(folder / name) for name, each in expected.items() if _is_gits(folder / name, each)}
-    present = [name for name in expected if (folder / name).is_file() and name not in of_git]
-    for name, found in {**of_git, **_digests(folder, present)}.items():
+def _compare(paths: Mapping[str, Path], expected: Mapping[str, str], record: str | None) -> None:
+    """Compare those files, by name, that are there; ``record`` is None for the base model of an adapter."""
+    present = {name: paths[name] for name in expected if name in paths and paths[name].is_file()}
+    of_git = {name: git_digest(path) for name, path in present.items() if len(expected[name]) == 40}
+    others = _digests({name: path for name, path in present.items() if name not in of_git})
+    for name, found in {**of_git, **others}.items():
         if found != expected[name]:
             where = record or "the adapter's run.json"
             kind = "git's hash" if name in of_git else "SHA-256"
             digests = f"{kind} {found[:8]}…, {where} says {expected[name][:8]}…"
-            raise FeynTuneError(f"{folder / name}: damaged: {digests}; {REMEDIES[record]}")
+            raise FeynTuneError(f"{paths[name]}: damaged: {digests}; {REMEDIES[record]}")
 
 
-def _is_gits(path: Path, digest: str) -> bool:
-    return len(digest) == 40 and path.is_file()
-
-
-def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of files; several are read at a time, because hashing releases Python's lock."""
-    listed = list(names)
+def _digests(paths: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of files, by name; several are read at a time, because hashing releases Python's lock."""
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        return dict(zip(listed, pool.map(lambda name: content_digest(folder / name), listed), strict=True))
+        return dict(zip(paths, pool.map(content_digest, paths.values()), strict=True))
 
 
 def _size(path: Path) -> int:

@@ -12,6 +12,7 @@ from feyntune.core.cli import say
 from feyntune.core.errors import FeynTuneError
 from feyntune.core.files import write_json
 from feyntune.core.hashing import digest, git_digest
+from feyntune.core.integrity import check_sent
 from feyntune.core.secrets import HUB, SOURCES
 from feyntune.hub.client import limit_silence
 
@@ -59,12 +60,14 @@ def push(job: PushJob, token: str) -> None:
         token: the hub's token.
 
     Raises:
-        FeynTuneError: the hub refuses, cannot be reached, or the repository is public and must not be.
+        FeynTuneError: a file is not as it was recorded; the hub refuses, cannot be reached, or the repository is public
+            and must not be.
     """
     import httpx2
     from huggingface_hub import errors
 
     stage, files = job.stage, job.files
+    check_sent(files)
     limit_silence()
     try:
         commit, sent = _with_retries(lambda: _push_once(stage, files, token))

@@ -11,7 +11,6 @@ each command between double quotes, where the shell of the driver reads it: path
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -204,12 +203,9 @@ class Executor(SlurmExecutor):
     async def sleep(self) -> None:
         """Sleep until the next look at the queue (the plugin waits longer and longer), or until the run ends."""
         longest = 4 * self.workflow.remote_execution_settings.seconds_between_status_checks
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._end_of_run(), min(self.next_seconds_between_status_checks, longest))
-
-    async def _end_of_run(self) -> None:
-        while self.wait:
-            await asyncio.sleep(0.5)
+        end = time.monotonic() + min(self.next_seconds_between_status_checks, longest)
+        while self.wait and time.monotonic() < end:
+            await asyncio.sleep(min(0.5, max(0, end - time.monotonic())))
 
 
 def _subject(job: JobExecutorInterface) -> str:

@@ -39,7 +39,7 @@ def page(tmp_path_factory):
     tables = {"completions": [], "perplexity": [], "m": []}
     for place, name in enumerate(RUNS):
         front = {"set": ["unseen"] * COUNT, "run": [name] * COUNT, "model": ["m"] * COUNT}
-        front |= {"dataset": [None] * COUNT, "layers": ["all"] * COUNT, "id": ids}
+        front |= {"dataset": pyarrow.nulls(COUNT, pyarrow.string()), "layers": ["all"] * COUNT, "id": ids}
         texts = {
             "prompt": [f"We study number {number}." for number in range(COUNT)],
             "y_true": [f"It is $x_{{{number}}}$." for number in range(COUNT)],

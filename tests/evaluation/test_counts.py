@@ -183,7 +183,7 @@ def test_a_mixture_reads_its_parts_once_and_of_what_is_held_out_ids_and_abstract
         splits = [[record(90 * number + 30 * split + paper) for paper in range(30)] for split in range(3)]
         write_splits(tmp_path / name, *splits)
     files = [tmp_path / name / f"{split}.parquet" for name in "ab" for split in ("train", "test", "validation")]
-    read = count(mix, "read_table", lambda path, columns=None: (path, columns))
+    read = count(mix, "read_table", lambda path, columns=None, texts=(): (path, columns))
     mix.mix_datasets(MixtureStage(dataset={"mix": ["a", "b"]}, leaks={}), tmp_path, files[1:3] + files[4:])
     assert sorted(path for path, columns in read if columns is None) == sorted(files)
     assert [columns for _, columns in read if columns] == [["id", "abstract"]] * 4

@@ -84,6 +84,7 @@ def test_metrics(tmp_path, dataset, fail, monkeypatch):
 
 
 def test_dequantisation(tmp_path, fail, monkeypatch):
+    monkeypatch.setattr(dequantize, "load_tokens", lambda _: None)
     monkeypatch.setattr(dequantize, "load_base", lambda *_: SimpleNamespace(dequantize=fail))
     job = dequantize.DequantizeJob(Quantization(), Precision(), tmp_path, None, [], tmp_path / "out")
     check(lambda: dequantize.run(job), "evaluation.weights: quantised")

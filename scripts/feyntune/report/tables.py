@@ -15,7 +15,7 @@ from feyntune.report.group_layouts import seed_comparisons_layout, seeds_layout,
 from feyntune.report.marks import footnote, with_marks
 from feyntune.report.membership import membership, membership_layout
 from feyntune.report.outputs import CHECKPOINTS, remove_others, table_files, table_names
-from feyntune.report.pool import LABELS
+from feyntune.report.pool import LABELS, column_names
 from feyntune.report.results import Quantity, Results
 from feyntune.report.seeds import grouped, seed_comparisons, seeds_table, settings_by_run
 from feyntune.report.summaries import comparisons, corpus, distributions, summary
@@ -200,9 +200,9 @@ def write_tables(
 
 def _read_similarity(path: Path) -> pandas.DataFrame:
     """The pooled statistics of similarities: labels, and numbers. Raises FeynTuneError if others are in the file."""
-    read_table(path, LABELS)  # names a label that is missing
-    table = read_table(path, texts=LABELS)
-    check_numbers(table, (name for name in table.column_names if name not in LABELS), path)
+    numbers = [name for name in column_names(path) if name not in LABELS]
+    table = read_table(path, [*LABELS, *numbers], texts=LABELS)
+    check_numbers(table, numbers, path)
     return table.to_pandas()
 
 
